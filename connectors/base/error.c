@@ -1,0 +1,134 @@
+#include "connectors/base/error.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *wire;
+    bool retry;
+} codes[ERR_CODE_COUNT] = {[ERR_NONE] = {"none", false},
+#define X(name, wire, retry) [ERR_##name] = {wire, retry},
+                           ERROR_CODES(X)
+#undef X
+};
+
+/* A message is one line whatever a remote put into it. */
+static void flatten(char *message)
+{
+    for (char *p = message; *p; p++) {
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = ' ';
+    }
+}
+
+int error_set_at(struct error *err, enum error_code code, const char *reason, const char *file,
+                 int line, const char *fmt, ...)
+{
+    va_list ap;
+
+    assert(err->code == ERR_NONE && "the first cause of a failure wins");
+    assert(code > ERR_NONE && code < ERR_CODE_COUNT);
+    err->code = code;
+    err->reason = reason;
+    err->file = file;
+    err->line = line;
+    va_start(ap, fmt);
+    vsnprintf(err->message, sizeof err->message, fmt, ap);
+    va_end(ap);
+    flatten(err->message);
+    return -1;
+}
+
+int error_wrap(struct error *err, const char *fmt, ...)
+{
+    char context[ERROR_MESSAGE_BYTES];
+    char whole[2 * ERROR_MESSAGE_BYTES + 2];
+    va_list ap;
+
+    assert(err->code != ERR_NONE && "only a failure can be wrapped");
+    va_start(ap, fmt);
+    vsnprintf(context, sizeof context, fmt, ap);
+    va_end(ap);
+    snprintf(whole, sizeof whole, "%s: %s", context, err->message);
+    memcpy(err->message, whole, sizeof err->message - 1);
+    err->message[sizeof err->message - 1] = '\0';
+    flatten(err->message);
+    return -1;
+}
+
+static enum error_code class_of(int errno_value, const char **out_reason)
+{
+    *out_reason = NULL;
+    switch (errno_value) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        *out_reason = "disk_full";
+        return ERR_RESOURCE;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+        return ERR_RESOURCE;
+    case EACCES:
+    case EPERM:
+        return ERR_PERMISSION;
+    case EROFS:
+        *out_reason = "read_only";
+        return ERR_PERMISSION;
+    case ENOENT:
+    case ENOTDIR:
+        return ERR_NOT_FOUND;
+    case EEXIST:
+        return ERR_CONFLICT;
+    case ELOOP:
+    case EISDIR:
+    case ENAMETOOLONG:
+    case EINVAL:
+        return ERR_CONFIG;
+    default:
+        return ERR_TRANSIENT;
+    }
+}
+
+int error_set_errno(struct error *err, int errno_value, const char *fmt, ...)
+{
+    char what[ERROR_MESSAGE_BYTES / 2];
+    char cause[128];
+    const char *reason;
+    enum error_code code = class_of(errno_value, &reason);
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(what, sizeof what, fmt, ap);
+    va_end(ap);
+    return error_set_at(err, code, reason, __FILE__, __LINE__, "%s: %s", what,
+                        strerror_r(errno_value, cause, sizeof cause));
+}
+
+const char *error_code_name(enum error_code code)
+{
+    assert(code < ERR_CODE_COUNT);
+    return codes[code].wire;
+}
+
+const char *error_reason(const struct error *err)
+{
+    return err->reason ? err->reason : error_code_name(err->code);
+}
+
+enum error_code error_code_from_name(const char *name)
+{
+    for (enum error_code code = ERR_NONE; code < ERR_CODE_COUNT; code++) {
+        if (!strcmp(codes[code].wire, name))
+            return code;
+    }
+    return ERR_INTERNAL;
+}
+
+bool error_is_retryable(const struct error *err)
+{
+    return codes[err->code].retry;
+}

@@ -1,0 +1,119 @@
+/*
+ * catalog.h - streams as discovered, streams as the user wants them, and the JSON of both.
+ *
+ * A catalog is what discovery found: immutable, hashed, stored. A selection says which streams a
+ * connection takes, how it reads and writes them. Native JSON and Singer JSON (with the framework's
+ * additional keys) are read and written here and nowhere else. Memory belongs to the arena given.
+ */
+#ifndef CONNECTORS_CATALOG_H
+#define CONNECTORS_CATALOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "connectors/base/doc.h"
+#include "connectors/base/problem.h"
+#include "connectors/data/schema.h"
+
+#define CATALOG_MAX_STREAMS 20000
+
+enum sync_mode { SYNC_FULL_REFRESH, SYNC_INCREMENTAL };
+enum write_mode {
+    WRITE_OVERWRITE,    /* a new generation beside the live one, then a swap */
+    WRITE_APPEND,       /* every delivered row version once */
+    WRITE_APPEND_DEDUP, /* upsert by key, last wins */
+    WRITE_INSERT_ONLY,  /* by key; a row that is there stays (Mage's IGNORE) */
+};
+enum drift_policy { DRIFT_EVOLVE, DRIFT_IGNORE, DRIFT_FREEZE };
+
+/* "full_refresh", "overwrite", "append_dedup", "evolve", ... as the API spells them. */
+const char *sync_mode_name(enum sync_mode m);
+const char *write_mode_name(enum write_mode m);
+const char *drift_policy_name(enum drift_policy p);
+
+struct stream {
+    const char *namespace; /* "" when the source has none */
+    const char *name;
+    const struct schema *schema; /* with the key the source declares */
+    const size_t *cursors;       /* columns that may serve as cursor, best first */
+    size_t n_cursors;
+    bool source_defined_cursor; /* the source keeps its own position; no cursor_field is needed */
+    bool incremental;           /* INCREMENTAL is supported */
+    bool resumable;             /* a full read can continue after a crash */
+    int64_t row_estimate;       /* -1 = unknown */
+};
+
+struct catalog {
+    struct stream *streams;
+    size_t n;
+    size_t cap; /* private to catalog_add */
+    struct arena *mem;
+};
+
+/* One stream as a run reads and writes it. */
+struct selected_stream {
+    const struct stream *stream;
+    const struct schema *schema; /* the selected columns in order; key = the effective key */
+    enum sync_mode sync_mode;
+    enum write_mode write_mode;
+    long cursor;       /* column number in `schema`, or -1 */
+    const char *alias; /* name of the table or file at the destination; the stream's by default */
+    const char *destination_namespace; /* "" = the destination's default */
+    enum drift_policy drift;
+    bool allow_empty, allow_shrink; /* the shrink guard of a full refresh */
+};
+
+struct selection {
+    struct selected_stream *streams;
+    size_t n;
+};
+
+#define CATALOG_INIT(arena) ((struct catalog){.mem = (arena)})
+
+/* Appends a zeroed stream to fill in; everything it points to must live in catalog->mem. */
+struct stream *catalog_add(struct catalog *c);
+/* By "name", or by "namespace.name"; NULL when there is none. */
+const struct stream *catalog_find(const struct catalog *c, const char *namespace, const char *name);
+/* "namespace.name", or "name" without a namespace: how state and API name a stream. */
+const char *stream_full_name(struct arena *mem, const struct stream *s);
+
+/* Native JSON; the caller owns what is returned. `catalog_hash` is the SHA-256 of that text. */
+struct doc *catalog_to_doc(const struct catalog *c);
+CHECKED int catalog_from_doc(const struct doc *d, struct catalog *out, struct error *err);
+void catalog_hash(const struct catalog *c, char out[static 65]);
+
+/*
+ * Singer's catalog of lessons.md 1-2: {"streams":[{tap_stream_id, stream, schema, metadata[],
+ * key_properties, replication_method, replication_key, unique_conflict_method, ...}]}.
+ * `selection` may be NULL (nothing is marked selected).
+ */
+struct doc *catalog_to_singer(const struct catalog *c, const struct selection *selection);
+CHECKED int catalog_from_singer(const struct doc *d, struct catalog *out, struct error *err);
+/* The native `streams` array that the selection in a Singer catalog asks for. */
+struct doc *selection_from_singer(const struct doc *singer, struct problems *problems);
+
+/* {"added":[], "removed":[], "changed":[{stream, added[], removed[], retyped[]}]} */
+struct doc *catalog_diff(const struct catalog *before, const struct catalog *after);
+
+/*
+ * Resolves the native `streams` array of a connection against a catalog. NULL takes every stream,
+ * full refresh with overwrite. Every mistake is added to `problems` with a pointer below
+ * `pointer`, such as unknown_stream, unknown_field, mode_not_supported, key_required. True when
+ * there was none.
+ *
+ * One entry: {"name", "namespace", "selected" (true), "sync_mode", "destination_sync_mode",
+ * "cursor_field": ["c"] or "c", "primary_key": [["a"],["b"]] or ["a","b"], "fields":
+ * {"include": [..] or null, "exclude": [..]}, "alias", "new_columns": "evolve|ignore|freeze",
+ * "allow_empty", "allow_shrink"}.
+ */
+bool selection_resolve(const struct doc *streams, const struct catalog *catalog,
+                       const char *pointer, struct arena *mem, struct selection *out,
+                       struct problems *problems);
+
+/* The JSON Schema type of a column as Singer writes it: {"type":["null","string"],"format":..}. */
+struct doc *column_to_json_schema(const struct column *c);
+/* Back; unknown shapes become json. `nullable` is set from the type list. */
+CHECKED int column_from_json_schema(const struct doc *schema, struct column *out,
+                                    struct error *err);
+
+#endif

@@ -1,0 +1,198 @@
+/*
+ * connector.h - what a source and a destination are. READ THIS FIRST.
+ *
+ * A *source* pushes: its author writes a loop and calls sink_write; back-pressure is sink_write
+ * blocking, cancellation is sink_write failing with CANCELLED. A *destination* makes rows and the
+ * position that covers them durable together. Between them stands the runner (server/sync), which
+ * counts, queues between two threads and decides when to commit. State never runs ahead of data:
+ * the destination owns the position and gives it back after a crash.
+ *
+ * Every callback is required. Retries belong to the runner and to http/client, never to a
+ * connector. A connector is used by one thread at a time.
+ */
+#ifndef CONNECTORS_CONNECTOR_H
+#define CONNECTORS_CONNECTOR_H
+
+#include "connectors/base/cancel.h"
+#include "connectors/base/log.h"
+#include "connectors/catalog.h"
+#include "connectors/data/batch.h"
+#include "connectors/option.h"
+
+/* What a connector is given for the duration of one call. */
+struct run {
+    struct arena *mem;     /* lives until the call's owner is done; allocate freely */
+    struct cancel *cancel; /* check in every loop that talks to the outside */
+    struct log *log;       /* progress for the user; failures are returned, not logged */
+    const char *id;        /* of the run, for metadata columns; "" outside a run */
+    int64_t started_unix_us;
+};
+
+/*
+ * Cumulative or per commit, by context. The accounting equation holds at every commit:
+ *   read = filtered + overlap_dropped + folded + quarantined_rows
+ *        + inserted + updated + unchanged + deleted
+ */
+struct counts {
+    int64_t read, bytes_read;
+    int64_t filtered;        /* left out by a condition of the user */
+    int64_t overlap_dropped; /* outside the window of this run */
+    int64_t folded;          /* an earlier row of the same key in the same batch */
+    int64_t quarantined_rows, quarantined_cells;
+    int64_t inserted, updated, unchanged, deleted;
+};
+
+void counts_add(struct counts *total, const struct counts *more);
+/* True when the equation holds. */
+bool counts_balance(const struct counts *c);
+
+/* ------------------------------------------------------------------ sources */
+
+struct sink; /* where a source puts what it reads; opaque to sources */
+
+struct stream_request {
+    const struct selected_stream *want;
+    /* The position last committed with the rows it covers; NULL at the beginning. JSON text made by
+     * this same source, see sink_checkpoint. */
+    const char *position;
+};
+
+struct read_request {
+    const struct stream_request *streams;
+    size_t n;
+};
+
+/*
+ * The calls a source makes, per stream: begin, then any number of write and checkpoint, then end
+ * or fail. Streams may interleave. `stream` is the index into read_request.streams.
+ */
+CHECKED int sink_begin(struct sink *out, size_t stream, struct error *err);
+
+/* Takes the rows; the batch comes back empty, with the same schema, ready to be filled again. A
+ * batch of another schema than before is how a source tells that the shape changed. */
+CHECKED int sink_write(struct sink *out, size_t stream, struct batch *rows, struct error *err);
+
+/*
+ * Declares that `position` (a JSON object) covers everything written to `stream` so far: after a
+ * crash, read gets the last one that was committed and must continue exactly behind it. Call it as
+ * often as is cheap; the runner decides when to commit. A source that cannot continue in the
+ * middle calls it only before sink_end.
+ */
+CHECKED int sink_checkpoint(struct sink *out, size_t stream, const char *position,
+                            struct error *err);
+
+/* Rows that the source read and left out on purpose: keeps the accounting equation true. */
+CHECKED int sink_count_dropped(struct sink *out, size_t stream, int64_t filtered,
+                               int64_t overlap_dropped, struct error *err);
+
+/* The stream is complete. `position` covers all of it; NULL when it has no position to keep. */
+CHECKED int sink_end(struct sink *out, size_t stream, const char *position, struct error *err);
+
+/* The stream failed for `why`, which the sink keeps; others may go on. Fails (and the source must
+ * return) when the policy of the run is to stop at the first failed stream. */
+CHECKED int sink_fail(struct sink *out, size_t stream, const struct error *why, struct error *err);
+
+/* What a sink is made of: for runners and tests, not for sources. */
+struct sink {
+    const struct sink_ops *ops;
+};
+struct sink_ops {
+    int (*begin)(struct sink *s, size_t stream, struct error *err);
+    int (*write)(struct sink *s, size_t stream, struct batch *rows, struct error *err);
+    int (*checkpoint)(struct sink *s, size_t stream, const char *position, struct error *err);
+    int (*count_dropped)(struct sink *s, size_t stream, int64_t filtered, int64_t overlap_dropped,
+                         struct error *err);
+    int (*end)(struct sink *s, size_t stream, const char *position, struct error *err);
+    int (*fail)(struct sink *s, size_t stream, const struct error *why, struct error *err);
+};
+
+struct source_connector {
+    const char *name;         /* stable identifier: URLs, stored rows, metrics */
+    const char *title, *docs; /* for people; docs is a paragraph of Markdown */
+    const struct option *options;
+    size_t config_size; /* of the struct the option table fills */
+
+    /* 0 when the source can be reached and read with this configuration. */
+    int (*check)(const void *config, struct run *run, struct error *err);
+    int (*discover)(const void *config, struct run *run, struct catalog *out, struct error *err);
+    /* Rows of one stream now; fails with UNSUPPORTED when that cannot be told. `out_exact` is
+     * false for an estimate. */
+    int (*count)(const void *config, struct run *run, const struct stream *stream,
+                 int64_t *out_count, bool *out_exact, struct error *err);
+    int (*read)(const void *config, struct run *run, const struct read_request *req,
+                struct sink *out, struct error *err);
+};
+
+/* ------------------------------------------------------------- destinations */
+
+/* How the rows of one run are to be written. Lives as long as the destination. */
+struct write_plan {
+    const char *pipeline; /* id of the connection: owner of the state rows */
+    const struct selected_stream *streams;
+    size_t n;
+    int64_t max_quarantined_rows; /* per run; crossing it fails the commit that would cross it */
+    double max_quarantined_ratio; /* of rows read, looked at after 10,000 rows */
+    enum metadata_level { METADATA_NONE, METADATA_MINIMAL, METADATA_FULL } metadata;
+    bool restart; /* forget unfinished generations and positions: a full refresh was asked for */
+};
+
+/* What a destination durably holds for one stream. */
+struct stream_position {
+    const char *position; /* JSON text, NULL at the beginning; belongs to run->mem */
+    int64_t generation;   /* the one being written or last written */
+    int64_t seq;          /* committed batches of this generation */
+    struct counts counts; /* cumulative, as committed */
+};
+
+/* An opened destination. Concrete ones embed this first. */
+struct destination {
+    const struct destination_ops *ops;
+};
+
+/*
+ * Order of calls: recover once; then any number of write and commit, and finish once for every
+ * stream the source completed; close exactly once, whatever happened.
+ */
+struct destination_ops {
+    /* Fences older workers and fills out[plan->n] with what is durably stored. */
+    int (*recover)(struct destination *d, struct stream_position *out, struct error *err);
+
+    /* Takes rows (lent: may be read until it returns), odd cells and rejected rows included. */
+    int (*write)(struct destination *d, size_t stream, const struct batch *rows, struct error *err);
+
+    /*
+     * Everything written so far, of all streams, becomes durable together with `upto`, or nothing
+     * does. upto[i] is the new position of stream i, NULL = unchanged. `dropped[i]` is counted as
+     * filtered and overlap_dropped with it. out[i] gets what this commit did, from the
+     * destination's own row counts.
+     */
+    int (*commit)(struct destination *d, const char *const *upto, const struct counts *dropped,
+                  struct counts *out, struct error *err);
+
+    /*
+     * The stream is complete: the rest is committed with `position`, and an overwritten stream
+     * becomes visible. Fails with reason "shrink_guard" and leaves the old rows in place when the
+     * new ones are suspiciously few. `out` as in commit, for this stream.
+     */
+    int (*finish)(struct destination *d, size_t stream, const char *position,
+                  const struct counts *dropped, struct counts *out, struct error *err);
+
+    void (*close)(struct destination *d); /* forgets what was not committed */
+};
+
+struct destination_connector {
+    const char *name, *title, *docs;
+    const struct option *options;
+    size_t config_size;
+    unsigned write_modes; /* bits 1u << enum write_mode */
+    const char *delivery; /* "exactly_once" or "at_least_once" */
+
+    int (*check)(const void *config, struct run *run, struct error *err);
+    int (*open)(const void *config, struct run *run, const struct write_plan *plan,
+                struct destination **out, struct error *err);
+    /* Removes the data and the state of these streams, as far as the destination can. */
+    int (*clear)(const void *config, struct run *run, const struct write_plan *plan,
+                 struct error *err);
+};
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * registry.h - the connectors that are built in: an explicit list, one word each.
+ */
+#ifndef CONNECTORS_REGISTRY_H
+#define CONNECTORS_REGISTRY_H
+
+#include "connectors/connector.h"
+
+/* clang-format off */
+#define SOURCES(X) X(file) X(sample) X(sqlite)
+#define DESTINATIONS(X) X(file) X(sqlite)
+/* clang-format on */
+
+#define X(name) extern const struct source_connector source_##name;
+SOURCES(X)
+#undef X
+#define X(name) extern const struct destination_connector destination_##name;
+DESTINATIONS(X)
+#undef X
+
+/* By name; NULL when there is none. */
+const struct source_connector *registry_source(const char *name);
+const struct destination_connector *registry_destination(const char *name);
+
+/* All of them, in the order of the list; NULL behind the last. */
+const struct source_connector *registry_source_at(size_t i);
+const struct destination_connector *registry_destination_at(size_t i);
+
+#endif

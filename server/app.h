@@ -1,0 +1,24 @@
+/*
+ * app.h - what handlers may reach. Built by main.c, const afterwards.
+ */
+#ifndef SERVER_APP_H
+#define SERVER_APP_H
+
+#include <stdint.h>
+
+struct http;
+struct logstreams;
+struct runs;
+struct settings; /* server/config.h */
+struct store;
+
+struct app {
+    struct store *store;
+    struct runs *runs;
+    struct logstreams *logs;
+    struct http *http;
+    const struct settings *settings;
+    int64_t started_unix_us;
+};
+
+#endif

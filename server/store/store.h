@@ -1,0 +1,246 @@
+/*
+ * store.h - what the service remembers: resources, catalogs, state copies, runs. SQLite.
+ *
+ * One file, WAL, one writer at a time behind a lock of our own, readers beside it. Every function
+ * is one transaction and safe from any thread. Rows come back as structs of text in the arena
+ * given. Ids are UUIDv7 text, a name is a slug unique per kind, and either is accepted wherever a
+ * resource is named. What a function has answered is durable (synchronous=FULL), progress
+ * numbers aside.
+ */
+#ifndef SERVER_STORE_STORE_H
+#define SERVER_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "connectors/base/arena.h"
+#include "connectors/base/error.h"
+
+struct store; /* opaque */
+
+/* Creates or migrates the file. Fails with CONFLICT "store_in_use" when another process has it,
+ * "store_newer" for a newer schema, DATA "store_corrupt" when it is not intact. */
+CHECKED int store_open(const char *path, struct store **out, struct error *err);
+void store_close(struct store *s); /* checkpoints; accepts NULL */
+/* A write and a read, for readiness. */
+CHECKED int store_ping(struct store *s, struct error *err);
+
+/* ------------------------------------------------------ sources and destinations */
+
+enum resource_kind { RESOURCE_SOURCE, RESOURCE_DESTINATION };
+
+struct resource {
+    const char *id, *name, *display_name;
+    const char *connector;
+    const char *config; /* JSON object, secrets included: never written into a response */
+    const char *labels; /* JSON object of strings */
+    int64_t revision, created_us, updated_us;
+};
+
+/* What a page of a list is asked for by. Strings may be NULL. */
+struct list_query {
+    const char *connector, *q, *label_key, *label_value;
+    const char *source, *destination, *status; /* connections */
+    int paused;                                /* connections: -1 = any */
+    const char *after;                         /* opaque cursor of the previous page */
+    int64_t limit;
+};
+
+#define REVISION_ANY  (-1) /* no If-Match */
+#define REVISION_NONE (-2) /* If-None-Match: *: it must not exist */
+
+/*
+ * Creates (in->id NULL; a fresh id is written back) or replaces. `expected` is the revision it must
+ * have. Fails with CONFLICT "name_taken", NOT_FOUND, CONFLICT "revision_mismatch". *in gets the
+ * stored row. Writing what is stored already keeps the revision.
+ */
+CHECKED int store_create_resource(struct store *s, enum resource_kind kind, struct resource *in,
+                                  struct arena *mem, struct error *err);
+CHECKED int store_update_resource(struct store *s, enum resource_kind kind, struct resource *in,
+                                  int64_t expected, struct arena *mem, struct error *err);
+CHECKED int store_get_resource(struct store *s, enum resource_kind kind, const char *id_or_name,
+                               struct arena *mem, struct resource *out, struct error *err);
+/* CONFLICT "in_use" when connections use it; *out_users lists their names, comma-separated. */
+CHECKED int store_delete_resource(struct store *s, enum resource_kind kind, const char *id_or_name,
+                                  int64_t expected, struct arena *mem, const char **out_users,
+                                  struct error *err);
+/* *out_next is NULL on the last page. */
+CHECKED int store_list_resources(struct store *s, enum resource_kind kind,
+                                 const struct list_query *q, struct arena *mem,
+                                 struct resource **out, size_t *out_n, const char **out_next,
+                                 struct error *err);
+
+/* ------------------------------------------------------------------- catalogs */
+
+struct stored_catalog {
+    int64_t id;
+    const char *source_id, *hash, *text; /* native catalog JSON */
+    int64_t discovered_us;
+};
+
+/* The same hash as the newest one of this source only moves its time. */
+CHECKED int store_put_catalog(struct store *s, struct stored_catalog *io, struct arena *mem,
+                              struct error *err);
+/* id 0 = the newest. NOT_FOUND with reason "not_discovered" when there is none at all. */
+CHECKED int store_get_catalog(struct store *s, const char *source_id, int64_t id, struct arena *mem,
+                              struct stored_catalog *out, struct error *err);
+/* Newest first, without text, at most 100. */
+CHECKED int store_list_catalogs(struct store *s, const char *source_id, struct arena *mem,
+                                struct stored_catalog **out, size_t *out_n, struct error *err);
+
+/* ----------------------------------------------------------------- connections */
+
+struct connection {
+    const char *id, *name, *display_name;
+    const char *source_id, *destination_id;
+    const char *source_name, *destination_name; /* filled on reading */
+    bool paused;
+    const char *labels;   /* JSON object */
+    const char *streams;  /* JSON array as the user gave it, or NULL = every stream */
+    const char *settings; /* JSON object: namespace, prefix, schema_change, run_policy, ... */
+    int64_t revision, created_us, updated_us;
+};
+
+CHECKED int store_create_connection(struct store *s, struct connection *in, struct arena *mem,
+                                    struct error *err);
+CHECKED int store_update_connection(struct store *s, struct connection *in, int64_t expected,
+                                    struct arena *mem, struct error *err);
+CHECKED int store_get_connection(struct store *s, const char *id_or_name, struct arena *mem,
+                                 struct connection *out, struct error *err);
+/* CONFLICT "run_active" while a run is active. State copies go with it; runs stay. */
+CHECKED int store_delete_connection(struct store *s, const char *id_or_name, int64_t expected,
+                                    struct error *err);
+CHECKED int store_list_connections(struct store *s, const struct list_query *q, struct arena *mem,
+                                   struct connection **out, size_t *out_n, const char **out_next,
+                                   struct error *err);
+
+/* ----------------------------------------------------------------- state copies */
+
+/*
+ * A copy of what the destination holds, for people and for the reconcile table of a run. A user's
+ * edit is marked `edited` until the next run has carried it to the destination.
+ */
+struct state_row {
+    const char *stream;   /* "namespace.name" or "name" */
+    const char *position; /* JSON object or NULL */
+    int64_t generation, seq;
+    const char *counters; /* JSON object */
+    bool edited;
+    int64_t updated_us;
+};
+
+/* *out_revision is the ETag of the whole; 0 when there is no state yet. */
+CHECKED int store_get_state(struct store *s, const char *connection_id, struct arena *mem,
+                            struct state_row **out, size_t *out_n, int64_t *out_revision,
+                            struct error *err);
+/* Upserts these rows as the runner copies them after a commit. */
+CHECKED int store_copy_state(struct store *s, const char *connection_id,
+                             const struct state_row *rows, size_t n, struct error *err);
+/*
+ * A user's edit: sets these rows (position NULL = forget the stream) and, when `replace`, forgets
+ * all others. CONFLICT "connection_busy" while a run is active, "revision_mismatch".
+ */
+CHECKED int store_edit_state(struct store *s, const char *connection_id,
+                             const struct state_row *rows, size_t n, bool replace, int64_t expected,
+                             int64_t *out_revision, struct error *err);
+
+/* ------------------------------------------------------------------------- runs */
+
+enum run_kind { RUN_SYNC, RUN_CLEAR, RUN_CHECK, RUN_DISCOVER, RUN_SAMPLE, RUN_COUNT };
+enum run_status {
+    RUN_QUEUED,
+    RUN_RUNNING,
+    RUN_CANCELLING,
+    RUN_SUCCEEDED,
+    RUN_FAILED,
+    RUN_CANCELLED
+};
+const char *run_kind_name(enum run_kind k);     /* "sync", ... */
+const char *run_status_name(enum run_status s); /* "queued", ... */
+bool run_status_is_final(enum run_status s);
+
+struct run_row {
+    int64_t id;
+    enum run_kind kind;
+    enum run_status status;
+    const char *connection_id, *connection_name; /* NULL for check, discover and ad-hoc runs */
+    const char *source_id, *destination_id;      /* NULL when inline */
+    const char *trigger;                         /* "api", "retry", "cli" */
+    const char *request; /* JSON: streams, full_refresh, inline configs, ...: what to do */
+    const char *labels, *note;
+    const char *error;  /* JSON object of run errors, or NULL */
+    const char *result; /* JSON of check, discover, sample, count; or NULL */
+    const char *stats;  /* JSON: totals and per-stream counts; written at each progress */
+    const char *cancel_reason;
+    int64_t retry_of; /* 0 = none */
+    int64_t attempts;
+    bool partial_success;
+    int64_t created_us, started_us, ended_us, heartbeat_us;
+};
+
+/* Creates a queued run; in->id and times are written back. CONFLICT "run_already_active" (with
+ * *out_active) when the connection has an active sync or clear and `allow_queue` is false;
+ * RESOURCE "queue_full" beyond 1,000 queued runs. */
+CHECKED int store_create_run(struct store *s, struct run_row *in, bool allow_queue,
+                             int64_t *out_active, struct error *err);
+/* The oldest queued run whose connection has no active one becomes running: 0 with *out, or 1 when
+ * there is nothing to do. */
+CHECKED int store_claim_run(struct store *s, struct arena *mem, struct run_row *out,
+                            struct error *err);
+/* NORMAL durability: numbers for people, heartbeat included. */
+CHECKED int store_progress_run(struct store *s, int64_t id, const char *stats, int64_t attempts,
+                               struct error *err);
+/* To a final status; 1 when it already was final. */
+CHECKED int store_finish_run(struct store *s, const struct run_row *done, struct error *err);
+/* Queued becomes cancelled at once, running becomes cancelling: *out is the status afterwards.
+ * CONFLICT "run_not_active" when it has succeeded or failed. */
+CHECKED int store_cancel_run(struct store *s, int64_t id, const char *reason, enum run_status *out,
+                             struct error *err);
+/* At start: whatever was left active becomes failed, code worker_lost. Returns how many. */
+CHECKED int store_recover_runs(struct store *s, int64_t *out_n, struct error *err);
+CHECKED int store_get_run(struct store *s, int64_t id, struct arena *mem, struct run_row *out,
+                          struct error *err);
+/* The newest sync or clear of a connection; NOT_FOUND when there is none. */
+CHECKED int store_latest_run(struct store *s, const char *connection_id, struct arena *mem,
+                             struct run_row *out, struct error *err);
+/* CONFLICT "run_active". */
+CHECKED int store_delete_run(struct store *s, int64_t id, struct error *err);
+
+struct run_query {
+    const char *connection_id;
+    unsigned kinds;             /* bits 1u << enum run_kind; 0 = sync and clear */
+    unsigned statuses;          /* bits; 0 = any */
+    int64_t since_us, until_us; /* of creation; 0 = any */
+    const char *trigger;
+    bool ascending;
+    int64_t after; /* run id of the cursor; 0 = from the start */
+    int64_t limit;
+};
+CHECKED int store_list_runs(struct store *s, const struct run_query *q, struct arena *mem,
+                            struct run_row **out, size_t *out_n, int64_t *out_next,
+                            struct error *err);
+CHECKED int store_count_runs(struct store *s, int64_t *out_queued, int64_t *out_active,
+                             struct error *err);
+
+/* ------------------------------------------------------------------ idempotency */
+
+/*
+ * Remembers the answer to a POST by its Idempotency-Key for 24 hours. `begin` answers 0 when the
+ * key is new (and now in progress), 1 with the stored answer, or fails with CONFLICT
+ * "idempotency_in_progress" or INVALID "idempotency_key_reused" (another fingerprint). A key left
+ * in progress by a crash is free again at the next start.
+ */
+struct stored_answer {
+    int64_t status;
+    const char *headers; /* JSON object */
+    const char *body;
+};
+CHECKED int store_idempotency_begin(struct store *s, const char *key, const char *fingerprint,
+                                    struct arena *mem, struct stored_answer *out,
+                                    struct error *err);
+CHECKED int store_idempotency_end(struct store *s, const char *key,
+                                  const struct stored_answer *answer, struct error *err);
+/* 5xx answers are not kept. */
+CHECKED int store_idempotency_abandon(struct store *s, const char *key, struct error *err);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * runs.h - the run queue and its workers: what handlers call to start, stop and wait.
+ *
+ * A run is a row in the store; queueing one writes it and wakes a worker. A worker claims the
+ * oldest queued run, is its writer thread, and starts one reader thread for the source. Check,
+ * discover, sample and count are runs too, served by workers of their own so that a long sync
+ * never holds them up. Safe from any thread.
+ */
+#ifndef SERVER_SYNC_RUNS_H
+#define SERVER_SYNC_RUNS_H
+
+#include "server/store/store.h"
+#include "server/sync/logstream.h"
+
+struct runs; /* opaque */
+
+struct runs_config {
+    int64_t workers;       /* syncs and clears at once */
+    int64_t short_workers; /* checks, discoveries, samples, counts at once */
+    int64_t memory_budget_bytes; /* per running sync */
+    int64_t cancel_grace_ms;
+};
+
+/* `notify` is called when a run changed its status. Recovers what a crash left active. */
+CHECKED int runs_start(const struct runs_config *config, struct store *store,
+                       struct logstreams *logs, void (*notify)(void *arg), void *arg,
+                       struct log *log, struct runs **out, struct error *err);
+
+/* Queues a run that the caller has filled in (kind, connection, request, ...); in->id is set. */
+CHECKED int runs_submit(struct runs *r, struct run_row *in, bool allow_queue, int64_t *out_active,
+                        struct error *err);
+CHECKED int runs_cancel(struct runs *r, int64_t id, const char *reason, bool force,
+                        enum run_status *out, struct error *err);
+
+/* The status as this process knows it without asking the store: for `ready` predicates. A run that
+ * is not in memory is taken as final. */
+bool runs_is_active(const struct runs *r, int64_t id);
+int64_t runs_active_count(const struct runs *r);
+
+/* Refuses new runs (UNSUPPORTED is not it: RESOURCE "shutting_down"), cancels what runs, joins the
+ * workers; what does not stop within `grace_ms` is left as interrupted. */
+void runs_stop(struct runs *r, int64_t grace_ms);
+
+#endif
