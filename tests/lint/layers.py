@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""Who may include whom: the layer table, and the walls around third-party headers.
+
+Every quoted include is written from the repository root. A violation fails the build's tests; the
+libraries of CMake say the same a second time, at link time.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# Folder (the longest match decides) -> what its files may include: folders, or single files.
+LAYERS = {
+    "connectors/base": ["connectors/base"],
+    "connectors/data": ["connectors/data", "connectors/base"],
+    "connectors": ["connectors/*", "connectors/base", "connectors/data"],
+    "connectors/files": ["connectors/files", "connectors/*", "connectors/base", "connectors/data"],
+    "connectors/sql": ["connectors/sql", "connectors/*", "connectors/base", "connectors/data"],
+    "connectors/sources": ["connectors/*", "connectors/base", "connectors/data", "connectors/files",
+                           "connectors/sql"],
+    "connectors/destinations": ["connectors/*", "connectors/base", "connectors/data",
+                                "connectors/files", "connectors/sql"],
+    "server/http": ["server/http", "connectors/base"],
+    "server/store": ["server/store", "connectors/base"],
+    "server/sync": ["server/sync", "server/store", "connectors/*", "connectors/base",
+                    "connectors/data"],
+    "handlers": ["handlers", "server/app.h", "server/config.h", "server/http", "server/store",
+                 "server/sync", "connectors/*", "connectors/base"],
+    "server": ["server", "handlers", "connectors"],
+}
+
+# Third-party header -> the only files that may include it.
+WALLS = {
+    "microhttpd.h": ["server/http/"],
+    "sqlite3.h": ["server/store/", "connectors/sql/sqlite"],
+    "jansson.h": ["connectors/base/doc.c"],
+    "sodium.h": ["connectors/base/hash.c", "connectors/base/text.c"],
+    "zlib.h": ["connectors/files/", "server/http/"],
+    "zstd.h": ["connectors/files/"],
+}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def layer_of(path):
+    folders = [f for f in LAYERS if path.startswith(f + "/")]
+    return max(folders, key=len) if folders else None
+
+
+def allowed(path, target):
+    for entry in LAYERS[layer_of(path)]:
+        if entry.endswith("/*"):  # the files directly in that folder
+            folder = entry[:-2]
+            if target.startswith(folder + "/") and "/" not in target[len(folder) + 1:]:
+                return True
+        elif target == entry or target.startswith(entry + "/"):
+            return True
+    return False
+
+
+def check(path):
+    for number, line in enumerate((ROOT / path).read_text().splitlines(), 1):
+        found = INCLUDE.match(line)
+        if not found:
+            continue
+        kind, target = found.groups()
+        if kind == '"':
+            if not (ROOT / target).is_file():
+                yield f"{path}:{number}: \"{target}\" is not a path from the repository root"
+            elif layer_of(path) and not allowed(path, target):
+                yield f"{path}:{number}: {layer_of(path)} may not include \"{target}\""
+        elif target in WALLS and not any(path.startswith(p) for p in WALLS[target]):
+            yield f"{path}:{number}: <{target}> belongs in {', '.join(WALLS[target])}"
+
+
+def main():
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.c", "*.h"], cwd=ROOT,
+                           capture_output=True, text=True, check=True).stdout.split()
+    product = [f for f in files if not f.startswith("tests/")]
+    problems = [p for f in product for p in check(f)]
+    print("\n".join(problems) or f"{len(product)} files keep to their layers")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
