@@ -12,11 +12,37 @@
 #include "server/store/store.h"
 #include "server/sync/logstream.h"
 
+/*
+ * The JSON texts of a run_row, which handlers write or show and the workers read or make:
+ *
+ * request, sync and clear of a connection:
+ *   {"streams": ["users"] or absent = all of the selection, "full_refresh": false, "timeout_s": 0,
+ *    "max_attempts": 3, "allow_shrink": false}
+ *   The selection and the policy come from the connection when the run starts. An ad-hoc run (no
+ *   connection_id) has besides: "source" and "destination", {"connector", "config"} unless
+ *   source_id or destination_id is set, "selection" (native streams array or absent) and
+ *   "settings" (as in struct connection).
+ * request, check: {} with source_id or destination_id, or {"kind": "source", "connector",
+ *   "config"}. Discover: {} with source_id.
+ * request, sample: {"stream", "namespace": "" , "limit": 100, "fields": [..] or absent}.
+ * request, count: {"streams": [..] or absent = all, "exact": true, "timeout_s": 0}.
+ *
+ * result, check: NULL; a failed check is a failed run and says why in `error`.
+ * result, discover: {"catalog_id": 7, "diff": {"added", "removed", "changed"}}; the catalog itself
+ *   is in the store. Sample: {"records": [..], "truncated": false, "schema": {JSON Schema}}. Count:
+ *   {"items": [{"stream", "namespace", "count", "exact", "as_of", "error"}]}.
+ *
+ * stats: {"records_read", "records_committed", "records_rejected", "bytes_read",
+ * "states_committed", "streams": [{"name", "namespace", "status", "sync_mode",
+ * "destination_sync_mode", the same numbers, "counts": {read .. deleted of struct counts}, "error":
+ * {..} or null}]}. error: {"code", "category": "config|transient|system", "origin":
+ * "source|destination|engine", "stream": null, "message", "retryable", "hint": null}.
+ */
 struct runs; /* opaque */
 
 struct runs_config {
-    int64_t workers;       /* syncs and clears at once */
-    int64_t short_workers; /* checks, discoveries, samples, counts at once */
+    int64_t workers;             /* syncs and clears at once */
+    int64_t short_workers;       /* checks, discoveries, samples, counts at once */
     int64_t memory_budget_bytes; /* per running sync */
     int64_t cancel_grace_ms;
 };
