@@ -1,0 +1,25 @@
+# Sourced by the entry scripts: install_packages NAME... installs what is missing of Debian's
+# packages, as root or by sudo, and does nothing when all are there.
+BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config python3 python3-yaml
+    libmicrohttpd-dev libjansson-dev libsqlite3-dev libsodium-dev zlib1g-dev libzstd-dev"
+RUN_PACKAGES="curl ca-certificates sqlite3"
+TEST_PACKAGES="ccache clang-14 clang-format-14 clang-tidy-14 cppcheck libclang-rt-14-dev
+    libcriterion-dev libyajl-dev git jq strace zstd gzip python3-jsonschema unicode-data iso-codes"
+
+install_packages() {
+    missing=
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+            missing="$missing $package"
+    done
+    [ -z "$missing" ] && return 0
+    echo "installing:$missing"
+    sudo=
+    if [ "$(id -u)" != 0 ]; then
+        sudo=sudo
+    fi
+    $sudo apt-get update -qq
+    # Word splitting of the list is meant.
+    # shellcheck disable=SC2086
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
