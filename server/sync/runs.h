@@ -27,6 +27,13 @@
  * request, sample: {"stream", "namespace": "" , "limit": 100, "fields": [..] or absent}.
  * request, count: {"streams": [..] or absent = all, "exact": true, "timeout_s": 0}.
  *
+ * settings of a connection: {"namespace": {"mode": "source|destination|custom", "format": null},
+ *   "prefix": "", "schema_change": "propagate_columns|propagate_all|ignore|freeze" (the drift
+ * policy of streams that name none: evolve, evolve, ignore, freeze), "metadata":
+ * "none|minimal|full", "quarantine": {"max_rows": 1000, "max_ratio": 0.01}, "run_policy":
+ * {"max_attempts": 3, "backoff_s": 10, "timeout_s": 0, "idle_timeout_s": 900, "on_stream_error":
+ *   "abort|continue|ignore"}}. Members may be absent; 0 seconds means no limit.
+ *
  * result, check: NULL; a failed check is a failed run and says why in `error`.
  * result, discover: {"catalog_id": 7, "diff": {"added", "removed", "changed"}}; the catalog itself
  *   is in the store. Sample: {"records": [..], "truncated": false, "schema": {JSON Schema}}. Count:
