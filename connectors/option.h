@@ -57,10 +57,10 @@ struct option {
 
 /*
  * Fills `config` (a zeroed struct of the table's kind) from `object`; NULL or an empty object
- * gives the defaults. Absent strings stay NULL, absent lists empty, absent ints 0 unless there is
- * a default. Strings point into `mem`. `pointer` is put in front of every problem ("" or
- * "/config"). Documents (OPTION_DOC) are borrowed from `object`. True when nothing was added to
- * `problems`.
+ * gives the defaults, and a member that is null counts as absent. Absent strings stay NULL, absent
+ * lists empty, absent ints 0 unless there is a default. Strings point into `mem`. `pointer` is put
+ * in front of every problem ("" or "/config"). Documents (OPTION_DOC) are borrowed from `object`
+ * and have no default. True when nothing was added to `problems`.
  */
 bool options_decode(const struct option *table, const struct doc *object, const char *pointer,
                     void *config, struct arena *mem, struct problems *problems);
