@@ -134,6 +134,9 @@ struct write_plan {
     double max_quarantined_ratio; /* of rows read, looked at after 10,000 rows */
     enum metadata_level { METADATA_NONE, METADATA_MINIMAL, METADATA_FULL } metadata;
     bool restart; /* forget unfinished generations and positions: a full refresh was asked for */
+    /* [n] or NULL; a user's edit that `recover` makes the position of the stream, in its own
+     * transaction: NULL = none, "" = forget the position, else the JSON text. */
+    const char *const *override_positions;
 };
 
 /* What a destination durably holds for one stream. */

@@ -183,10 +183,10 @@ struct run_row {
  * RESOURCE "queue_full" beyond 1,000 queued runs. */
 CHECKED int store_create_run(struct store *s, struct run_row *in, bool allow_queue,
                              int64_t *out_active, struct error *err);
-/* The oldest queued run whose connection has no active one becomes running: 0 with *out, or 1 when
- * there is nothing to do. */
-CHECKED int store_claim_run(struct store *s, struct arena *mem, struct run_row *out,
-                            struct error *err);
+/* The oldest queued run of these kinds (bits 1u << enum run_kind) whose connection has no active one
+ * becomes running: 0 with *out, or 1 when there is nothing to do. */
+CHECKED int store_claim_run(struct store *s, unsigned kinds, struct arena *mem,
+                            struct run_row *out, struct error *err);
 /* NORMAL durability: numbers for people, heartbeat included. */
 CHECKED int store_progress_run(struct store *s, int64_t id, const char *stats, int64_t attempts,
                                struct error *err);

@@ -30,6 +30,9 @@ CHECKED int logstreams_retain(struct logstreams *all, int64_t max_age_s, int64_t
 /* Removes the file of one run; none is fine. */
 void logstreams_remove(struct logstreams *all, int64_t run);
 
+/* Announces a run that is queued: its followers wait for the first line. */
+void logstreams_expect(struct logstreams *all, int64_t run);
+
 /* Begins or continues (after a restart) the log of a run. */
 CHECKED int logstream_open(struct logstreams *all, int64_t run, struct logstream **out,
                            struct error *err);
