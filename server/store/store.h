@@ -136,6 +136,9 @@ CHECKED int store_get_state(struct store *s, const char *connection_id, struct a
 /* Upserts these rows as the runner copies them after a commit. */
 CHECKED int store_copy_state(struct store *s, const char *connection_id,
                              const struct state_row *rows, size_t n, struct error *err);
+/* Removes the rows of these streams, as a clear run does; n = 0 removes all. */
+CHECKED int store_forget_state(struct store *s, const char *connection_id,
+                               const char *const *streams, size_t n, struct error *err);
 /*
  * A user's edit: sets these rows (position NULL = forget the stream) and, when `replace`, forgets
  * all others. CONFLICT "connection_busy" while a run is active, "revision_mismatch".
@@ -183,10 +186,10 @@ struct run_row {
  * RESOURCE "queue_full" beyond 1,000 queued runs. */
 CHECKED int store_create_run(struct store *s, struct run_row *in, bool allow_queue,
                              int64_t *out_active, struct error *err);
-/* The oldest queued run of these kinds (bits 1u << enum run_kind) whose connection has no active one
- * becomes running: 0 with *out, or 1 when there is nothing to do. */
-CHECKED int store_claim_run(struct store *s, unsigned kinds, struct arena *mem,
-                            struct run_row *out, struct error *err);
+/* The oldest queued run of these kinds (bits 1u << enum run_kind) whose connection has no active
+ * one becomes running: 0 with *out, or 1 when there is nothing to do. */
+CHECKED int store_claim_run(struct store *s, unsigned kinds, struct arena *mem, struct run_row *out,
+                            struct error *err);
 /* NORMAL durability: numbers for people, heartbeat included. */
 CHECKED int store_progress_run(struct store *s, int64_t id, const char *stats, int64_t attempts,
                                struct error *err);

@@ -51,16 +51,16 @@ enum log_format { LOG_FORMAT_NDJSON, LOG_FORMAT_TEXT, LOG_FORMAT_SSE };
 
 struct log_query {
     bool follow;
-    int64_t after;    /* only seq > after */
-    int64_t tail;     /* -1 = all; else the last n lines first */
-    int64_t since_us, until_us; /* 0 = any */
-    int64_t limit;    /* lines; 0 = no limit */
-    enum log_level level; /* log lines below it are left out */
+    int64_t after;                      /* only seq > after */
+    int64_t tail;                       /* -1 = all; else the last n lines first */
+    int64_t since_us, until_us;         /* 0 = any */
+    int64_t limit;                      /* lines; 0 = no limit */
+    enum log_level level;               /* log lines below it are left out */
     const char *stream, *origin, *type; /* NULL = any; `type` may be a comma-separated list */
     enum log_format format;
-    bool timestamps; /* text only */
+    bool timestamps;      /* text only */
     int64_t heartbeat_us; /* of silence; 0 = none */
-    const char *first; /* one event line to send before all others, or NULL; copied */
+    const char *first;    /* one event line to send before all others, or NULL; copied */
 };
 
 struct log_follower; /* opaque; belongs to one thread at a time */
