@@ -39,6 +39,7 @@ struct jsonread {
     unsigned depth;
     uint64_t is_object[JSONREAD_MAX_DEPTH / 64];
     unsigned state;       /* what may come next; private */
+    const char *token;    /* where the last token begins; private */
     struct buf unescaped; /* private */
 };
 
