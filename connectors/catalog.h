@@ -110,6 +110,9 @@ bool selection_resolve(const struct doc *streams, const struct catalog *catalog,
                        const char *pointer, struct arena *mem, struct selection *out,
                        struct problems *problems);
 
+/* The same for the shape alone, before there is a catalog: members, types, choices. */
+bool selection_check(const struct doc *streams, const char *pointer, struct problems *problems);
+
 /* The JSON Schema type of a column as Singer writes it: {"type":["null","string"],"format":..}. */
 struct doc *column_to_json_schema(const struct column *c);
 /* Back; unknown shapes become json. `nullable` is set from the type list. */

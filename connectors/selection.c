@@ -436,6 +436,32 @@ static void select_everything(const struct catalog *catalog, struct selection *o
     out->n = catalog->n;
 }
 
+static bool refuse_other_than_array(const struct doc *streams, const char *pointer,
+                                    struct problems *problems)
+{
+    if (doc_is(streams, DOC_ARRAY))
+        return false;
+    problems_add(problems, pointer, "wrong_type", "expected an array of streams, found %s",
+                 doc_kind_name(doc_kind(streams)));
+    return true;
+}
+
+bool selection_check(const struct doc *streams, const char *pointer, struct problems *problems)
+{
+    size_t before = problems->n + problems->dropped;
+
+    if (refuse_other_than_array(streams, pointer, problems))
+        return false;
+    for (size_t i = 0; i < doc_count(streams); i++) {
+        struct entry ignored = {0};
+
+        (void)options_decode(entry_options, doc_at(streams, i),
+                             arena_printf(problems->mem, "%s/%zu", pointer, i), &ignored,
+                             problems->mem, problems);
+    }
+    return problems->n + problems->dropped == before;
+}
+
 bool selection_resolve(const struct doc *streams, const struct catalog *catalog,
                        const char *pointer, struct arena *mem, struct selection *out,
                        struct problems *problems)
@@ -449,11 +475,8 @@ bool selection_resolve(const struct doc *streams, const struct catalog *catalog,
         select_everything(catalog, out);
         return true;
     }
-    if (!doc_is(streams, DOC_ARRAY)) {
-        problems_add(problems, pointer, "wrong_type", "expected an array of streams, found %s",
-                     doc_kind_name(doc_kind(streams)));
+    if (refuse_other_than_array(streams, pointer, problems))
         return false;
-    }
     for (size_t i = 0; i < n; i++)
         add_entry(doc_at(streams, i), catalog, arena_printf(mem, "%s/%zu", pointer, i), mem, out,
                   problems);
