@@ -1,2 +1,5 @@
+add_library(test_support STATIC support/fake_sink.c support/harness.c)
+target_link_libraries(test_support PUBLIC connectors data base)
+
 unit_test(test_option connectors)
 unit_test(test_selection connectors)
