@@ -13,18 +13,19 @@
 #include <stdint.h>
 
 #include "connectors/base/doc.h"
-#include "connectors/base/problem.h"
 #include "connectors/base/log.h"
+#include "connectors/base/problem.h"
 
 struct app;     /* what handlers may reach: server/app.h */
 struct http;    /* the running server, opaque */
 struct request; /* opaque; see the getters */
 
-#define HANDLER_WAIT 1 /* not yet: call me again after http_notify, or at response_wait's deadline */
+/* Not yet: call me again after http_notify, or at response_wait's deadline. */
+#define HANDLER_WAIT 1
 
 /* Where a stream that has nothing to say now, or ever again, says so. */
 #define STREAM_AGAIN 0
-#define STREAM_END (-1)
+#define STREAM_END   (-1)
 #define STREAM_ABORT (-2) /* drop the connection without the terminating chunk */
 
 /* ------------------------------------------------------------------ requests */
@@ -32,7 +33,7 @@ struct request; /* opaque; see the getters */
 struct arena *request_mem(struct request *req);
 const char *request_id(const struct request *req);
 const char *request_method(const struct request *req);
-const char *request_target(const struct request *req);               /* as sent, for logs */
+const char *request_target(const struct request *req);                  /* as sent, for logs */
 const char *request_param(const struct request *req, const char *name); /* from the route pattern */
 const char *request_query(const struct request *req, const char *name); /* NULL = not given */
 /* Case-insensitive; NULL = not given. */
@@ -105,8 +106,8 @@ typedef int handler_fn(struct app *app, struct request *req, struct response *re
                        struct error *err);
 
 enum route_flags {
-    ROUTE_PUBLIC = 1 << 0,     /* no token, ever: spelled out, and in a golden list */
-    ROUTE_BIG_BODY = 1 << 1,   /* 8 MiB instead of 1 MiB */
+    ROUTE_PUBLIC = 1 << 0,   /* no token, ever: spelled out, and in a golden list */
+    ROUTE_BIG_BODY = 1 << 1, /* 8 MiB instead of 1 MiB */
     ROUTE_ANY_QUERY = 1 << 2,
 };
 
@@ -121,13 +122,16 @@ struct route {
 
 /* -------------------------------------------------------------------- server */
 
+/* A value of 0 stands for the default of the service. */
 struct http_config {
     const char *address; /* "127.0.0.1:8080", "[::1]:0"; port 0 picks one */
     int64_t threads;
-    int64_t max_connections;
+    int64_t max_connections; /* besides streams */
+    int64_t max_streams;
     int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
     int64_t max_body_bytes, max_big_body_bytes;
-    const char *base_path; /* "" or "/prefix", put in front of every route */
+    int64_t max_bodies_bytes; /* of all requests together */
+    const char *base_path;    /* "" or "/prefix", put in front of every route */
 };
 
 /* `routes` ends with a NULL method and must stay valid. */

@@ -1,0 +1,157 @@
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "connectors/base/clock.h"
+#include "server/http/server_exchange.h"
+
+/* A chunk is written into the memory of the connection; only HTTP/1.0 needs a buffer of its own. */
+#define STREAM_BLOCK_10 ((size_t)16 << 10)
+#define STREAM_BLOCK_11 ((size_t)128)
+
+static bool is_text(const char *type)
+{
+    return !strncasecmp(type, "text/", 5);
+}
+
+static bool is_json(const char *type)
+{
+    return !strncasecmp(type, "application/json", 16) ||
+           !strncasecmp(type, "application/problem+json", 24);
+}
+
+static void add(struct MHD_Response *m, const char *name, const char *value)
+{
+    /* Fails for nothing but characters that response_header has already taken out. */
+    (void)MHD_add_response_header(m, name, value);
+}
+
+/* Indented if asked for, and with a newline at its end, for people at a terminal. */
+static void finish_body(struct request *req, struct response *res, const char *type)
+{
+    struct buf *body = &res->body;
+
+    if (!body->len)
+        return;
+    if (is_json(type) && request_query(req, "pretty")) {
+        struct buf pretty = BUF_INIT(HTTP_MAX_RESPONSE);
+
+        json_indent(&pretty, body->data, body->len);
+        buf_release(body);
+        *body = pretty;
+    }
+    if ((is_json(type) || is_text(type)) && body->data[body->len - 1] != '\n')
+        buf_putc(body, '\n');
+}
+
+/* A GET whose answer the client already has. */
+static void check_etag(struct request *req, struct response *res)
+{
+    const char *etag = response_find_header(res, "ETag");
+    const char *known = request_header(req, "If-None-Match");
+
+    if (res->status == 200 && etag && known && !res->priv->streaming &&
+        (req->method == METHOD_GET || req->method == METHOD_HEAD) && etag_matches(known, etag)) {
+        /* The body stays for its length; the library does not send it. */
+        res->status = 304;
+    }
+}
+
+static void add_headers(struct request *req, struct response *res, struct MHD_Response *m,
+                        const char *type, bool close)
+{
+    struct response_private *priv = res->priv;
+
+    if (type && is_text(type) && !strstr(type, "charset"))
+        add(m, "Content-Type", arena_printf(req->mem, "%s; charset=utf-8", type));
+    else if (type)
+        add(m, "Content-Type", type);
+    add(m, "X-Content-Type-Options", "nosniff");
+    add(m, "X-Request-Id", req->id);
+    if (!response_find_header(res, "Cache-Control"))
+        add(m, "Cache-Control", "no-store");
+    if ((res->status == 503 || res->status == 429) && !response_find_header(res, "Retry-After"))
+        add(m, "Retry-After", "1");
+    for (size_t i = 0; i < priv->n_headers; i++)
+        add(m, priv->headers[i].name, priv->headers[i].value);
+    if (close)
+        add(m, "Connection", "close");
+}
+
+static ssize_t read_stream(void *cls, uint64_t position, char *out, size_t max)
+{
+    struct request *req = cls;
+    struct http *h = req->http;
+    int64_t wake_us = 0, n;
+
+    (void)position;
+    if (atomic_load(&req->conn->gone))
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    /* Counted before the look: what changes during it is not missed. */
+    req->wait.seen = atomic_load(&h->keeper.changes);
+    n = req->stream.read(req->stream.ctx, out, max, &wake_us);
+    if (n > 0) {
+        req->bytes_out += n;
+        return (ssize_t)n;
+    }
+    if (n == STREAM_END)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (n != STREAM_AGAIN)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    req->wait.conn = req->conn;
+    req->wait.ready = req->stream.ready;
+    req->wait.ctx = req->stream.ctx;
+    req->wait.deadline_us = wake_us;
+    if (!keeper_suspend(h, &req->wait))
+        return MHD_CONTENT_READER_END_OF_STREAM; /* the server stops */
+    return 0;
+}
+
+static struct MHD_Response *new_stream(struct request *req, struct response *res)
+{
+    size_t block = req->http10 ? STREAM_BLOCK_10 : STREAM_BLOCK_11;
+
+    req->stream = res->priv->stream;
+    req->streaming = true;
+    res->priv->streaming = false;
+    atomic_fetch_add(&req->http->streams, 1);
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, block, read_stream, req, NULL);
+}
+
+static struct MHD_Response *new_plain(struct request *req, struct response *res)
+{
+    struct MHD_Response *m;
+    size_t n = res->body.len;
+    char *data = res->body.data;
+
+    res->body.data = NULL;
+    buf_release(&res->body);
+    if (req->method != METHOD_HEAD && res->status != 304)
+        req->bytes_out = (int64_t)n;
+    m = MHD_create_response_from_buffer(n, data ? data : (void *)(uintptr_t) "",
+                                        data ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+    if (!m)
+        free(data);
+    return m;
+}
+
+enum MHD_Result reply_send(struct request *req, struct response *res, bool close)
+{
+    const char *type = res->content_type ? res->content_type : "application/json";
+    struct MHD_Response *m;
+    enum MHD_Result rc;
+    bool empty;
+
+    check_etag(req, res);
+    finish_body(req, res, type);
+    empty = !res->priv->streaming && !res->body.len;
+    m = res->priv->streaming ? new_stream(req, res) : new_plain(req, res);
+    if (!m)
+        return MHD_NO;
+    add_headers(req, res, m, empty ? NULL : type, close);
+    req->status = res->status;
+    conn_mark(req->conn, PHASE_WRITE);
+    rc = MHD_queue_response(req->conn->mhd, (unsigned)res->status, m);
+    MHD_destroy_response(m);
+    return rc;
+}
