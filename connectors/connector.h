@@ -86,7 +86,8 @@ CHECKED int sink_count_dropped(struct sink *out, size_t stream, int64_t filtered
                                int64_t overlap_dropped, struct error *err);
 
 /* The stream is complete. `position` covers all of it; NULL when it has no position to keep. */
-CHECKED int sink_end(struct sink *out, size_t stream, const char *position, struct error *err);
+__attribute__((nonnull(1, 4), warn_unused_result)) int
+sink_end(struct sink *out, size_t stream, const char *position, struct error *err);
 
 /* The stream failed for `why`, which the sink keeps; others may go on. Fails (and the source must
  * return) when the policy of the run is to stop at the first failed stream. */
