@@ -3,3 +3,4 @@ target_link_libraries(test_support PUBLIC connectors data base)
 
 unit_test(test_option connectors)
 unit_test(test_selection connectors)
+unit_test(test_sample test_support sources connectors)

@@ -234,7 +234,7 @@ static void put_tags(struct batch *b, size_t column, const struct shop_row *r)
 static void put_released(struct batch *b, size_t column, const struct shop_row *r)
 {
     if (draw(r->fixed, 22, 6))
-        batch_put_int64(b, column, EPOCH_US / DAY_US - 1000 + draw(r->fixed, 23, 2000));
+        batch_put_int64(b, column, EPOCH_US / DAY_US - 1 - draw(r->fixed, 23, 2000));
 }
 
 static void put_opens_at(struct batch *b, size_t column, const struct shop_row *r)
