@@ -1,0 +1,76 @@
+/*
+ * fake_sync.h - a source and a destination in memory, for tests of the runner.
+ *
+ * The source delivers rows 0..rows-1 of each stream and can continue at any checkpoint. The
+ * destination remembers over runs what was committed, as a database would. Both can be told to
+ * fail, to cancel the run or to lose the answer of a commit at their n-th call.
+ */
+#ifndef TESTS_SUPPORT_FAKE_SYNC_H
+#define TESTS_SUPPORT_FAKE_SYNC_H
+
+#include "server/sync/run.h"
+
+#define FAKE_MAX_STREAMS 4
+
+struct fake_source {
+    size_t n_streams;
+    int64_t rows, batch_rows;
+    int64_t checkpoint_every;  /* batches; 0 = only at the end */
+    int64_t dropped;           /* counted as filtered with each batch */
+    bool interleave;           /* a batch of each stream in turn */
+    bool no_end;               /* returns without ending its streams */
+    bool null_end;             /* the end has no position */
+    long fail_stream;          /* this one calls sink_fail half way; -1 = none */
+    enum error_code fail_code; /* with this code; and failing calls too */
+    int64_t fail_at;           /* the n-th sink call fails instead, from 1; 0 = never */
+    int64_t fail_times;        /* so many times in all */
+    int64_t cancel_at;         /* the n-th sink call requests `cancel` before */
+    struct cancel *cancel;
+    enum cancel_reason why;
+    bool waits; /* never ends by itself: waits to be cancelled after the first batch */
+    /* What happened. */
+    int64_t calls, failed, reads;
+};
+
+struct fake_table {
+    int64_t *rows; /* committed, then staged ones */
+    size_t n, n_staged, cap;
+    char position[64]; /* "" = none */
+    bool complete;     /* finish was called for this stream */
+    int64_t commits;
+    struct counts counts;
+};
+
+/* What a destination durably holds; survives runs. */
+struct fake_memory {
+    struct fake_table tables[FAKE_MAX_STREAMS];
+    int64_t opens, restarts;
+    char override[64]; /* the last override seen, "-" = none */
+};
+
+struct fake_destination {
+    struct fake_memory *memory;
+    int64_t fail_at, fail_times;
+    bool lose_answer; /* the failing commit has happened all the same */
+    enum error_code fail_code;
+    const char *fail_reason;
+    bool miscount; /* says one row too many was inserted */
+    int64_t cancel_at;
+    struct cancel *cancel;
+    bool fail_finish_only;
+    int64_t block_ms; /* each write takes so long, unless cancelled */
+    /* What happened. */
+    int64_t calls, failed, writes, commits, max_uncommitted;
+    bool committed_without_position;
+};
+
+extern const struct source_connector fake_source;
+extern const struct destination_connector fake_destination;
+
+/* The catalog of `n` streams "s0", "s1", ... and a selection of all, in `mem`. */
+void fake_selection(struct arena *mem, size_t n, struct selection *out);
+void fake_memory_release(struct fake_memory *m);
+/* Each of the rows 0..rows-1 exactly once, in any order. */
+bool fake_table_is_complete(const struct fake_table *t, int64_t rows);
+
+#endif

@@ -1,0 +1,5 @@
+# The runner, its queue and logs, over fakes of a source and a destination.
+add_library(fake_sync STATIC ${CMAKE_CURRENT_SOURCE_DIR}/support/fake_sync.c)
+target_link_libraries(fake_sync PUBLIC sync)
+unit_test(test_queue sync)
+unit_test(test_run fake_sync)
