@@ -1,0 +1,174 @@
+/*
+ * dialect.h - what differs between SQL databases: words as data, five calls as code.
+ *
+ * The engine (source.c, destination.c) is written once over these two. Everything that is text is a
+ * field of a const `struct sql_dialect`, so the statements of all databases are tested without any
+ * of them running; what must be code is a `struct sql_driver`. A connection belongs to one thread
+ * at a time.
+ */
+#ifndef CONNECTORS_SQL_DIALECT_H
+#define CONNECTORS_SQL_DIALECT_H
+
+#include "connectors/base/buf.h"
+#include "connectors/connector.h"
+#include "connectors/data/type.h"
+
+enum sql_placeholder {
+    SQL_PLACEHOLDER_DOLLAR,   /* $1 */
+    SQL_PLACEHOLDER_NUMBERED, /* ?1: may be repeated */
+    SQL_PLACEHOLDER_PLAIN,    /* ? */
+};
+
+/* How rows of one table change those of another. */
+enum sql_update { SQL_UPDATE_FROM, SQL_UPDATE_JOIN };
+
+/* How two values are compared so that NULL equals NULL. */
+enum sql_differs { SQL_DIFFERS_IS_NOT, SQL_DIFFERS_DISTINCT, SQL_DIFFERS_SPACESHIP };
+
+/* How a column becomes wider: by a statement, or by copying the table into a new one. */
+enum sql_widen { SQL_WIDEN_ALTER, SQL_WIDEN_REBUILD };
+
+struct sql_dialect {
+    const char *name;
+    char quote; /* of identifiers; doubled inside names */
+    enum sql_placeholder placeholder;
+    enum sql_update update;
+    enum sql_differs differs;
+    enum sql_widen widen;
+    size_t max_identifier;   /* bytes; 0 = unlimited */
+    size_t max_params;       /* per statement */
+    bool has_schemas;        /* else a namespace becomes the prefix "ns__" of the table */
+    bool ddl_in_transaction; /* else every DDL statement commits what went before */
+    bool float_holds_nan;
+    const char *begin, *commit, *rollback;
+    const char *create_stage;         /* begins the statement that creates a temporary table */
+    const char *row_id[3];            /* names of the physical row number, in order of taste */
+    const char *type[TYPE_COUNT];     /* logical type -> column type */
+    const char *decimal_with_scale;   /* printf of precision and scale, or NULL = unconstrained */
+    const char *float32;              /* or NULL = as float */
+    const char *key_type[TYPE_COUNT]; /* where a key column must differ; NULL = same */
+    const char *widen_column;         /* {table} {column} {type}; NULL with REBUILD */
+    const char *columns_query;        /* binds schema, table: name, type, key position or 0 */
+    const char *dependents_query;     /* binds schema, table: names of what refers to it */
+    const char *attached_query;       /* binds schema, table: SQL of its indexes and triggers */
+    bool (*parse_type)(const char *text, struct column_type *out); /* of a declared type; or NULL */
+};
+
+extern const struct sql_dialect sql_sqlite;
+extern const struct sql_dialect sql_postgres;
+extern const struct sql_dialect sql_mysql;
+
+/* Appends a quoted identifier: the only way in which a name gets into a statement. */
+void sql_put_name(const struct sql_dialect *d, const char *name, struct buf *out);
+/* The same with the schema in front where the dialect has schemas and `schema` is not "". */
+void sql_put_table(const struct sql_dialect *d, const char *schema, const char *name,
+                   struct buf *out);
+/* Appends the placeholder of parameter `number`, counted from 1. */
+void sql_put_placeholder(const struct sql_dialect *d, size_t number, struct buf *out);
+/* The column type of a logical type, as it stands in CREATE TABLE; `out` is NUL-terminated. */
+void sql_format_type(const struct sql_dialect *d, struct column_type t, bool key,
+                     char out[static 64]);
+/* The logical type of a column that we did not create; STRING when its type says nothing. */
+struct column_type sql_read_type(const struct sql_dialect *d, const char *declared);
+
+/* ------------------------------------------------------------------ the five calls */
+
+enum sql_kind { SQL_NULL, SQL_INT, SQL_REAL, SQL_TEXT, SQL_BLOB };
+
+/* A parameter or a column of a result; bytes are borrowed. */
+struct sql_value {
+    enum sql_kind kind;
+    int64_t number;
+    double real;
+    struct slice bytes;
+};
+
+static inline struct sql_value sql_int(int64_t v)
+{
+    return (struct sql_value){.kind = SQL_INT, .number = v};
+}
+/* NULL gives SQL NULL. */
+struct sql_value sql_text(const char *s);
+/* The text of a result column, "" for NULL; valid during the row callback. */
+const char *sql_value_text(struct arena *mem, const struct sql_value *v);
+
+enum sql_role {
+    SQL_ROLE_DATA,
+    SQL_ROLE_KEY,
+    SQL_ROLE_STAMP, /* of ours, written with a row but no reason to rewrite it */
+    SQL_ROLE_ORDER, /* of a staging table: the order in which its rows came */
+};
+
+struct sql_column {
+    const char *name;
+    struct column_type type;
+    enum sql_role role;
+};
+
+struct sql_table {
+    const char *schema; /* "" = the default */
+    const char *name;
+    const struct sql_column *columns;
+    size_t n_columns;
+};
+
+/* Where the values of one column of a bulk insert come from. */
+enum sql_fill {
+    SQL_FILL_COLUMN, /* of the batch, turned from its type into the type of the column */
+    SQL_FILL_NULL,
+    SQL_FILL_TEXT,  /* the same text in every row */
+    SQL_FILL_INT,   /* the same number in every row */
+    SQL_FILL_META,  /* meta[row] */
+    SQL_FILL_ORDER, /* first_order + row */
+};
+
+struct sql_bulk_column {
+    enum sql_fill fill;
+    size_t from;             /* COLUMN: number in the batch */
+    struct column_type type; /* COLUMN: of the batch */
+    const char *text;
+    int64_t number;
+};
+
+struct sql_bulk {
+    const struct sql_table *into;
+    const struct sql_bulk_column *fill; /* [into->n_columns] */
+    bool temporary;                     /* `into` is a staging table */
+    const bool *skip;                   /* [rows] or NULL: rows to leave out */
+    const char *const *meta;            /* [rows] or NULL */
+    int64_t first_order;
+};
+
+struct sql_conn; /* a driver embeds it first */
+
+/* One row of a result; a failure ends the query and is returned by it. */
+typedef int sql_row_fn(void *arg, const struct sql_value *row, size_t n, struct error *err);
+
+struct sql_driver {
+    int (*open)(const void *config, struct run *run, struct sql_conn **out, struct error *err);
+    /* Runs one statement to its end; *out_changed is the number of rows it wrote, for DML. */
+    int (*exec)(struct sql_conn *c, const char *sql, const struct sql_value *params, size_t n,
+                int64_t *out_changed, struct error *err);
+    int (*query)(struct sql_conn *c, const char *sql, const struct sql_value *params, size_t n,
+                 sql_row_fn *each, void *arg, struct error *err);
+    /* Inserts the rows of the batch; *out_inserted comes from the database. */
+    int (*bulk)(struct sql_conn *c, const struct sql_bulk *what, const struct batch *rows,
+                int64_t *out_inserted, struct error *err);
+    void (*close)(struct sql_conn *c); /* rolls back what is open */
+};
+
+struct sql_conn {
+    const struct sql_driver *driver;
+    const struct sql_dialect *dialect;
+};
+
+CHECKED static inline int sql_exec(struct sql_conn *c, const char *sql, struct error *err)
+{
+    int64_t ignored;
+    return c->driver->exec(c, sql, NULL, 0, &ignored, err);
+}
+
+/* The first column of the only row as a number; 0 when there is no row or it is NULL. */
+CHECKED int sql_query_int(struct sql_conn *c, const char *sql, int64_t *out, struct error *err);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * names.h - names at the destination: legal, short enough, distinct, and the same for ever.
+ *
+ * A name is kept as it is when it is a legal quoted identifier within the limit. One that is not
+ * gets a suffix of eight hexadecimal digits of its SHA-256; so does every member of a set that
+ * collides (upper and lower case are the same) except one that needed no change while the others
+ * did. A name that was given once is not computed again: a later sibling cannot rename an existing
+ * column. Pure; memory belongs to the arena given.
+ */
+#ifndef CONNECTORS_SQL_NAMES_H
+#define CONNECTORS_SQL_NAMES_H
+
+#include <stdbool.h>
+
+#include "connectors/base/arena.h"
+
+/* Our own columns and tables; names of sources that begin with it are changed. */
+#define NAMES_PREFIX "_connectord_"
+
+enum names_kind { NAMES_COLUMN, NAMES_TABLE };
+
+struct name_pair {
+    const char *source, *name;
+};
+
+/*
+ * Fills pairs[i].name for every pair in which it is NULL; the others are taken. `limit` is the
+ * greatest length in bytes, 0 = unlimited. `taken` are names that nobody may get.
+ */
+void names_assign(struct arena *mem, enum names_kind kind, size_t limit, struct name_pair *pairs,
+                  size_t n, const char *const *taken, size_t n_taken);
+
+/* The table in which a generation is built: "t__g7", shortened when it must be. */
+const char *names_generation(struct arena *mem, const char *table, long long generation,
+                             size_t limit);
+/* The unique index over the key of that generation. */
+const char *names_key_index(struct arena *mem, const char *table, long long generation);
+
+#endif
