@@ -34,7 +34,7 @@ char *buf_reserve(struct buf *b, size_t n)
         return b->data + b->len;
     for (cap = b->cap ? b->cap : 64; cap < want; cap *= 2)
         ;
-    if (cap > b->max_bytes + 1)
+    if (cap - 1 > b->max_bytes)
         cap = b->max_bytes + 1;
     b->data = xrealloc(b->data, cap);
     b->cap = cap;

@@ -104,6 +104,8 @@ bool clock_parse(const char *text, int64_t *out_unix_us)
     if (*s == '.') {
         int64_t unit = 100000;
 
+        if (s[1] < '0' || s[1] > '9')
+            return false;
         for (s++; *s >= '0' && *s <= '9'; s++, unit /= 10)
             fraction += (*s - '0') * unit;
     }
@@ -123,9 +125,8 @@ bool clock_parse(const char *text, int64_t *out_unix_us)
     tm.tm_mday = field[2];
     tm.tm_hour = field[3];
     tm.tm_min = field[4];
-    tm.tm_sec = field[5];
     if (*s || !field[1] || !field[2])
         return false;
-    *out_unix_us = ((int64_t)timegm(&tm) + offset) * 1000000 + fraction;
-    return true;
+    *out_unix_us = ((int64_t)timegm(&tm) + field[5] + offset) * 1000000 + fraction;
+    return tm.tm_mday == field[2]; /* otherwise timegm made March 1 of February 30 */
 }

@@ -1,10 +1,11 @@
 #include "connectors/base/doc.h"
 
-#include <assert.h>
+#include <ctype.h>
 #include <stdlib.h>
 
 #include <jansson.h>
 
+#include "connectors/base/jsonwrite.h"
 #include "connectors/base/text.h"
 
 /* A doc is a json_t under another name: the casts below are the only place that knows it. */
@@ -41,11 +42,12 @@ static size_t string_length(const char *s, size_t n)
     return i < n ? i : n;
 }
 
-static size_t number_length(const char *s, size_t n)
+/* Of a number, or of true, false and null. */
+static size_t word_length(const char *s, size_t n)
 {
     size_t i = 0;
 
-    while (i < n && s[i] && strchr("0123456789+-.eE", s[i]))
+    while (i < n && (isalnum((unsigned char)s[i]) || s[i] == '+' || s[i] == '-' || s[i] == '.'))
         i++;
     return i;
 }
@@ -80,12 +82,12 @@ static int check_limits(const char *text, size_t n, const struct limits *limits,
             values++;
             break;
         default:
-            len = number_length(text + i, n - i);
+            len = word_length(text + i, n - i);
             if (len > DOC_MAX_NUMBER)
                 return too_large("a longer number", DOC_MAX_NUMBER, i, err);
             if (len)
                 i += len - 1;
-            values += text[i] == ',';
+            values += len > 0;
         }
         if (values > limits->values)
             return too_large("more values", limits->values, i, err);
@@ -97,9 +99,14 @@ static int parse(const char *text, size_t n, const struct limits *limits, struct
                  struct error *err)
 {
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
+    const char *nul = n ? memchr(text, '\0', n) : NULL;
     json_error_t why;
     json_t *j;
 
+    /* The library loses a NUL that follows a number. */
+    if (nul)
+        return error_set_reason(err, ERR_INVALID, "invalid_json", "a NUL at byte %zu",
+                                (size_t)(nul - text));
     if (check_limits(text, n, limits, err) < 0)
         return -1;
     j = json_loadb(text, n, flags, &why);
@@ -339,20 +346,107 @@ struct doc *doc_merge_patch(const struct doc *target, const struct doc *patch)
     return out;
 }
 
-static int put_chunk(const char *text, size_t n, void *arg)
+/* "0.1" as it was written, not as 17 digits of it; a real stays one ("1.0") when read again. */
+static void write_real(const struct doc *d, struct buf *out)
 {
-    buf_put(arg, text, n);
-    return 0;
+    char text[32];
+    size_t n = text_from_double(json_real_value(json_of(d)), text);
+
+    buf_put(out, text, n);
+    if (!memchr(text, '.', n) && !memchr(text, 'e', n))
+        buf_puts(out, ".0");
+}
+
+static void write_string(const char *s, size_t n, struct buf *out)
+{
+    buf_putc(out, '"');
+    jsonw_escape(out, s, n);
+    buf_putc(out, '"');
+}
+
+/* Levels of two blanks; -1 writes everything in one line. */
+static void new_line(struct buf *out, int level)
+{
+    if (level < 0)
+        return;
+    buf_putc(out, '\n');
+    for (; level > 0; level--)
+        buf_puts(out, "  ");
+}
+
+static void write_value(const struct doc *d, struct buf *out, int level);
+
+static void write_members(const struct doc *d, struct buf *out, int level)
+{
+    int inner = level < 0 ? -1 : level + 1;
+
+    buf_putc(out, '{');
+    for (const struct doc_member *it = doc_first(d), *first = it; it; it = doc_next(d, it)) {
+        if (it != first)
+            buf_putc(out, ',');
+        new_line(out, inner);
+        write_string(doc_member_key(it), strlen(doc_member_key(it)), out);
+        buf_puts(out, level < 0 ? ":" : ": ");
+        write_value(doc_member_value(it), out, inner);
+    }
+    if (doc_count(d))
+        new_line(out, level);
+    buf_putc(out, '}');
+}
+
+static void write_elements(const struct doc *d, struct buf *out, int level)
+{
+    int inner = level < 0 ? -1 : level + 1;
+
+    buf_putc(out, '[');
+    for (size_t i = 0; i < doc_count(d); i++) {
+        if (i)
+            buf_putc(out, ',');
+        new_line(out, inner);
+        write_value(doc_at(d, i), out, inner);
+    }
+    if (doc_count(d))
+        new_line(out, level);
+    buf_putc(out, ']');
+}
+
+static void write_value(const struct doc *d, struct buf *out, int level)
+{
+    char text[24];
+
+    switch (doc_kind(d)) {
+    case DOC_NULL:
+        buf_puts(out, "null");
+        break;
+    case DOC_BOOL:
+        buf_puts(out, doc_bool(d, false) ? "true" : "false");
+        break;
+    case DOC_INT:
+        buf_put(out, text, text_from_int64(doc_int(d, 0), text));
+        break;
+    case DOC_REAL:
+        write_real(d, out);
+        break;
+    case DOC_STRING:
+        write_string(json_string_value(json_of(d)), json_string_length(json_of(d)), out);
+        break;
+    case DOC_ARRAY:
+        write_elements(d, out, level);
+        break;
+    case DOC_OBJECT:
+        write_members(d, out, level);
+        break;
+    }
 }
 
 void doc_write(const struct doc *d, struct buf *out)
 {
-    json_dump_callback(json_of(d), put_chunk, out, JSON_COMPACT | JSON_ENCODE_ANY);
+    write_value(d, out, -1);
 }
 
 void doc_write_pretty(const struct doc *d, struct buf *out)
 {
-    json_dump_callback(json_of(d), put_chunk, out, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    write_value(d, out, 0);
 }
 
 void doc_pointer_put(struct buf *pointer, const char *token)

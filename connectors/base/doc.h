@@ -22,7 +22,7 @@ struct doc; /* opaque: one JSON value of any kind */
 enum doc_kind { DOC_NULL, DOC_BOOL, DOC_INT, DOC_REAL, DOC_STRING, DOC_ARRAY, DOC_OBJECT };
 
 #define DOC_MAX_DEPTH  32          /* nesting of objects and arrays */
-#define DOC_MAX_VALUES 50000       /* 8 MiB of [0,0,...] would cost 169 MiB */
+#define DOC_MAX_VALUES 50000       /* keys counted too; 8 MiB of [0,0,...] would cost 169 MiB */
 #define DOC_MAX_STRING (256 << 10) /* bytes of one string as written */
 #define DOC_MAX_NUMBER 64          /* characters of one number */
 

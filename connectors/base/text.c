@@ -1,7 +1,7 @@
 #include "connectors/base/text.h"
 
 #include <ctype.h>
-#include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,7 +110,9 @@ size_t text_from_double(double v, char out[static 32])
 
     if (n)
         return n;
-    for (int digits = 15; digits <= 17; digits++) {
+    /* 15 digits survive in every double, so fewer would be found as zeros at their end; only the
+     * denormals have less precision than that. */
+    for (int digits = fabs(v) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
         int len = snprintf(out, 32, "%.*g", digits, v);
 
         if (digits == 17 || strtod(out, NULL) == v)
@@ -121,7 +123,7 @@ size_t text_from_double(double v, char out[static 32])
 
 size_t text_from_float(float v, char out[static 32])
 {
-    for (int digits = 6; digits <= 9; digits++) {
+    for (int digits = fabsf(v) < FLT_MIN ? 1 : 6; digits <= 9; digits++) {
         int len = snprintf(out, 32, "%.*g", digits, (double)v);
 
         if (digits == 9 || strtof(out, NULL) == v)
@@ -263,14 +265,17 @@ void text_put_base64(struct buf *out, const void *bytes, size_t n)
 bool text_unbase64(struct buf *out, const char *s, size_t n)
 {
     char *at = buf_reserve(out, n / 4 * 3 + 3);
-    size_t len;
+    size_t len = 0;
+    bool ok;
 
-    if (!at || sodium_base642bin((unsigned char *)at, n / 4 * 3 + 3, s, n, NULL, &len, NULL,
-                                 sodium_base64_VARIANT_ORIGINAL))
+    if (!at)
         return false;
-    out->len += len;
-    out->data[out->len] = '\0';
-    return true;
+    ok = !sodium_base642bin((unsigned char *)at, n / 4 * 3 + 3, s, n, NULL, &len, NULL,
+                            sodium_base64_VARIANT_ORIGINAL);
+    if (ok)
+        out->len += len;
+    out->data[out->len] = '\0'; /* a failed attempt has written behind the end */
+    return ok;
 }
 
 static bool scaled(const char *s, const char *const *units, const int64_t *factors, int64_t *out)
