@@ -539,6 +539,7 @@ Test(run, shutdown_is_a_failure_that_says_interrupted)
     b->source.cancel = b->cancel;
     b->source.cancel_at = 3;
     b->source.why = CANCEL_SHUTDOWN;
+    b->destination.block_ms = 30000;
     run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
     cr_expect_str_eq(error_reason(&b->result.error), "interrupted");

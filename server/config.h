@@ -1,0 +1,50 @@
+/*
+ * config.h - the service's own settings: one option table, four places they may come from.
+ *
+ * Default, then the JSON file named by --config, then the environment (CONNECTORD_<NAME>), then a
+ * flag (--name VALUE, with - for _): the later wins. All mistakes are reported at once, each with
+ * the place it stands in. Built once by main, const afterwards.
+ */
+#ifndef SERVER_CONFIG_H
+#define SERVER_CONFIG_H
+
+#include "connectors/option.h"
+
+struct settings {
+    const char *listen, *data, *base_path, *log_level;
+    int64_t workers, short_workers, memory_budget_bytes;
+    int64_t http_threads, max_connections;
+    int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
+    int64_t max_body_bytes, max_big_body_bytes;
+    bool require_if_match;
+    int64_t check_timeout_s, discover_timeout_s, sample_timeout_s, count_timeout_s;
+    int64_t cancel_grace_ms, drain_delay_ms, shutdown_grace_ms;
+    int64_t log_max_age_s, log_max_bytes, run_max_age_s;
+};
+
+extern const struct option settings_options[];
+
+/* What was loaded, and from where. */
+struct config {
+    struct settings settings;
+    const char **origins; /* one for each row of the table */
+    struct doc *values;   /* what was given, without defaults */
+};
+
+/*
+ * `argv` are the words behind the subcommand; nothing but settings and --config FILE may stand
+ * there. False when there are problems; their pointers say where ("environment CONNECTORD_LISTEN").
+ */
+bool config_load(int argc, char *const *argv, struct arena *mem, struct config *out,
+                 struct problems *problems);
+void config_release(struct config *c);
+
+/* One line for each setting: its value as JSON, and the origin. */
+void config_print(const struct config *c, struct buf *out);
+/* --help: one paragraph for each setting. */
+void config_help(struct buf *out);
+
+/* True for 127.0.0.0/8 and ::1 with a port, the only addresses that are safe without tokens. */
+bool config_is_loopback(const char *listen);
+
+#endif

@@ -1,0 +1,194 @@
+#include <criterion/criterion.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "connectors/base/arena.h"
+#include "server/config.h"
+
+static struct arena *mem;
+static struct config config;
+static struct problems problems;
+
+static void setup(void)
+{
+    mem = arena_new();
+    problems = PROBLEMS_INIT(mem);
+}
+
+static void teardown(void)
+{
+    config_release(&config);
+    arena_free(mem);
+}
+
+TestSuite(config, .init = setup, .fini = teardown);
+
+static bool load(int argc, const char *const *argv)
+{
+    char *words[16];
+
+    for (int i = 0; i < argc; i++)
+        words[i] = arena_strdup(mem, argv[i]);
+    return config_load(argc, words, mem, &config, &problems);
+}
+
+/* A file with this text, named in the returned path. */
+static const char *file_with(const char *text)
+{
+    char *path = arena_strdup(mem, "/tmp/test_config_XXXXXX");
+    int fd = mkstemp(path);
+
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    return path;
+}
+
+static void expect_problem(const char *pointer, const char *code)
+{
+    for (size_t i = 0; i < problems.n; i++) {
+        if (!strcmp(problems.items[i].pointer, pointer) && !strcmp(problems.items[i].code, code))
+            return;
+    }
+    for (size_t i = 0; i < problems.n; i++)
+        fprintf(stderr, "%s: %s: %s\n", problems.items[i].pointer, problems.items[i].code,
+                problems.items[i].message);
+    cr_assert_fail("no problem %s at %s", code, pointer);
+}
+
+Test(config, has_defaults_for_everything)
+{
+    cr_assert(load(0, NULL));
+    cr_expect_str_eq(config.settings.listen, "127.0.0.1:8080");
+    cr_expect_str_eq(config.settings.data, "./data");
+    cr_expect_eq(config.settings.workers, 4);
+    cr_expect_not(config.settings.require_if_match);
+    for (size_t i = 0; settings_options[i].name; i++) {
+        cr_expect_str_eq(config.origins[i], "default");
+        cr_expect_neq(settings_options[i].def, NULL, "%s", settings_options[i].name);
+    }
+}
+
+Test(config, a_flag_wins_over_the_environment_and_that_over_a_file)
+{
+    const char *path = file_with("{\"workers\":5,\"short_workers\":6,\"log_level\":\"warn\"}");
+    const char *argv[] = {"--config", path, "--workers=9"};
+
+    setenv("CONNECTORD_WORKERS", "7", 1);
+    setenv("CONNECTORD_SHORT_WORKERS", "8", 1);
+    cr_assert(load(3, argv));
+    cr_expect_eq(config.settings.workers, 9);
+    cr_expect_eq(config.settings.short_workers, 8);
+    cr_expect_str_eq(config.settings.log_level, "warn");
+    unlink(path);
+}
+
+Test(config, the_environment_can_name_the_file)
+{
+    const char *path = file_with("{\"workers\":5}");
+
+    setenv("CONNECTORD_CONFIG", path, 1);
+    cr_assert(load(0, NULL));
+    cr_expect_eq(config.settings.workers, 5);
+    unlink(path);
+}
+
+Test(config, reports_every_mistake_with_its_place)
+{
+    const char *path = file_with("{\"workers\":\"x\",\"colour\":1,\"log_level\":\"loud\"}");
+    const char *argv[] = {"--config",       path,   "--nonsense",        "1", "serve",
+                          "--http-threads", "many", "--max-connections", "9", "--listen"};
+    char where[200];
+
+    setenv("CONNECTORD_SHORT_WORKERS", "65", 1);
+    setenv("CONNECTORD_SHOE_SIZE", "43", 1);
+    cr_assert_not(load(10, argv));
+    snprintf(where, sizeof where, "file %s: /workers", path);
+    expect_problem(where, "wrong_type");
+    snprintf(where, sizeof where, "file %s: /colour", path);
+    expect_problem(where, "unknown_field");
+    expect_problem("environment CONNECTORD_SHORT_WORKERS", "out_of_range");
+    expect_problem("environment CONNECTORD_SHOE_SIZE", "unknown_field");
+    expect_problem("flag --nonsense", "unknown_field");
+    expect_problem("serve", "unknown_field");
+    expect_problem("flag --http-threads", "wrong_type");
+    expect_problem("flag --max-connections", "out_of_range");
+    expect_problem("flag --listen", "required");
+    unlink(path);
+}
+
+Test(config, a_file_that_is_no_object_is_refused)
+{
+    static const char *const texts[] = {"", "[]", "{\"workers\":1,\"workers\":2}", "{", "nonsense"};
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        const char *path = file_with(texts[i]);
+        const char *argv[] = {"--config", path};
+
+        cr_expect_not(load(2, argv), "%s", texts[i]);
+        config_release(&config);
+        unlink(path);
+    }
+    cr_expect_not(load(2, (const char *[]){"--config", "/nonexistent/x.json"}));
+}
+
+Test(config, takes_units_where_the_name_has_one)
+{
+    const char *argv[] = {"--memory-budget-bytes", "8MiB", "--drain-delay-ms",   "2s",
+                          "--log-max-age-s",       "2h",   "--require-if-match", "true"};
+
+    cr_assert(load(8, argv));
+    cr_expect_eq(config.settings.memory_budget_bytes, 8 << 20);
+    cr_expect_eq(config.settings.drain_delay_ms, 2000);
+    cr_expect_eq(config.settings.log_max_age_s, 7200);
+    cr_expect(config.settings.require_if_match);
+}
+
+Test(config, ignores_what_kubernetes_says_about_a_service_of_our_name)
+{
+    setenv("CONNECTORD_PORT", "tcp://10.0.0.1:80", 1);
+    setenv("CONNECTORD_PORT_8080_TCP_ADDR", "10.0.0.1", 1);
+    setenv("CONNECTORD_SERVICE_HOST", "10.0.0.1", 1);
+    cr_expect(load(0, NULL));
+}
+
+Test(config, listens_on_loopback_only)
+{
+    static const char *const good[] = {"127.0.0.1:8080", "127.9.9.9:0", "[::1]:65535"};
+    static const char *const bad[] = {"0.0.0.0:8080", "[::]:8080",       "10.0.0.1:80",
+                                      "8080",         "localhost:8080",  "127.0.0.1",
+                                      "127.0.0.1:x",  "127.0.0.1:65536", "128.0.0.1:80",
+                                      "[fe80::1]:80", "::1:80",          ""};
+
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        cr_expect(config_is_loopback(good[i]), "%s", good[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect_not(config_is_loopback(bad[i]), "%s", bad[i]);
+    cr_assert_not(load(2, (const char *[]){"--listen", "0.0.0.0:80"}));
+    expect_problem("flag --listen", "not_loopback");
+}
+
+Test(config, prints_values_and_where_they_come_from)
+{
+    struct buf out = BUF_INIT(1 << 16);
+
+    cr_assert(load(2, (const char *[]){"--workers", "3"}));
+    config_print(&config, &out);
+    cr_expect(strstr(buf_str(&out), "workers = 3  # flag --workers\n"), "%s", buf_str(&out));
+    cr_expect(strstr(buf_str(&out), "listen = \"127.0.0.1:8080\"  # default\n"), "%s",
+              buf_str(&out));
+    buf_release(&out);
+}
+
+Test(config, help_names_every_setting_as_a_flag)
+{
+    struct buf out = BUF_INIT(1 << 16);
+
+    config_help(&out);
+    cr_expect(strstr(buf_str(&out), "--shutdown-grace-ms (10000)"));
+    cr_expect_not(strstr(buf_str(&out), "--shutdown_grace"));
+    buf_release(&out);
+}
