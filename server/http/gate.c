@@ -1,8 +1,9 @@
+#include "server/http/gate.h"
+
 #include <string.h>
 #include <strings.h>
 
 #include "connectors/base/text.h"
-#include "server/http/internal.h"
 
 /*
  * What a gateway in front of us and we could read differently is the door of request smuggling,
@@ -101,9 +102,9 @@ int gate_check(const struct pair *headers, size_t n, bool http10, struct framing
 {
     const char *values[N_SINGLE] = {NULL};
 
-    if (n > HTTP_MAX_HEADERS) {
+    if (n > GATE_MAX_HEADERS) {
         return error_set_reason(err, ERR_TOO_LARGE, "headers_too_large",
-                                "The request has more than %d headers.", HTTP_MAX_HEADERS);
+                                "The request has more than %d headers.", GATE_MAX_HEADERS);
     }
     for (size_t i = 0; i < n; i++) {
         if (!is_token(headers[i].name))

@@ -14,97 +14,21 @@
 #include <stddef.h>
 
 #include "connectors/base/arena.h"
+#include "server/http/gate.h"
 #include "server/http/http.h"
+#include "server/http/router.h"
+#include "server/http/target.h"
 
 #define HTTP_MAX_TARGET       ((size_t)8 << 10)  /* longer ones are answered 414 */
 #define HTTP_MAX_HEADER_BYTES ((size_t)32 << 10) /* request line and headers: 431 */
-#define HTTP_MAX_HEADERS      100                /* 431 */
 #define HTTP_MAX_PER_CONN     1000               /* requests; then the connection closes */
 #define HTTP_MAX_ID           128                /* of X-Request-Id */
 #define HTTP_MAX_RESPONSE     ((size_t)64 << 20) /* a body that is not streamed */
 #define HTTP_MAX_THREADS      16
-#define HTTP_RETRY_AFTER_S    1 /* with 429 and 503, unless the handler says otherwise */
+#define HTTP_RETRY_AFTER_S    "1" /* with 429 and 503, unless the handler says otherwise */
 
 struct MHD_Connection;
 struct MHD_Daemon;
-
-/* ------------------------------------------------------------------ target.c */
-
-struct pair {
-    const char *name, *value;
-};
-
-struct target {
-    const char **segments; /* decoded once, never empty, "." or ".." */
-    size_t n_segments;
-    struct pair *query; /* decoded; names are distinct */
-    size_t n_query;
-};
-
-#define TARGET_MAX_QUERY 64 /* parameters */
-
-/*
- * Splits and decodes a request target of origin or absolute form. Empty segments are dropped.
- * Fails with INVALID: "invalid_target" for the path, "invalid_query" for the rest.
- */
-CHECKED int target_parse(struct arena *mem, const char *raw, struct target *out, struct error *err);
-
-/* -------------------------------------------------------------------- gate.c */
-
-struct framing {
-    int64_t content_length; /* -1: none given */
-    bool chunked;
-};
-
-/* What a smuggler could use is refused before anything else happens: see gate.c for the list.
- * Fails with INVALID "bad_request" or TOO_LARGE "headers_too_large". */
-CHECKED int gate_check(const struct pair *headers, size_t n, bool http10, struct framing *out,
-                       struct error *err);
-/* The first value of a header, without regard to case; NULL when there is none. */
-const char *gate_header(const struct pair *headers, size_t n, const char *name);
-
-enum media { MEDIA_JSON, MEDIA_FORM, MEDIA_OTHER };
-/* MEDIA_FORM stands for a form type, or none at all, that may still hold JSON: no browser page of
- * another origin is behind the request. */
-enum media gate_media(const struct pair *headers, size_t n);
-
-/* ------------------------------------------------------------------ router.c */
-
-enum http_method {
-    METHOD_GET,
-    METHOD_HEAD,
-    METHOD_POST,
-    METHOD_PUT,
-    METHOD_PATCH,
-    METHOD_DELETE,
-    METHOD_OPTIONS,
-    METHOD_TRACE,
-    METHOD_CONNECT,
-    METHOD_UNKNOWN,
-};
-
-enum http_method method_from_name(const char *name); /* exact case */
-
-#define ROUTER_MAX_PARAMS 8
-
-struct match {
-    const struct route *route; /* NULL when nothing matches path and method */
-    unsigned allowed; /* bits 1 << method of every route with this path; 0 = no such path */
-    struct pair params[ROUTER_MAX_PARAMS];
-    size_t n_params;
-};
-
-struct router; /* opaque, const once built */
-
-/* Fails with INTERNAL on a table that contradicts itself. */
-CHECKED int router_new(const struct route *routes, const char *base_path, struct router **out,
-                       struct error *err);
-void router_free(struct router *r); /* accepts NULL */
-/* A literal segment wins over a parameter, from the left. */
-void router_find(const struct router *r, enum http_method method, const struct target *target,
-                 struct match *out);
-/* "GET, HEAD, OPTIONS" for the value of Allow. */
-void router_allow(unsigned allowed, char *out, size_t size);
 
 /* -------------------------------------------------------------------- wait.c */
 
@@ -241,24 +165,12 @@ void response_init(struct response *res, struct response_private *priv, struct a
 const char *response_find_header(const struct response *res, const char *name);
 /* Replaces the body by the problem document of `err`. */
 void response_problem(struct response *res, const struct error *err, const char *request_id);
+/* Is the message of this error for our log only? The caller gets the title then. */
+bool problem_is_private(const struct error *err);
 /* Does If-None-Match name this entity tag? */
 bool etag_matches(const char *if_none_match, const char *etag);
 /* Appends `json` indented by two blanks; numbers and strings are copied as they are. */
 void json_indent(struct buf *out, const char *json, size_t n);
-
-/* -------------------------------------------------------------------- status.c */
-
-struct status_row {
-    const char *reason;
-    int status;
-    bool retryable;
-    const char *title;
-};
-
-/* The row of a reason, or NULL. */
-const struct status_row *status_find(const char *reason);
-/* The whole table, for tests. */
-const struct status_row *status_rows(size_t *out_n);
 
 /* -------------------------------------------------------------------- server */
 

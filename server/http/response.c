@@ -6,6 +6,7 @@
 
 #include "connectors/base/jsonwrite.h"
 #include "server/http/internal.h"
+#include "server/http/status.h"
 
 void response_init(struct response *res, struct response_private *priv, struct arena *mem)
 {
@@ -91,11 +92,12 @@ bool etag_matches(const char *if_none_match, const char *etag)
  * connector feature) is made for them; anything else of the 5xx family may quote a path, a
  * statement or a remote, so it stays in our log, under the request id.
  */
-static const char *public_detail(const struct error *err, int status, const char *title)
+bool problem_is_private(const struct error *err)
 {
-    bool named = err->reason && status_find(err->reason) && status != 500 && status != 507;
+    int status = status_of(err);
+    bool named = err->reason && status_find(err->reason);
 
-    return status < 500 || named ? err->message : title;
+    return status == 500 || status == 507 || (status > 500 && !named);
 }
 
 static void put_errors(struct jsonw *w, const struct problems *p)
@@ -135,7 +137,7 @@ void response_problem(struct response *res, const struct error *err, const char 
     jsonw_put_string(&w, "title", row->title);
     jsonw_put_int(&w, "status", row->status);
     jsonw_put_string(&w, "code", code);
-    jsonw_put_string(&w, "detail", public_detail(err, row->status, row->title));
+    jsonw_put_string(&w, "detail", problem_is_private(err) ? row->title : err->message);
     jsonw_put_bool(&w, "retryable", row->retryable);
     jsonw_put_string(&w, "request_id", id);
     if (res->problems.n)

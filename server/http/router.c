@@ -1,9 +1,9 @@
+#include "server/http/router.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "server/http/internal.h"
 
 #define MAX_SEGMENTS 16 /* of a pattern, base path included */
 

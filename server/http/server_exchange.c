@@ -251,7 +251,7 @@ static enum MHD_Result send_problem(struct request *req, struct response *res,
     enum MHD_Result rc;
 
     response_problem(res, err, req->id);
-    if (res->status == 500)
+    if (problem_is_private(err))
         log_failure(req, err);
     if (res->status == 405)
         response_header(res, "Allow", "%s", req->allow);
@@ -360,7 +360,9 @@ static enum MHD_Result first_call(struct request *req, const char *method, const
     if (has_body && check_body(req) < 0)
         return send_refusal(req, true);
     req->body = BUF_INIT((size_t)body_limit(req));
-    conn_mark(req->conn, has_body ? PHASE_BODY : PHASE_BUSY);
+    atomic_store(&req->conn->body_bytes, 0);
+    if (has_body)
+        conn_mark(req->conn, PHASE_BODY);
     return MHD_YES;
 }
 

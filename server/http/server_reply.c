@@ -71,7 +71,7 @@ static void add_headers(struct request *req, struct response *res, struct MHD_Re
     if (!response_find_header(res, "Cache-Control"))
         add(m, "Cache-Control", "no-store");
     if ((res->status == 503 || res->status == 429) && !response_find_header(res, "Retry-After"))
-        add(m, "Retry-After", "1");
+        add(m, "Retry-After", HTTP_RETRY_AFTER_S);
     for (size_t i = 0; i < priv->n_headers; i++)
         add(m, priv->headers[i].name, priv->headers[i].value);
     if (close)

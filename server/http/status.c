@@ -1,8 +1,10 @@
+#include "server/http/status.h"
+
 #include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
-#include "server/http/internal.h"
+#include "server/http/http.h"
 
 /*
  * The one place where a reason gets its status: a client that knows the code knows the status, and

@@ -1,8 +1,9 @@
+#include "server/http/target.h"
+
 #include <string.h>
 #include <strings.h>
 
 #include "connectors/base/text.h"
-#include "server/http/internal.h"
 
 static int hex_digit(char c)
 {
