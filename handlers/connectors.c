@@ -1,0 +1,226 @@
+#include "handlers/connectors.h"
+
+#include <string.h>
+
+#include "connectors/registry.h"
+#include "handlers/body.h"
+#include "handlers/encode.h"
+#include "handlers/page.h"
+#include "handlers/routes.h"
+#include "server/app.h"
+
+const char *connector_kind_name(enum resource_kind kind)
+{
+    return kind == RESOURCE_SOURCE ? "source" : "destination";
+}
+
+bool connector_kind_from_name(const char *name, enum resource_kind *out)
+{
+    *out = !strcmp(name, "source") ? RESOURCE_SOURCE : RESOURCE_DESTINATION;
+    return *out == RESOURCE_SOURCE || !strcmp(name, "destination");
+}
+
+static bool from_source(const struct source_connector *s, struct connector *out)
+{
+    if (s)
+        *out = (struct connector){.kind = RESOURCE_SOURCE,
+                                  .name = s->name,
+                                  .title = s->title,
+                                  .docs = s->docs,
+                                  .options = s->options,
+                                  .config_size = s->config_size};
+    return s;
+}
+
+static bool from_destination(const struct destination_connector *d, struct connector *out)
+{
+    if (d)
+        *out = (struct connector){.kind = RESOURCE_DESTINATION,
+                                  .name = d->name,
+                                  .title = d->title,
+                                  .docs = d->docs,
+                                  .options = d->options,
+                                  .config_size = d->config_size,
+                                  .write_modes = d->write_modes,
+                                  .delivery = d->delivery};
+    return d;
+}
+
+bool connector_find(enum resource_kind kind, const char *name, struct connector *out)
+{
+    return kind == RESOURCE_SOURCE ? from_source(registry_source(name), out)
+                                   : from_destination(registry_destination(name), out);
+}
+
+bool connector_at(enum resource_kind kind, size_t i, struct connector *out)
+{
+    return kind == RESOURCE_SOURCE ? from_source(registry_source_at(i), out)
+                                   : from_destination(registry_destination_at(i), out);
+}
+
+bool connector_accepts(const struct connector *c, const struct doc *config, const char *pointer,
+                       struct arena *mem, struct problems *problems)
+{
+    return options_decode(c->options, config, pointer, arena_alloc(mem, c->config_size), mem,
+                          problems);
+}
+
+/* ------------------------------------------------------------------- encoding */
+
+static void write_capabilities(struct jsonw *w, const struct connector *c)
+{
+    jsonw_key(w, "capabilities");
+    jsonw_object(w);
+    if (c->kind == RESOURCE_SOURCE) {
+        jsonw_put_raw(w, "sync_modes", "[\"full_refresh\",\"incremental\"]");
+        jsonw_put_raw(w, "operations", "[\"check\",\"discover\",\"count\",\"sample\",\"read\"]");
+    } else {
+        jsonw_key(w, "destination_sync_modes");
+        jsonw_array(w);
+        for (enum write_mode m = WRITE_OVERWRITE; m <= WRITE_INSERT_ONLY; m++) {
+            if (c->write_modes & 1u << m)
+                jsonw_string(w, write_mode_name(m));
+        }
+        jsonw_array_end(w);
+        jsonw_put_raw(w, "operations", "[\"check\",\"write\",\"clear\"]");
+        jsonw_put_string(w, "delivery", c->delivery);
+    }
+    jsonw_object_end(w);
+}
+
+static void write_summary(struct jsonw *w, const struct connector *c)
+{
+    jsonw_put_string(w, "kind", connector_kind_name(c->kind));
+    jsonw_put_string(w, "name", c->name);
+    jsonw_put_string(w, "title", c->title);
+    jsonw_put_string(w, "version", CONNECTORD_VERSION);
+    jsonw_put_string(w, "docs", c->docs);
+    write_capabilities(w, c);
+}
+
+static bool is_wanted(const struct connector *c, const char *q)
+{
+    return !q || strcasestr(c->name, q) || strcasestr(c->title, q);
+}
+
+static void write_kind(struct jsonw *w, enum resource_kind kind, const char *q)
+{
+    struct connector c;
+
+    for (size_t i = 0; connector_at(kind, i, &c); i++) {
+        if (!is_wanted(&c, q))
+            continue;
+        jsonw_object(w);
+        write_summary(w, &c);
+        jsonw_object_end(w);
+    }
+}
+
+/* ------------------------------------------------------------------- handlers */
+
+int handle_connectors(struct app *app, struct request *req, struct response *res, struct error *err)
+{
+    static const char *const known[] = {"kind", "q", NULL};
+    const char *kind = request_query(req, "kind");
+    struct jsonw w = JSONW_INIT(&res->body);
+    enum resource_kind only = RESOURCE_SOURCE;
+
+    (void)app;
+    if (request_query_only(req, known, err) < 0)
+        return -1;
+    if (kind && !connector_kind_from_name(kind, &only))
+        return error_set_reason(err, ERR_INVALID, "invalid_query",
+                                "\"kind\" is source or destination");
+    page_begin(&w);
+    if (!kind || only == RESOURCE_SOURCE)
+        write_kind(&w, RESOURCE_SOURCE, request_query(req, "q"));
+    if (!kind || only == RESOURCE_DESTINATION)
+        write_kind(&w, RESOURCE_DESTINATION, request_query(req, "q"));
+    page_end_whole(&w);
+    return 0;
+}
+
+static int connector_of(const struct request *req, struct connector *out, struct error *err)
+{
+    const char *kind = request_param(req, "kind"), *name = request_param(req, "name");
+    enum resource_kind k;
+
+    if (!connector_kind_from_name(kind, &k) || !connector_find(k, name, out))
+        return error_set(err, ERR_NOT_FOUND, "there is no %s connector \"%s\"", kind, name);
+    return 0;
+}
+
+int handle_connector(struct app *app, struct request *req, struct response *res, struct error *err)
+{
+    CLEANUP(doc_free_cleanup) struct doc *schema = NULL;
+    struct jsonw w = JSONW_INIT(&res->body);
+    struct connector c;
+
+    (void)app;
+    if (connector_of(req, &c, err) < 0)
+        return -1;
+    schema = options_schema(c.options);
+    jsonw_object(&w);
+    write_summary(&w, &c);
+    jsonw_key(&w, "config_schema");
+    encode_doc(&w, schema);
+    jsonw_object_end(&w);
+    return 0;
+}
+
+int handle_connector_schema(struct app *app, struct request *req, struct response *res,
+                            struct error *err)
+{
+    CLEANUP(doc_free_cleanup) struct doc *schema = NULL;
+    struct connector c;
+
+    (void)app;
+    if (connector_of(req, &c, err) < 0)
+        return -1;
+    schema = options_schema(c.options);
+    doc_write(schema, &res->body);
+    return 0;
+}
+
+int handle_connector_template(struct app *app, struct request *req, struct response *res,
+                              struct error *err)
+{
+    static const char *const known[] = {"required_only", NULL};
+    CLEANUP(doc_free_cleanup) struct doc *template = NULL;
+    struct connector c;
+    bool required_only;
+
+    (void)app;
+    if (request_query_only(req, known, err) < 0 || connector_of(req, &c, err) < 0 ||
+        request_query_bool(req, "required_only", false, &required_only, err) < 0)
+        return -1;
+    template = options_template(c.options, required_only);
+    doc_write(template, &res->body);
+    return 0;
+}
+
+int handle_connector_validate(struct app *app, struct request *req, struct response *res,
+                              struct error *err)
+{
+    CLEANUP(doc_free_cleanup) struct doc *normalized = NULL;
+    struct problems problems = PROBLEMS_INIT(request_mem(req));
+    struct jsonw w = JSONW_INIT(&res->body);
+    const struct doc *config;
+    struct connector c;
+    bool valid;
+
+    (void)app;
+    if (connector_of(req, &c, err) < 0 || request_doc(req, true, &config, err) < 0)
+        return -1;
+    valid = connector_accepts(&c, config, "", request_mem(req), &problems);
+    jsonw_object(&w);
+    jsonw_put_bool(&w, "valid", valid);
+    jsonw_key(&w, "errors");
+    encode_problems(&w, &problems);
+    jsonw_key(&w, "normalized");
+    if (valid)
+        normalized = options_normalized(c.options, config);
+    encode_doc(&w, normalized);
+    jsonw_object_end(&w);
+    return 0;
+}

@@ -1,0 +1,138 @@
+#include "handlers/resource.h"
+
+#include <string.h>
+
+#include "connectors/base/text.h"
+#include "handlers/body.h"
+
+struct resource_body {
+    const char *name, *display_name, *connector;
+    const struct doc *config, *labels;
+};
+
+/* clang-format off */
+static const struct option resource_options[] = {
+    OPTION(struct resource_body, name, .title = "Name", .help = "Unique name, usable as an id."),
+    OPTION(struct resource_body, display_name, .title = "Display name", .max = 200,
+           .help = "Free text for people."),
+    OPTION(struct resource_body, connector, .title = "Connector", .flags = OPTION_REQUIRED,
+           .help = "Which connector it is, as listed by /v1/connectors."),
+    OPTION(struct resource_body, config, .title = "Configuration",
+           .help = "The settings of the connector."),
+    OPTION(struct resource_body, labels, .title = "Labels", .check = body_check_labels,
+           .help = "Words of your own to filter by."),
+    OPTIONS_END,
+};
+/* clang-format on */
+
+bool resource_name_is_fine(const char *name, struct problems *problems)
+{
+    if (text_is_slug(name))
+        return true;
+    problems_add(problems, "/name", "invalid_name",
+                 "a name is up to 63 of a-z, 0-9, _ and -, does not begin with _ or -, and does "
+                 "not look like a UUID");
+    return false;
+}
+
+/* The stored resource as a body, without its configuration. The caller owns it. */
+static struct doc *as_body(const struct resource *old)
+{
+    struct doc *body = doc_new_object(), *labels = NULL;
+    struct error ignored = ERROR_INIT;
+
+    doc_set(body, "name", doc_new_string(old->name));
+    doc_set(body, "connector", doc_new_string(old->connector));
+    if (old->display_name)
+        doc_set(body, "display_name", doc_new_string(old->display_name));
+    if (old->labels && doc_parse_trusted(old->labels, strlen(old->labels), &labels, &ignored) == 0)
+        doc_set(body, "labels", labels);
+    return body;
+}
+
+/* A merge patch applied to everything but the configuration, whose patch stays as it was sent. */
+static struct doc *patched(const struct resource *old, const struct doc *patch,
+                           struct problems *problems)
+{
+    CLEANUP(doc_free_cleanup) struct doc *before = as_body(old);
+    struct doc *body;
+
+    /* Removing what nobody knows would otherwise go unnoticed. */
+    for (const struct doc_member *it = doc_first(patch); it; it = doc_next(patch, it)) {
+        if (doc_is(doc_member_value(it), DOC_NULL) &&
+            !option_find(resource_options, doc_member_key(it)))
+            problems_add(problems, "", "unknown_field", "\"%s\" is not known", doc_member_key(it));
+    }
+    body = doc_merge_patch(before, patch);
+    doc_remove(body, "config");
+    if (doc_get(patch, "config"))
+        doc_set(body, "config", doc_copy(doc_get(patch, "config")));
+    return body;
+}
+
+static const struct option *options_of(enum resource_kind kind, const char *connector)
+{
+    struct connector c;
+
+    return connector_find(kind, connector, &c) ? c.options : NULL;
+}
+
+/* The configuration that results, checked by the table of its connector; its text. */
+static const char *build_config(struct arena *mem, const struct connector *c,
+                                const struct resource *old, const struct doc *sent,
+                                enum secrets_merge how, struct problems *problems)
+{
+    CLEANUP(doc_free_cleanup) struct doc *stored = NULL;
+    CLEANUP(doc_free_cleanup) struct doc *config = NULL;
+    struct secrets_old before = {.same_connector = true};
+    struct error ignored = ERROR_INIT;
+
+    if (old && doc_parse_trusted(old->config, strlen(old->config), &stored, &ignored) == 0)
+        before = (struct secrets_old){options_of(c->kind, old->connector), stored,
+                                      !strcmp(old->connector, c->name)};
+    config = secrets_merge(c->options, &before, sent, how, "/config", problems);
+    connector_accepts(c, config, "/config", mem, problems);
+    return body_text(mem, config);
+}
+
+static void choose_name(const struct resource_body *body, const struct resource *old,
+                        const char *name, struct problems *problems, struct resource *out)
+{
+    out->name = body->name ? body->name : old ? old->name : name;
+    if (!out->name)
+        problems_add(problems, "/name", "required", "\"name\" is required");
+    else if (!old && name && strcmp(out->name, name) != 0)
+        problems_add(problems, "/name", "invalid_name", "the address says \"%s\"", name);
+    else
+        resource_name_is_fine(out->name, problems);
+}
+
+void resource_build(struct request *req, struct response *res, enum resource_kind kind,
+                    const struct doc *sent, const struct resource *old, const char *name,
+                    enum secrets_merge how, struct resource *out)
+{
+    struct problems *problems = body_problems(req, res);
+    CLEANUP(doc_free_cleanup) struct doc *whole = NULL;
+    struct arena *mem = request_mem(req);
+    struct resource_body body = {0};
+    struct connector c;
+
+    if (how == SECRETS_PATCH && old) {
+        whole = patched(old, sent, problems);
+        sent = whole;
+    }
+    options_decode(resource_options, sent, "", &body, mem, problems);
+    *out = (struct resource){.display_name = body.display_name, .connector = body.connector};
+    choose_name(&body, old, name, problems, out);
+    out->labels = body_text(mem, body.labels);
+    out->config = "{}";
+    if (!body.connector)
+        return;
+    if (!connector_find(kind, body.connector, &c)) {
+        problems_add(problems, "/connector", "unknown_connector",
+                     "there is no %s connector \"%s\"; GET /v1/connectors lists them",
+                     connector_kind_name(kind), body.connector);
+        return;
+    }
+    out->config = build_config(mem, &c, old, body.config, how, problems);
+}

@@ -1,0 +1,86 @@
+#include "handlers/routes.h"
+
+#define CONNECTION "/v1/connections/{connection}"
+
+/* clang-format off */
+const struct route routes[] = {
+    /* method   pattern                                       handler                        operation               scope    flags */
+    {"GET",    "/",                                           handle_root,                   "root",                 "read",  ROUTE_PUBLIC},
+    {"GET",    "/livez",                                      handle_livez,                  "livez",                "read",  ROUTE_PUBLIC},
+    {"GET",    "/readyz",                                     handle_readyz,                 "readyz",               "read",  ROUTE_PUBLIC},
+    {"GET",    "/healthz",                                    handle_readyz,                 "healthz",              "read",  ROUTE_PUBLIC},
+    {"GET",    "/openapi.json",                               handle_openapi,                "openapi",              "read",  ROUTE_PUBLIC},
+    {"GET",    "/v1/info",                                    handle_info,                   "info",                 "read",  0},
+
+    {"GET",    "/v1/connectors",                              handle_connectors,             "list_connectors",      "read",  0},
+    {"GET",    "/v1/connectors/{kind}/{name}",                handle_connector,              "get_connector",        "read",  0},
+    {"GET",    "/v1/connectors/{kind}/{name}/schema",         handle_connector_schema,       "get_connector_schema", "read",  0},
+    {"GET",    "/v1/connectors/{kind}/{name}/template",       handle_connector_template,     "get_connector_template", "read", 0},
+    {"POST",   "/v1/connectors/{kind}/{name}/validate",       handle_connector_validate,     "validate_config",      "read",  0},
+
+    {"GET",    "/v1/sources",                                 handle_sources,                "list_sources",         "read",  0},
+    {"POST",   "/v1/sources",                                 handle_source_create,          "create_source",        "write", 0},
+    {"GET",    "/v1/sources/{source}",                        handle_source,                 "get_source",           "read",  0},
+    {"PUT",    "/v1/sources/{source}",                        handle_source_put,             "put_source",           "write", 0},
+    {"PATCH",  "/v1/sources/{source}",                        handle_source_patch,           "patch_source",         "write", 0},
+    {"DELETE", "/v1/sources/{source}",                        handle_source_delete,          "delete_source",        "write", 0},
+    {"POST",   "/v1/sources/{source}/check",                  handle_source_check,           "check_source",         "run",   0},
+    {"POST",   "/v1/sources/{source}/discover",               handle_discover,               "discover_source",      "run",   0},
+    {"GET",    "/v1/sources/{source}/catalog",                handle_catalog,                "get_catalog",          "read",  0},
+    {"GET",    "/v1/sources/{source}/catalogs",               handle_catalogs,               "list_catalogs",        "read",  0},
+    {"GET",    "/v1/sources/{source}/catalogs/{catalog}",     handle_catalog_by_id,          "get_catalog_by_id",    "read",  0},
+    {"GET",    "/v1/sources/{source}/catalogs/{catalog}/diff", handle_catalog_diff,          "diff_catalogs",        "read",  0},
+    {"POST",   "/v1/sources/{source}/sample",                 handle_sample,                 "sample_source",        "run",   0},
+    {"POST",   "/v1/sources/{source}/count",                  handle_count,                  "count_source",         "run",   0},
+
+    {"GET",    "/v1/destinations",                            handle_destinations,           "list_destinations",    "read",  0},
+    {"POST",   "/v1/destinations",                            handle_destination_create,     "create_destination",   "write", 0},
+    {"GET",    "/v1/destinations/{destination}",              handle_destination,            "get_destination",      "read",  0},
+    {"PUT",    "/v1/destinations/{destination}",              handle_destination_put,        "put_destination",      "write", 0},
+    {"PATCH",  "/v1/destinations/{destination}",              handle_destination_patch,      "patch_destination",    "write", 0},
+    {"DELETE", "/v1/destinations/{destination}",              handle_destination_delete,     "delete_destination",   "write", 0},
+    {"POST",   "/v1/destinations/{destination}/check",        handle_destination_check,      "check_destination",    "run",   0},
+    {"POST",   "/v1/check",                                   handle_check,                  "check",                "write", 0},
+
+    {"GET",    "/v1/connections",                             handle_connections,            "list_connections",     "read",  0},
+    {"POST",   "/v1/connections",                             handle_connection_create,      "create_connection",    "write", ROUTE_BIG_BODY},
+    {"GET",    CONNECTION,                                    handle_connection,             "get_connection",       "read",  0},
+    {"PUT",    CONNECTION,                                    handle_connection_put,         "put_connection",       "write", ROUTE_BIG_BODY},
+    {"PATCH",  CONNECTION,                                    handle_connection_patch,       "patch_connection",     "write", ROUTE_BIG_BODY},
+    {"DELETE", CONNECTION,                                    handle_connection_delete,      "delete_connection",    "write", 0},
+    {"GET",    CONNECTION "/streams",                         handle_streams,                "get_streams",          "read",  0},
+    {"PUT",    CONNECTION "/streams",                         handle_streams_put,            "put_streams",          "write", ROUTE_BIG_BODY},
+    {"POST",   CONNECTION "/streams/refresh",                 handle_streams_refresh,        "refresh_streams",      "write", 0},
+    {"POST",   CONNECTION "/pause",                           handle_connection_pause,       "pause_connection",     "write", 0},
+    {"POST",   CONNECTION "/resume",                          handle_connection_resume,      "resume_connection",    "write", 0},
+    {"GET",    CONNECTION "/state",                           handle_state,                  "get_state",            "read",  0},
+    {"PUT",    CONNECTION "/state",                           handle_state_put,              "put_state",            "write", ROUTE_BIG_BODY},
+    {"PATCH",  CONNECTION "/state",                           handle_state_patch,            "patch_state",          "write", ROUTE_BIG_BODY},
+    {"DELETE", CONNECTION "/state",                           handle_state_delete,           "delete_state",         "write", 0},
+    {"GET",    CONNECTION "/state/{stream}",                  handle_state_stream,           "get_stream_state",     "read",  0},
+    {"PUT",    CONNECTION "/state/{stream}",                  handle_state_stream_put,       "put_stream_state",     "write", 0},
+    {"DELETE", CONNECTION "/state/{stream}",                  handle_state_stream_delete,    "delete_stream_state",  "write", 0},
+    {"POST",   CONNECTION "/runs",                            handle_run_start,              "start_run",            "run",   0},
+    {"POST",   CONNECTION "/clear",                           handle_clear,                  "clear_connection",     "write", 0},
+
+    /* {run} is a number, or "latest" below a connection. */
+    {"GET",    CONNECTION "/runs",                            handle_runs,                   "list_connection_runs", "read",  0},
+    {"GET",    CONNECTION "/runs/{run}",                      handle_run,                    "get_connection_run",   "read",  0},
+    {"GET",    CONNECTION "/runs/{run}/streams",              handle_run_streams,            "get_connection_run_streams", "read", 0},
+    {"GET",    CONNECTION "/runs/{run}/outcome",              handle_run_outcome,            "get_connection_run_outcome", "read", 0},
+    {"GET",    CONNECTION "/runs/{run}/logs",                 handle_run_logs,               "get_connection_run_logs", "read", 0},
+    {"POST",   CONNECTION "/runs/{run}/cancel",               handle_run_cancel,             "cancel_connection_run", "run",  0},
+    {"POST",   CONNECTION "/runs/{run}/retry",                handle_run_retry,              "retry_connection_run", "run",   0},
+
+    {"GET",    "/v1/runs",                                    handle_runs,                   "list_runs",            "read",  0},
+    {"POST",   "/v1/runs",                                    handle_run_adhoc,              "start_adhoc_run",      "write", ROUTE_BIG_BODY},
+    {"GET",    "/v1/runs/{run}",                              handle_run,                    "get_run",              "read",  0},
+    {"DELETE", "/v1/runs/{run}",                              handle_run_delete,             "delete_run",           "write", 0},
+    {"GET",    "/v1/runs/{run}/streams",                      handle_run_streams,            "get_run_streams",      "read",  0},
+    {"GET",    "/v1/runs/{run}/outcome",                      handle_run_outcome,            "get_run_outcome",      "read",  0},
+    {"GET",    "/v1/runs/{run}/logs",                         handle_run_logs,               "get_run_logs",         "read",  0},
+    {"POST",   "/v1/runs/{run}/cancel",                       handle_run_cancel,             "cancel_run",           "run",   0},
+    {"POST",   "/v1/runs/{run}/retry",                        handle_run_retry,              "retry_run",            "run",   0},
+    {.method = NULL},
+};
+/* clang-format on */
