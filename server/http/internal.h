@@ -98,7 +98,7 @@ struct conn {
     _Atomic bool watched; /* registered with the keeper's epoll */
     bool over_limit;      /* accepted from the reserve: every request is answered 503 */
     int64_t n_requests;
-    struct conn *next_in; /* in keeper.opened or keeper.closed */
+    struct conn *next_opened, *next_closed; /* in the lists of the keeper */
     /* The keeper's own. */
     struct conn *next, *prev;
     bool listed;

@@ -110,12 +110,18 @@ static ssize_t read_stream(void *cls, uint64_t position, char *out, size_t max)
 static struct MHD_Response *new_stream(struct request *req, struct response *res)
 {
     size_t block = req->http10 ? STREAM_BLOCK_10 : STREAM_BLOCK_11;
+    struct MHD_Response *m;
 
     req->stream = res->priv->stream;
     req->streaming = true;
     res->priv->streaming = false;
     atomic_fetch_add(&req->http->streams, 1);
-    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, block, read_stream, req, NULL);
+    m = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, block, read_stream, req, NULL);
+    /* The library would end the missing body of a HEAD with a last chunk, which the client takes
+     * for the beginning of the next answer; without chunks it closes instead. */
+    if (m && req->method == METHOD_HEAD)
+        (void)MHD_set_response_options(m, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    return m;
 }
 
 static struct MHD_Response *new_plain(struct request *req, struct response *res)

@@ -61,7 +61,7 @@ void keeper_conn_opened(struct http *h, struct conn *c)
 {
     {
         LOCK_GUARD(&h->keeper.mutex);
-        c->next_in = h->keeper.opened;
+        c->next_opened = h->keeper.opened;
         h->keeper.opened = c;
     }
     keeper_poke(&h->keeper);
@@ -77,7 +77,7 @@ void keeper_conn_closed(struct http *h, struct conn *c)
             epoll_ctl(h->keeper.epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
     }
     LOCK_GUARD(&h->keeper.mutex);
-    c->next_in = h->keeper.closed;
+    c->next_closed = h->keeper.closed;
     h->keeper.closed = c;
 }
 
@@ -143,7 +143,7 @@ static bool take_over(struct keeper *k, bool *out_quit)
         *out_quit = k->quit;
     }
     for (struct conn *c = opened, *next; c; c = next) {
-        next = c->next_in;
+        next = c->next_opened;
         list_conn(k, c);
     }
     for (struct wait *w = arrived, *next; w; w = next) {
@@ -155,7 +155,7 @@ static bool take_over(struct keeper *k, bool *out_quit)
             k->next_deadline_us = w->deadline_us;
     }
     for (struct conn *c = closed, *next; c; c = next) {
-        next = c->next_in;
+        next = c->next_closed;
         free_conn(k, c);
     }
     return end;
