@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "connectors/base/hash.h"
+#include "connectors/catalog_internal.h"
 
 const char *sync_mode_name(enum sync_mode m)
 {
@@ -103,7 +104,7 @@ static struct doc *text_or_null(const char *s)
     return doc_new_string(s && *s ? s : NULL);
 }
 
-static struct doc *column_names(const struct schema *s, const size_t *columns, size_t n)
+struct doc *catalog_column_names(const struct schema *s, const size_t *columns, size_t n)
 {
     struct doc *names = doc_new_array();
 
@@ -140,8 +141,8 @@ static struct doc *stream_to_doc(const struct stream *s)
     doc_set(d, "name", doc_new_string(s->name));
     doc_set(d, "namespace", text_or_null(s->namespace));
     doc_set(d, "columns", columns);
-    doc_set(d, "primary_key", column_names(s->schema, s->schema->key, s->schema->n_key));
-    doc_set(d, "cursor_fields", column_names(s->schema, s->cursors, s->n_cursors));
+    doc_set(d, "primary_key", catalog_column_names(s->schema, s->schema->key, s->schema->n_key));
+    doc_set(d, "cursor_fields", catalog_column_names(s->schema, s->cursors, s->n_cursors));
     doc_set(d, "source_defined_cursor", doc_new_bool(s->source_defined_cursor));
     doc_set(d, "sync_modes", modes);
     doc_set(d, "resumable", doc_new_bool(s->resumable));
@@ -232,9 +233,8 @@ static int columns_from_doc(const struct doc *d, struct arena *mem, struct schem
     return 0;
 }
 
-/* Resolves an array of column names; absent is empty. */
-static int numbers_from_doc(const struct doc *names, const char *what, const struct schema *schema,
-                            struct arena *mem, const size_t **out, size_t *out_n, struct error *err)
+int catalog_column_numbers(const struct doc *names, const char *what, const struct schema *schema,
+                           struct arena *mem, const size_t **out, size_t *out_n, struct error *err)
 {
     size_t n = doc_count(names);
     size_t *numbers = arena_array(mem, n, sizeof *numbers);
@@ -274,10 +274,10 @@ static int stream_from_doc(const struct doc *d, struct arena *mem, struct stream
     out->namespace = arena_strdup(mem, doc_string(doc_get(d, "namespace"), ""));
     out->schema = schema;
     if (columns_from_doc(doc_get(d, "columns"), mem, schema, err) < 0 ||
-        numbers_from_doc(doc_get(d, "primary_key"), "primary_key", schema, mem, &schema->key,
-                         &schema->n_key, err) < 0 ||
-        numbers_from_doc(doc_get(d, "cursor_fields"), "cursor_fields", schema, mem, &out->cursors,
-                         &out->n_cursors, err) < 0) {
+        catalog_column_numbers(doc_get(d, "primary_key"), "primary_key", schema, mem, &schema->key,
+                               &schema->n_key, err) < 0 ||
+        catalog_column_numbers(doc_get(d, "cursor_fields"), "cursor_fields", schema, mem,
+                               &out->cursors, &out->n_cursors, err) < 0) {
         return error_wrap(err, "stream \"%s\"", name);
     }
     out->source_defined_cursor = doc_bool(doc_get(d, "source_defined_cursor"), false);
@@ -287,27 +287,31 @@ static int stream_from_doc(const struct doc *d, struct arena *mem, struct stream
     return 0;
 }
 
+int catalog_check_names(const struct catalog *c, struct error *err)
+{
+    const char **names = arena_array(c->mem, c->n, sizeof *names);
+
+    for (size_t i = 0; i < c->n; i++)
+        names[i] = stream_full_name(c->mem, &c->streams[i]);
+    if (repeated(c->mem, names, c->n))
+        return error_set(err, ERR_INVALID, "stream \"%s\" occurs twice",
+                         repeated(c->mem, names, c->n));
+    return 0;
+}
+
 int catalog_from_doc(const struct doc *d, struct catalog *out, struct error *err)
 {
     const struct doc *streams = doc_get(d, "streams");
     size_t n = doc_count(streams);
-    const char **names;
 
     if (!doc_is(streams, DOC_ARRAY))
         return error_set(err, ERR_INVALID, "a catalog is an object with an array \"streams\"");
     if (n > CATALOG_MAX_STREAMS)
         return error_set(err, ERR_TOO_LARGE, "%zu streams are more than %d", n,
                          CATALOG_MAX_STREAMS);
-    names = arena_array(out->mem, n, sizeof *names);
     for (size_t i = 0; i < n; i++) {
-        struct stream *s = catalog_add(out);
-
-        if (stream_from_doc(doc_at(streams, i), out->mem, s, err) < 0)
+        if (stream_from_doc(doc_at(streams, i), out->mem, catalog_add(out), err) < 0)
             return error_wrap(err, "/streams/%zu", i);
-        names[i] = stream_full_name(out->mem, s);
     }
-    if (repeated(out->mem, names, n))
-        return error_set(err, ERR_INVALID, "stream \"%s\" occurs twice",
-                         repeated(out->mem, names, n));
-    return 0;
+    return catalog_check_names(out, err);
 }

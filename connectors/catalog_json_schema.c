@@ -1,0 +1,236 @@
+#include <string.h>
+
+#include "connectors/catalog.h"
+
+/* How a logical type is written: one row each, JSON aside, which is every shape there is. */
+static const struct shape {
+    const char *type, *format;
+} shapes[TYPE_COUNT] = {
+    [TYPE_BOOL] = {"boolean", NULL},
+    [TYPE_INT] = {"integer", NULL},
+    [TYPE_DECIMAL] = {"string", "singer.decimal"},
+    [TYPE_FLOAT] = {"number", NULL},
+    [TYPE_STRING] = {"string", NULL},
+    [TYPE_BYTES] = {"string", NULL},
+    [TYPE_DATE] = {"string", "date"},
+    [TYPE_TIME] = {"string", "time"},
+    [TYPE_TIMESTAMP] = {"string", "date-time-local"},
+    [TYPE_TIMESTAMPTZ] = {"string", "date-time"},
+    [TYPE_INTERVAL] = {"string", "duration"},
+    [TYPE_UUID] = {"string", "uuid"},
+    [TYPE_JSON] = {NULL, NULL},
+};
+
+static void put_types(const struct column *c, struct doc *schema)
+{
+    static const char *const everything[] = {"object", "array", "string", "number", "boolean"};
+    struct doc *types = doc_new_array();
+
+    if (c->nullable)
+        doc_append(types, doc_new_string("null"));
+    if (shapes[c->type.type].type)
+        doc_append(types, doc_new_string(shapes[c->type.type].type));
+    for (size_t i = 0; !shapes[c->type.type].type && i < 5; i++)
+        doc_append(types, doc_new_string(everything[i]));
+    doc_set(schema, "type", types);
+}
+
+struct doc *column_to_json_schema(const struct column *c)
+{
+    struct doc *d = doc_new_object();
+
+    put_types(c, d);
+    if (shapes[c->type.type].format)
+        doc_set(d, "format", doc_new_string(shapes[c->type.type].format));
+    if (c->type.type == TYPE_BYTES)
+        doc_set(d, "contentEncoding", doc_new_string("base64"));
+    if (c->type.type == TYPE_FLOAT)
+        doc_set(d, "x-float", doc_new_int(c->type.bits));
+    if (c->type.type == TYPE_DECIMAL && c->type.precision) {
+        doc_set(d, "x-precision", doc_new_int(c->type.precision));
+        doc_set(d, "x-scale", doc_new_int(c->type.scale));
+    }
+    return d;
+}
+
+/* What the shapes seen so far amount to. */
+struct found {
+    bool any, nullable;
+    bool is_base16;
+    struct column_type type;
+};
+
+/* Several shapes become the least type that holds them all; if there is none, JSON holds it. */
+static void add(struct found *f, struct column_type t)
+{
+    if (!f->any)
+        f->type = t;
+    else if (!type_join(f->type, t, &f->type))
+        f->type = type_plain(TYPE_JSON);
+    f->any = true;
+}
+
+static struct column_type decimal_type(const struct doc *schema)
+{
+    struct column_type t = type_plain(TYPE_DECIMAL);
+    int64_t precision = doc_int(doc_get(schema, "x-precision"), 0);
+    int64_t scale = doc_int(doc_get(schema, "x-scale"), 0);
+
+    if (precision > 0 && precision <= UINT16_MAX && scale >= INT16_MIN && scale <= INT16_MAX) {
+        t.precision = (uint16_t)precision;
+        t.scale = (int16_t)scale;
+    }
+    return t;
+}
+
+/*
+ * Numbers are decimals, so that no digit is lost, unless the schema says that they are binary
+ * floats. multipleOf, minimum and maximum, by which some taps describe numeric(p,s), only narrow a
+ * decimal and are not needed to hold it.
+ */
+static struct column_type number_type(const struct doc *schema)
+{
+    const char *format = doc_string(doc_get(schema, "format"), "");
+    int64_t bits = doc_int(doc_get(schema, "x-float"), 0);
+    struct column_type t = type_plain(TYPE_FLOAT);
+
+    if (bits == 32 || !strcmp(format, "float"))
+        t.bits = 32;
+    else if (bits != 64 && strcmp(format, "double") != 0)
+        return decimal_type(schema);
+    return t;
+}
+
+/* An integer that may pass 64 bits (unsigned ones do) is a decimal. */
+static struct column_type integer_type(const struct doc *schema)
+{
+    const double limit = 9223372036854775808.0;
+
+    if (doc_real(doc_get(schema, "maximum"), 0) >= limit ||
+        doc_real(doc_get(schema, "minimum"), 0) < -limit)
+        return type_plain(TYPE_DECIMAL);
+    return type_plain(TYPE_INT);
+}
+
+static struct column_type string_type(const struct doc *schema, struct found *f)
+{
+    static const struct {
+        const char *format;
+        enum type type;
+    } formats[] = {
+        {"date", TYPE_DATE},
+        {"date-time", TYPE_TIMESTAMPTZ},
+        {"date-time-local", TYPE_TIMESTAMP},
+        {"time", TYPE_TIME},
+        {"duration", TYPE_INTERVAL},
+        {"interval", TYPE_INTERVAL},
+        {"uuid", TYPE_UUID},
+        {"byte", TYPE_BYTES},
+    };
+    const char *encoding = doc_string(doc_get(schema, "contentEncoding"), "");
+    const char *format = doc_string(doc_get(schema, "format"), "");
+
+    f->is_base16 = !strcmp(encoding, "base16");
+    if (!strcmp(encoding, "base64") || f->is_base16)
+        return type_plain(TYPE_BYTES);
+    if (!strcmp(format, "singer.decimal") || !strcmp(format, "x-singer.decimal") ||
+        !strcmp(format, "decimal"))
+        return decimal_type(schema);
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        if (!strcmp(formats[i].format, format))
+            return type_plain(formats[i].type);
+    }
+    return type_plain(TYPE_STRING);
+}
+
+static void add_named(struct found *f, const char *name, const struct doc *schema)
+{
+    if (!strcmp(name, "null"))
+        f->nullable = true;
+    else if (!strcmp(name, "boolean"))
+        add(f, type_plain(TYPE_BOOL));
+    else if (!strcmp(name, "integer"))
+        add(f, integer_type(schema));
+    else if (!strcmp(name, "number"))
+        add(f, number_type(schema));
+    else if (!strcmp(name, "string"))
+        add(f, string_type(schema, f));
+    else
+        add(f, type_plain(TYPE_JSON));
+}
+
+#define MAX_BRANCHES_DEEP                                                   \
+    8 /* anyOf within anyOf: nobody writes more, and recursion needs an end \
+       */
+
+static void read_shape(struct found *f, const struct doc *schema, unsigned depth);
+
+/* True when `list` is a list of alternatives, which are then read. */
+static bool read_branches(struct found *f, const struct doc *list, unsigned depth)
+{
+    if (!doc_is(list, DOC_ARRAY) || depth == MAX_BRANCHES_DEEP)
+        return false;
+    for (size_t i = 0; i < doc_count(list); i++)
+        read_shape(f, doc_at(list, i), depth + 1);
+    return doc_count(list) > 0;
+}
+
+/* A schema that names no type: by its alternatives, its words, its format; else it is anything. */
+static void read_untyped(struct found *f, const struct doc *schema, unsigned depth)
+{
+    const struct doc *all = doc_get(schema, "allOf");
+    const struct doc *words = doc_get(schema, "enum");
+    bool only_strings = doc_count(words) > 0;
+
+    if (read_branches(f, doc_get(schema, "anyOf"), depth) ||
+        read_branches(f, doc_get(schema, "oneOf"), depth) ||
+        (doc_count(all) == 1 && read_branches(f, all, depth)))
+        return;
+    for (size_t i = 0; i < doc_count(words); i++) {
+        if (doc_is(doc_at(words, i), DOC_NULL))
+            f->nullable = true;
+        else
+            only_strings &= doc_is(doc_at(words, i), DOC_STRING);
+    }
+    if (only_strings || doc_get(schema, "format") || doc_get(schema, "contentEncoding")) {
+        add(f, string_type(schema, f));
+        return;
+    }
+    f->nullable = true;
+    add(f, type_plain(TYPE_JSON));
+}
+
+static void read_shape(struct found *f, const struct doc *schema, unsigned depth)
+{
+    const struct doc *type = doc_get(schema, "type");
+
+    if (doc_bool(doc_get(schema, "nullable"), false))
+        f->nullable = true;
+    if (doc_is(type, DOC_STRING)) {
+        add_named(f, doc_string(type, ""), schema);
+    } else if (doc_is(type, DOC_ARRAY) && doc_count(type)) {
+        for (size_t i = 0; i < doc_count(type); i++)
+            add_named(f, doc_string(doc_at(type, i), ""), schema);
+    } else {
+        read_untyped(f, schema, depth);
+    }
+}
+
+int column_from_json_schema(const struct doc *schema, struct column *out, struct error *err)
+{
+    struct found f = {.any = false};
+
+    if (!doc_is(schema, DOC_OBJECT) && !doc_is(schema, DOC_BOOL))
+        return error_set(err, ERR_INVALID, "a JSON Schema is an object, found %s",
+                         doc_kind_name(doc_kind(schema)));
+    read_shape(&f, schema, 0);
+    if (!f.any) { /* nothing but "null" */
+        f.nullable = true;
+        f.type = type_plain(TYPE_JSON);
+    }
+    out->type = f.type;
+    out->nullable = f.nullable;
+    /* Bytes are base64 everywhere else, so whoever reads such a source has to be told. */
+    out->source_type = f.type.type == TYPE_BYTES && f.is_base16 ? "base16" : "";
+    return 0;
+}
