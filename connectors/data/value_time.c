@@ -52,7 +52,7 @@ static unsigned month_days(int64_t year, unsigned month)
 
 static bool days_from_date(int64_t year, unsigned month, unsigned day, int64_t *out)
 {
-    int64_t y, era;
+    int64_t y, era, rest;
     unsigned year_of_era, day_of_year;
 
     if (month - 1 > 11 || day - 1 >= month_days(year, month))
@@ -61,13 +61,15 @@ static bool days_from_date(int64_t year, unsigned month, unsigned day, int64_t *
     era = (y >= 0 ? y : y - 399) / 400;
     year_of_era = (unsigned)(y - era * 400);
     day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-    if (__builtin_mul_overflow(era, DAYS_PER_ERA, out))
-        return false;
-    return !__builtin_add_overflow(
-        *out,
-        (int64_t)(year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year) -
-            DAYS_BEFORE_1970,
-        out);
+    rest = (int64_t)(year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year) -
+           DAYS_BEFORE_1970;
+    /* The product alone may not pass the end of 64 bits where the sum does not. */
+    if (era > 4) {
+        era -= 5;
+        rest += 5 * DAYS_PER_ERA;
+    }
+    return !__builtin_mul_overflow(era, DAYS_PER_ERA, &era) &&
+           !__builtin_add_overflow(era, rest, out);
 }
 
 static int64_t date_from_days(int64_t days, unsigned *month, unsigned *day)

@@ -1,0 +1,5 @@
+unit_test(test_type data base m)
+unit_test(test_schema data base m)
+unit_test(test_value data base m)
+unit_test(test_value_time data base m)
+unit_test(test_value_decimal data base m)
