@@ -54,22 +54,23 @@ static struct doc *stream_metadata(const struct singer_stream *w)
     return m;
 }
 
-static bool is_key(const struct schema *s, size_t column)
+/* Whether this is a column of the key that counts: the user's, when there is one. */
+static bool is_key(const struct singer_stream *w, const char *name)
 {
+    const struct schema *s = w->selected ? w->selected->schema : w->stream->schema;
+
     for (size_t i = 0; i < s->n_key; i++) {
-        if (s->key[i] == column)
+        if (!strcmp(s->columns[s->key[i]].name, name))
             return true;
     }
     return false;
 }
 
-static struct doc *column_metadata(const struct singer_stream *w, size_t column)
+static struct doc *column_metadata(const struct singer_stream *w, const struct column *c)
 {
-    const struct column *c = &w->stream->schema->columns[column];
     struct doc *m = doc_new_object();
 
-    doc_set(m, "inclusion",
-            doc_new_string(is_key(w->stream->schema, column) ? "automatic" : "available"));
+    doc_set(m, "inclusion", doc_new_string(is_key(w, c->name) ? "automatic" : "available"));
     if (w->selected)
         doc_set(m, "selected", doc_new_bool(schema_find(w->selected->schema, c->name) >= 0));
     if (*c->source_type)
@@ -79,11 +80,12 @@ static struct doc *column_metadata(const struct singer_stream *w, size_t column)
 
 static struct doc *all_metadata(const struct singer_stream *w)
 {
+    const struct schema *s = w->stream->schema;
     struct doc *list = doc_new_array();
 
     doc_append(list, metadata_entry(NULL, stream_metadata(w)));
-    for (size_t i = 0; i < w->stream->schema->n_columns; i++)
-        doc_append(list, metadata_entry(w->stream->schema->columns[i].name, column_metadata(w, i)));
+    for (size_t i = 0; i < s->n_columns; i++)
+        doc_append(list, metadata_entry(s->columns[i].name, column_metadata(w, &s->columns[i])));
     return list;
 }
 
