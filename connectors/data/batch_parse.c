@@ -55,7 +55,7 @@ static void put_int(struct batch *b, size_t column, const char *s, size_t n)
         return;
     }
     exact = batch_scratch(b);
-    if (!value_put_decimal(exact, s, n)) {
+    if (!value_put_decimal(exact, s, n) || exact->failed) {
         batch_put_odd(b, column, why_not(s, n), s, n);
         return;
     }
