@@ -5,7 +5,11 @@
  * is one transaction and safe from any thread. Rows come back as structs of text in the arena
  * given. Ids are UUIDv7 text, a name is a slug unique per kind, and either is accepted wherever a
  * resource is named. What a function has answered is durable (synchronous=FULL), progress
- * numbers aside.
+ * numbers aside (NORMAL, through a connection of their own).
+ *
+ * Any function may fail with CONTENTION "database_busy" after five seconds of waiting for another
+ * writer, RESOURCE "disk_full" or "store_io", PERMISSION "read_only", DATA "store_corrupt".
+ * "<path>.lock" is held as long as the store is open and stays behind.
  */
 #ifndef SERVER_STORE_STORE_H
 #define SERVER_STORE_STORE_H
@@ -35,9 +39,15 @@ struct resource {
     const char *config; /* JSON object, secrets included: never written into a response */
     const char *labels; /* JSON object of strings */
     int64_t revision, created_us, updated_us;
+    const char *idempotency_key; /* creating only: see store_idempotency_begin */
 };
 
-/* What a page of a list is asked for by. Strings may be NULL. */
+/*
+ * What a page of a list is asked for by. Strings may be NULL. `connector`, `source`, `destination`
+ * and `status` (that of the last sync or clear) may be comma-separated: any of them. `q` is looked
+ * for in both names, `label_value` NULL means any value. Oldest first; rows that are added
+ * meanwhile come on later pages. INVALID "invalid_cursor", "invalid_query".
+ */
 struct list_query {
     const char *connector, *q, *label_key, *label_value;
     const char *source, *destination, *status; /* connections */
@@ -78,7 +88,7 @@ struct stored_catalog {
     int64_t discovered_us;
 };
 
-/* The same hash as the newest one of this source only moves its time. */
+/* The same hash as the newest one of this source only moves its time. The oldest beyond 100 go. */
 CHECKED int store_put_catalog(struct store *s, struct stored_catalog *io, struct arena *mem,
                               struct error *err);
 /* id 0 = the newest. NOT_FOUND with reason "not_discovered" when there is none at all. */
@@ -99,15 +109,18 @@ struct connection {
     const char *streams;  /* JSON array as the user gave it, or NULL = every stream */
     const char *settings; /* JSON object: namespace, prefix, schema_change, run_policy, ... */
     int64_t revision, created_us, updated_us;
+    const char *idempotency_key; /* creating only: see store_idempotency_begin */
 };
 
+/* As resources; source_id and destination_id may be names and come back as ids. NOT_FOUND when one
+ * of them is not there. */
 CHECKED int store_create_connection(struct store *s, struct connection *in, struct arena *mem,
                                     struct error *err);
 CHECKED int store_update_connection(struct store *s, struct connection *in, int64_t expected,
                                     struct arena *mem, struct error *err);
 CHECKED int store_get_connection(struct store *s, const char *id_or_name, struct arena *mem,
                                  struct connection *out, struct error *err);
-/* CONFLICT "run_active" while a run is active. State copies go with it; runs stay. */
+/* CONFLICT "run_active" while a run is active or queued. State copies go with it; runs stay. */
 CHECKED int store_delete_connection(struct store *s, const char *id_or_name, int64_t expected,
                                     struct error *err);
 CHECKED int store_list_connections(struct store *s, const struct list_query *q, struct arena *mem,
@@ -124,8 +137,8 @@ struct state_row {
     const char *stream;   /* "namespace.name" or "name" */
     const char *position; /* JSON object or NULL */
     int64_t generation, seq;
-    const char *counters; /* JSON object */
-    bool edited;
+    const char *counters; /* JSON object; NULL on copying keeps what is there */
+    bool edited;          /* with position NULL: the stream is to be forgotten */
     int64_t updated_us;
 };
 
@@ -141,7 +154,9 @@ CHECKED int store_forget_state(struct store *s, const char *connection_id,
                                const char *const *streams, size_t n, struct error *err);
 /*
  * A user's edit: sets these rows (position NULL = forget the stream) and, when `replace`, forgets
- * all others. CONFLICT "connection_busy" while a run is active, "revision_mismatch".
+ * all others. Of the rows only stream and position count. A forgotten stream stays as an edited row
+ * without position until a run has copied its state, since the destination has to forget it too.
+ * CONFLICT "connection_busy" while a run is active, "revision_mismatch".
  */
 CHECKED int store_edit_state(struct store *s, const char *connection_id,
                              const struct state_row *rows, size_t n, bool replace, int64_t expected,
@@ -179,21 +194,27 @@ struct run_row {
     int64_t attempts;
     bool partial_success;
     int64_t created_us, started_us, ended_us, heartbeat_us;
+    const char *idempotency_key; /* creating only: see store_idempotency_begin */
 };
 
-/* Creates a queued run; in->id and times are written back. CONFLICT "run_already_active" (with
- * *out_active) when the connection has an active sync or clear and `allow_queue` is false;
- * RESOURCE "queue_full" beyond 1,000 queued runs. */
+#define STORE_MAX_QUEUED 1000 /* a queue that long is a fault of whoever fills it */
+
+/* Creates a queued run; in->id, status and times are written back. Source and destination come from
+ * the connection when there is one. NOT_FOUND when it is not there. CONFLICT "run_already_active"
+ * (with *out_active, else 0) when the connection has an active or queued sync or clear, this is
+ * another one and `allow_queue` is false; RESOURCE "queue_full" beyond STORE_MAX_QUEUED. */
 CHECKED int store_create_run(struct store *s, struct run_row *in, bool allow_queue,
                              int64_t *out_active, struct error *err);
 /* The oldest queued run of these kinds (bits 1u << enum run_kind) whose connection has no active
  * one becomes running: 0 with *out, or 1 when there is nothing to do. */
 CHECKED int store_claim_run(struct store *s, unsigned kinds, struct arena *mem, struct run_row *out,
                             struct error *err);
-/* NORMAL durability: numbers for people, heartbeat included. */
+/* NORMAL durability: numbers for people, heartbeat included. CONFLICT "run_not_active" when it has
+ * ended. */
 CHECKED int store_progress_run(struct store *s, int64_t id, const char *stats, int64_t attempts,
                                struct error *err);
-/* To a final status; 1 when it already was final. */
+/* To a final status; 1 when it already was final. Of `done` count id, status, error, result, stats,
+ * cancel_reason, attempts, partial_success and ended_us (0 = now); NULL keeps what is there. */
 CHECKED int store_finish_run(struct store *s, const struct run_row *done, struct error *err);
 /* Queued becomes cancelled at once, running becomes cancelling: *out is the status afterwards.
  * CONFLICT "run_not_active" when it has succeeded or failed. */
@@ -206,19 +227,25 @@ CHECKED int store_get_run(struct store *s, int64_t id, struct arena *mem, struct
 /* The newest sync or clear of a connection; NOT_FOUND when there is none. */
 CHECKED int store_latest_run(struct store *s, const char *connection_id, struct arena *mem,
                              struct run_row *out, struct error *err);
-/* CONFLICT "run_active". */
+/* CONFLICT "run_active" unless it has ended. */
 CHECKED int store_delete_run(struct store *s, int64_t id, struct error *err);
+/* Deletes runs that ended before `long_us` (syncs and clears) or `short_us` (all other kinds), at
+ * most `limit` of them so that nobody waits long: call it again while *out_n is `limit`. */
+CHECKED int store_prune_runs(struct store *s, int64_t long_us, int64_t short_us, int64_t limit,
+                             int64_t *out_n, struct error *err);
 
 struct run_query {
     const char *connection_id;
     unsigned kinds;             /* bits 1u << enum run_kind; 0 = sync and clear */
     unsigned statuses;          /* bits; 0 = any */
-    int64_t since_us, until_us; /* of creation; 0 = any */
+    int64_t since_us, until_us; /* of creation, both inclusive; 0 = any */
     const char *trigger;
     bool ascending;
     int64_t after; /* run id of the cursor; 0 = from the start */
     int64_t limit;
 };
+/* Newest first unless `ascending`. Rows come with request "{}" and result NULL: those may be large.
+ * *out_next is 0 on the last page. */
 CHECKED int store_list_runs(struct store *s, const struct run_query *q, struct arena *mem,
                             struct run_row **out, size_t *out_n, int64_t *out_next,
                             struct error *err);
@@ -227,23 +254,38 @@ CHECKED int store_count_runs(struct store *s, int64_t *out_queued, int64_t *out_
 
 /* ------------------------------------------------------------------ idempotency */
 
-/*
- * Remembers the answer to a POST by its Idempotency-Key for 24 hours. `begin` answers 0 when the
- * key is new (and now in progress), 1 with the stored answer, or fails with CONFLICT
- * "idempotency_in_progress" or INVALID "idempotency_key_reused" (another fingerprint). A key left
- * in progress by a crash is free again at the next start.
- */
+/* What was created under a key. */
+enum effect_kind { EFFECT_NONE, EFFECT_SOURCE, EFFECT_DESTINATION, EFFECT_CONNECTION, EFFECT_RUN };
+
 struct stored_answer {
     int64_t status;
     const char *headers; /* JSON object */
     const char *body;
+    /* Only when `begin` answered 2: */
+    enum effect_kind effect;
+    const char *effect_id; /* of a run: its number as text */
 };
+
+/*
+ * Remembers the answer to a POST by its Idempotency-Key for 24 hours. `begin` answers 0 when the
+ * key is new (and now in progress), 1 with the stored answer, or fails with CONFLICT
+ * "idempotency_in_progress" or INVALID "idempotency_key_reused" (another fingerprint).
+ *
+ * A crash between the effect and `end` must not let the effect happen twice: whoever creates
+ * something under a key gives the key to store_create_... (member idempotency_key), which notes
+ * what it created in the same transaction. A key left in progress by a crash, or abandoned, is free
+ * again when nothing was created under it; otherwise `begin` answers 2 and out->effect tells what
+ * there is (it may have been deleted since), for the caller to answer with; `end` may follow.
+ * Creating under a key that is not in progress, or twice under one, fails with CONFLICT
+ * "idempotency_in_progress".
+ */
 CHECKED int store_idempotency_begin(struct store *s, const char *key, const char *fingerprint,
                                     struct arena *mem, struct stored_answer *out,
                                     struct error *err);
+/* NOT_FOUND for a key that was not begun. */
 CHECKED int store_idempotency_end(struct store *s, const char *key,
                                   const struct stored_answer *answer, struct error *err);
-/* 5xx answers are not kept. */
+/* 5xx answers are not kept. A key that is not there is fine. */
 CHECKED int store_idempotency_abandon(struct store *s, const char *key, struct error *err);
 
 #endif

@@ -1,0 +1,444 @@
+#include "server/store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "connectors/base/clock.h"
+#include "connectors/base/failpoint.h"
+#include "connectors/base/hash.h"
+#include "connectors/base/text.h"
+#include "server/store/migrations.h"
+#include "server/store/txn.h"
+
+#define READERS                                                                      \
+    4 /* as many as HTTP threads that read at once; more only wait for the processor \
+       */
+
+/* Looking for damage takes about a second per 100 MiB; a start must not take longer. */
+#define FULL_CHECK_BYTES  ((int64_t)16 << 20)
+#define QUICK_CHECK_BYTES ((int64_t)128 << 20)
+
+/* Connections are handed out one by one; whoever finds none free waits for `freed`. */
+struct seat {
+    struct db *db; /* NULL after an I/O error: opened anew by whoever needs it next */
+    bool taken;
+};
+
+struct store {
+    char *path;
+    int lock_fd;
+    pthread_mutex_t mutex; /* of the flags `taken` */
+    pthread_cond_t writer_freed, reader_freed;
+    bool writing; /* the turn: the two writing seats are used by its owner only */
+    struct seat writer, progress, readers[READERS];
+};
+
+DEFINE_CLEANUP(struct store *, store_close_cleanup, store_close);
+
+/* ------------------------------------------------------------------ lock file */
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+/*
+ * Takes "<path>.lock" for this process. *out_made tells whether a store was completed here before:
+ * then an empty file is not a new one but what is left of that store.
+ */
+static int take_lock(struct store *s, bool *out_made, struct error *err)
+{
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    const char *name = arena_printf(mem, "%s.lock", s->path);
+    CLEANUP(close_fd) int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    char text[64] = "";
+    ssize_t n;
+
+    if (fd < 0)
+        return error_set_errno(err, errno, "%s", name);
+    n = pread(fd, text, sizeof text - 1, 0);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return error_set_errno(err, errno, "locking %s", name);
+        return error_set_reason(err, ERR_CONFLICT, "store_in_use",
+                                "%s is used by another process (%.*s)", s->path,
+                                (int)strcspn(text, "\n"), text);
+    }
+    *out_made = n > 0;
+    s->lock_fd = fd;
+    fd = -1;
+    return 0;
+}
+
+/* From here on an empty store would be a damaged one. The number is for people. */
+static int mark_made(struct store *s, struct error *err)
+{
+    char text[64];
+    int n = snprintf(text, sizeof text, "process %ld\n", (long)getpid());
+
+    if (pwrite(s->lock_fd, text, (size_t)n, 0) != n || ftruncate(s->lock_fd, n) < 0)
+        return error_set_errno(err, errno, "writing %s.lock", s->path);
+    return 0;
+}
+
+/* -------------------------------------------------------------------- opening */
+
+static pthread_once_t configured = PTHREAD_ONCE_INIT;
+
+static void configure(void)
+{
+    /* Refused when somebody has used SQLite before; db_open does not rely on it. */
+    sqlite3_config(SQLITE_CONFIG_URI, 0);
+    sqlite3_initialize();
+}
+
+static int corrupt(struct store *s, const char *why, struct error *err)
+{
+    return error_set_reason(err, ERR_DATA, "store_corrupt",
+                            "%s is damaged (%s); restore a backup in its place", s->path, why);
+}
+
+static int64_t size_of(const char *path, const char *suffix, struct arena *mem)
+{
+    struct stat st;
+
+    return stat(arena_printf(mem, "%s%s", path, suffix), &st) == 0 ? (int64_t)st.st_size : -1;
+}
+
+/*
+ * Creates the file for nobody else to read, and refuses what cannot be a store before SQLite
+ * touches it. *io_made becomes false when there was no file: whoever removed it wants a new one.
+ */
+static int prepare_file(struct store *s, bool *io_made, int64_t *out_bytes, struct error *err)
+{
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    CLEANUP(close_fd) int fd = open(s->path, O_RDWR | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0 && errno == ENOENT) {
+        *io_made = false;
+        fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    }
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return error_set_errno(err, errno, "%s", s->path);
+    if (!S_ISREG(st.st_mode))
+        return error_set(err, ERR_CONFIG, "%s is not a file", s->path);
+    if (st.st_size == 0 && (*io_made || size_of(s->path, "-wal", mem) > 0))
+        return corrupt(s, "the file is empty, but there was a store", err);
+    *out_bytes = st.st_size;
+    return 0;
+}
+
+static int check_intact(struct store *s, struct db *db, int64_t bytes, struct error *err)
+{
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    const char *said = NULL;
+
+    if (bytes > QUICK_CHECK_BYTES)
+        return 0;
+    if (db_get_text(
+            db, bytes <= FULL_CHECK_BYTES ? "PRAGMA integrity_check(1)" : "PRAGMA quick_check(1)",
+            mem, &said, err) < 0)
+        return -1;
+    return said && !strcmp(said, "ok") ? 0 : corrupt(s, said ? said : "no answer", err);
+}
+
+static int use_wal(struct store *s, struct db *db, struct error *err)
+{
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    const char *mode = NULL;
+
+    if (db_get_text(db, "PRAGMA journal_mode=WAL", mem, &mode, err) < 0)
+        return -1;
+    if (mode && !strcmp(mode, "wal"))
+        return 0;
+    return error_set(err, ERR_CONFIG,
+                     "%s: write-ahead logging does not work here; is it a network file system?",
+                     s->path);
+}
+
+/* Everything that is looked at before the first byte of an existing file is changed. */
+static int check_file(struct store *s, bool made, int64_t bytes, struct error *err)
+{
+    int is_new = migrations_check(s->writer.db, err);
+
+    if (is_new < 0)
+        return -1;
+    /* A first start that was interrupted leaves a file without tables. */
+    if (is_new > 0)
+        return made ? corrupt(s, "it holds no tables", err) : 0;
+    return check_intact(s, s->writer.db, bytes, err);
+}
+
+static int open_seats(struct store *s, struct error *err)
+{
+    if (db_open(s->path, DB_RELAX, &s->progress.db, err) < 0)
+        return -1;
+    for (size_t i = 0; i < READERS; i++) {
+        if (db_open(s->path, DB_READ, &s->readers[i].db, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static struct store *store_new(const char *path)
+{
+    struct store *s = xalloc(sizeof *s);
+    pthread_condattr_t attr;
+
+    s->path = xstrdup(path);
+    s->lock_fd = -1;
+    pthread_mutex_init(&s->mutex, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->writer_freed, &attr);
+    pthread_cond_init(&s->reader_freed, &attr);
+    pthread_condattr_destroy(&attr);
+    return s;
+}
+
+int store_open(const char *path, struct store **out, struct error *err)
+{
+    CLEANUP(store_close_cleanup) struct store *s = store_new(path);
+    bool made = false;
+    int64_t bytes = 0;
+
+    pthread_once(&configured, configure);
+    if (take_lock(s, &made, err) < 0 || prepare_file(s, &made, &bytes, err) < 0)
+        return -1;
+    if (db_open(path, DB_WRITE, &s->writer.db, err) < 0 || check_file(s, made, bytes, err) < 0 ||
+        use_wal(s, s->writer.db, err) < 0 || migrations_run(s->writer.db, err) < 0 ||
+        idempotency_recover(s->writer.db, err) < 0 || open_seats(s, err) < 0)
+        return error_wrap(err, "opening %s", path);
+    if (mark_made(s, err) < 0)
+        return -1;
+    *out = TAKE(s);
+    return 0;
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < READERS; i++)
+        db_close(s->readers[i].db);
+    db_close(s->progress.db);
+    db_close(s->writer.db); /* the last one writes the log back into the file and removes it */
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    pthread_cond_destroy(&s->writer_freed);
+    pthread_cond_destroy(&s->reader_freed);
+    pthread_mutex_destroy(&s->mutex);
+    free(s->path);
+    free(s);
+}
+
+/* --------------------------------------------------------------- transactions */
+
+static int64_t now_ms(void)
+{
+    struct timespec ts;
+
+    /* Not clock.h: a faked clock must not make a wait endless. */
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int busy(struct error *err)
+{
+    return error_set_reason(err, ERR_CONTENTION, "database_busy",
+                            "the store was busy for %d seconds", STORE_BUSY_MS / 1000);
+}
+
+/* With the mutex held: false when `until_ms` has come. */
+static bool wait_for(struct store *s, pthread_cond_t *freed, int64_t until_ms)
+{
+    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                             .tv_nsec = (long)(until_ms % 1000) * 1000000};
+
+    return pthread_cond_timedwait(freed, &s->mutex, &until) != ETIMEDOUT || now_ms() < until_ms;
+}
+
+static struct seat *take_writer(struct store *s, enum txn_kind kind, int64_t until_ms)
+{
+    LOCK_GUARD(&s->mutex);
+
+    while (s->writing) {
+        if (!wait_for(s, &s->writer_freed, until_ms))
+            return NULL;
+    }
+    s->writing = true;
+    return kind == TXN_WRITE ? &s->writer : &s->progress;
+}
+
+static struct seat *take_reader(struct store *s, int64_t until_ms)
+{
+    LOCK_GUARD(&s->mutex);
+
+    for (;;) {
+        for (size_t i = 0; i < READERS; i++) {
+            if (!s->readers[i].taken) {
+                s->readers[i].taken = true;
+                return &s->readers[i];
+            }
+        }
+        if (!wait_for(s, &s->reader_freed, until_ms))
+            return NULL;
+    }
+}
+
+static void give_back(struct store *s, enum txn_kind kind, struct seat *seat)
+{
+    LOCK_GUARD(&s->mutex);
+
+    if (kind == TXN_READ) {
+        seat->taken = false;
+        pthread_cond_signal(&s->reader_freed);
+    } else {
+        s->writing = false;
+        pthread_cond_signal(&s->writer_freed);
+    }
+}
+
+static int begin_on(struct store *s, enum txn_kind kind, struct seat *seat, int64_t until_ms,
+                    struct error *err)
+{
+    static const enum db_mode modes[] = {
+        [TXN_READ] = DB_READ, [TXN_WRITE] = DB_WRITE, [TXN_PROGRESS] = DB_RELAX};
+    int64_t left_ms = until_ms - now_ms();
+
+    if (!seat->db && db_open(s->path, modes[kind], &seat->db, err) < 0)
+        return -1;
+    db_set_busy_ms(seat->db, left_ms > 1 ? (int)left_ms : 1);
+    /* IMMEDIATE, since a reader that becomes a writer may find that it cannot. */
+    return db_exec(seat->db, kind == TXN_READ ? "BEGIN" : "BEGIN IMMEDIATE", err);
+}
+
+int txn_begin(struct store *s, enum txn_kind kind, struct txn *out, struct error *err)
+{
+    int64_t until_ms = now_ms() + STORE_BUSY_MS;
+    struct seat *seat =
+        kind == TXN_READ ? take_reader(s, until_ms) : take_writer(s, kind, until_ms);
+
+    if (!seat)
+        return busy(err);
+    *out = (struct txn){.store = s, .kind = kind, .seat = seat};
+    if (begin_on(s, kind, seat, until_ms, err) < 0) {
+        txn_end(out);
+        return -1;
+    }
+    out->db = seat->db;
+    return 0;
+}
+
+int txn_commit(struct txn *t, struct error *err)
+{
+    if (failpoint("store_commit", err) < 0)
+        return -1;
+    return db_exec(t->db, "COMMIT", err);
+}
+
+void txn_end(struct txn *t)
+{
+    struct seat *seat = t->seat;
+
+    if (!seat)
+        return;
+    if (seat->db) {
+        db_rollback(seat->db);
+        if (db_is_broken(seat->db)) {
+            db_close(seat->db);
+            seat->db = NULL;
+        }
+    }
+    give_back(t->store, t->kind, seat);
+    *t = (struct txn){0};
+}
+
+int store_ping(struct store *s, struct error *err)
+{
+    CLEANUP(txn_end) struct txn write = {0};
+    CLEANUP(txn_end) struct txn read = {0};
+    int64_t now_us = clock_unix_us(), seen_us;
+    struct query q = {0};
+    int rc;
+
+    if (txn_begin(s, TXN_WRITE, &write, err) < 0 ||
+        query_open(write.db, "UPDATE health SET pinged_us = ?", &q, err) < 0)
+        return -1;
+    query_int(&q, now_us);
+    rc = query_run(&q, err);
+    query_close(&q);
+    if (rc < 0 || txn_commit(&write, err) < 0)
+        return -1;
+    txn_end(&write);
+    if (txn_begin(s, TXN_READ, &read, err) < 0 ||
+        db_get_int(read.db, "SELECT pinged_us FROM health", &seen_us, err) < 0)
+        return -1;
+    return 0;
+}
+
+/* ---------------------------------------------------------------- what all use */
+
+void store_new_id(int64_t now_us, char out[static STORE_ID_BYTES])
+{
+    uint64_t ms = (uint64_t)now_us / 1000, part = (uint64_t)now_us % 1000 * 4096 / 1000;
+    unsigned char b[16];
+    char hex[33];
+
+    /* RFC 9562, version 7: milliseconds, a fraction of one, randomness. */
+    hash_random(b, sizeof b);
+    for (int i = 0; i < 6; i++)
+        b[i] = (unsigned char)(ms >> (40 - 8 * i));
+    b[6] = (unsigned char)(0x70 | part >> 8);
+    b[7] = (unsigned char)part;
+    b[8] = (unsigned char)(0x80 | (b[8] & 0x3f));
+    text_hex(b, sizeof b, hex);
+    snprintf(out, STORE_ID_BYTES, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
+             hex + 20);
+}
+
+const char *cursor_write(char list, int64_t seq, struct arena *mem)
+{
+    return arena_printf(mem, "%c%" PRId64, list, seq);
+}
+
+int cursor_read(char list, const struct list_query *q, int64_t *out_seq, struct error *err)
+{
+    int64_t seq = 0;
+
+    if (q->after && (q->after[0] != list ||
+                     !text_to_int64(q->after + 1, strlen(q->after + 1), &seq) || seq < 1))
+        return error_set_reason(err, ERR_INVALID, "invalid_cursor",
+                                "the cursor is not one of this list");
+    *out_seq = seq;
+    return 0;
+}
+
+int revision_check(int64_t actual, int64_t expected, struct error *err)
+{
+    if (expected == REVISION_ANY || expected == actual)
+        return 0;
+    if (expected == REVISION_NONE && actual == 0)
+        return 0;
+    if (expected == REVISION_NONE)
+        return error_set_reason(err, ERR_CONFLICT, "revision_mismatch",
+                                "it exists already, with revision %" PRId64, actual);
+    return error_set_reason(err, ERR_CONFLICT, "revision_mismatch",
+                            "the current revision is %" PRId64, actual);
+}
+
+bool same_text(const char *a, const char *b)
+{
+    return a && b ? !strcmp(a, b) : a == b;
+}

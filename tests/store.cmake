@@ -1,0 +1,6 @@
+unit_test(test_store_open store base sqlite3)
+unit_test(test_store_resources store base)
+unit_test(test_store_connections store base)
+unit_test(test_store_state store base)
+unit_test(test_store_runs store base)
+unit_test(test_store_idempotency store base)
