@@ -1,0 +1,18 @@
+/*
+ * reader_rows.h - records into rows: the inner loops of reader.h, one for each format. Private to
+ * the reader and to the sampling of types.
+ */
+#ifndef CONNECTORS_FILES_READER_ROWS_H
+#define CONNECTORS_FILES_READER_ROWS_H
+
+#include "connectors/files/reader.h"
+
+/* The text of a field as UTF-8 without doubled quotes; valid until the next call. */
+struct slice reader_field_text(struct reader *r, const struct csv_field *f);
+
+CHECKED int reader_fill_csv(struct reader *r, struct batch *rows, enum reader_outcome *out,
+                            struct error *err);
+CHECKED int reader_fill_ndjson(struct reader *r, struct batch *rows, enum reader_outcome *out,
+                               struct error *err);
+
+#endif
