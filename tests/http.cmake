@@ -6,7 +6,7 @@ unit_test(test_http_target http)
 # A server in the process of the test, and peers that speak to it byte by byte.
 add_library(http_support STATIC support/http_peer.c)
 target_link_libraries(http_support PUBLIC http)
-foreach(test server)
+foreach(test deadlines framing limits server stop)
     unit_test(test_http_${test} http_support)
     # Criterion passes a test whose server dies while it is stopped.
     set_tests_properties(unit/test_http_${test} PROPERTIES TIMEOUT 120 FAIL_REGULAR_EXPRESSION

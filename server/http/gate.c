@@ -97,6 +97,25 @@ static int check_framing(const char *length, const char *encoding, bool http10, 
     return 0;
 }
 
+bool gate_is_plain(const struct layout *l, const struct pair *headers, size_t n)
+{
+    const char *at = l->method + strlen(l->method) + 1;
+
+    if (at != l->target || at + l->target_n + 1 != l->version)
+        return false;
+    at = l->version + strlen(l->version) + 2;
+    for (size_t i = 0; i < n; i++) {
+        if (headers[i].name != at)
+            return false;
+        at += strlen(at) + 1;
+        at += strspn(at, " \t");
+        if (headers[i].value != at)
+            return false;
+        at += strlen(at) + 2;
+    }
+    return at + 2 == l->method + l->block_n;
+}
+
 int gate_check(const struct pair *headers, size_t n, bool http10, struct framing *out,
                struct error *err)
 {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "connectors/base/clock.h"
+#include "connectors/base/text.h"
 #include "server/http/server_exchange.h"
 
 /*
@@ -85,9 +86,11 @@ static int resolve(const char *address, struct addrinfo **out, struct error *err
                              .ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
     size_t n = colon ? (size_t)(colon - address) : 0;
+    int64_t port;
     int rc;
 
-    if (!colon || n >= sizeof host)
+    if (!colon || n >= sizeof host || !text_to_int64(colon + 1, strlen(colon + 1), &port) ||
+        port < 0 || port > 65535)
         return error_set(err, ERR_CONFIG, "\"%s\" is not an address and a port", address);
     if (n > 2 && address[0] == '[' && address[n - 1] == ']') {
         address++;
