@@ -1,7 +1,26 @@
-add_library(test_support STATIC support/fake_sink.c support/harness.c)
+add_library(test_support STATIC support/counter.c support/fake_sink.c support/harness.c
+    support/tempdir.c)
 target_link_libraries(test_support PUBLIC connectors data base)
 
 unit_test(test_option connectors)
 unit_test(test_catalog connectors)
 unit_test(test_selection connectors)
 unit_test(test_sample test_support sources connectors)
+unit_test(test_counter test_support connectors)
+
+# One suite for every source, one for every destination; cases.c lists them.
+function(conformance_test name)
+    add_executable(conformance_${name} conformance/${name}.c conformance/cases.c)
+    target_link_libraries(conformance_${name} PRIVATE test_support ${ARGN} criterion)
+    target_compile_options(conformance_${name} PRIVATE -Wno-missing-field-initializers
+        -Wno-missing-prototypes -Wno-missing-declarations -Wno-pedantic -Wno-redundant-decls
+        -Wno-cast-qual)
+    set_target_properties(conformance_${name} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    add_test(NAME conformance/${name} COMMAND conformance_${name} -j1
+        WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(conformance/${name} PROPERTIES LABELS conformance
+        FAIL_REGULAR_EXPRESSION "SUMMARY: [A-Za-z]+Sanitizer;runtime error:")
+endfunction()
+
+conformance_test(sources sources connectors)

@@ -24,10 +24,10 @@ struct fixture {
 static struct fixture fx;
 
 /* Asserts success and shows why not. */
-#define ok(call)                                                          \
-    do {                                                                  \
-        int rc_ = (call);                                                 \
-        cr_assert_eq(rc_, 0, "%s: %d: %s", #call, rc_, fx.err.message);   \
+#define ok(call)                                                        \
+    do {                                                                \
+        int rc_ = (call);                                               \
+        cr_assert_eq(rc_, 0, "%s: %d: %s", #call, rc_, fx.err.message); \
     } while (0)
 
 /* Asserts a failure of this class and reason, and forgets it. */
@@ -97,8 +97,8 @@ static inline struct connection make_connection(const char *name)
 
 static inline int64_t make_run(enum run_kind kind, const char *connection_id)
 {
-    struct run_row r = {.kind = kind, .connection_id = connection_id, .trigger = "api",
-                        .request = "{}"};
+    struct run_row r = {
+        .kind = kind, .connection_id = connection_id, .trigger = "api", .request = "{}"};
     int64_t active;
 
     ok(store_create_run(fx.store, &r, true, &active, &fx.err));
