@@ -221,7 +221,7 @@ Test(sources, count_what_they_deliver)
             if (c->source->count(h.config, &h.run, &h.catalog.streams[i], &n, &exact, &err) < 0)
                 cr_assert_eq(err.code, ERR_UNSUPPORTED, "%s: %s", c->source->name, err.message);
             else if (exact)
-                cr_assert_eq(n, f->streams[i].n_lines, "%s %s: %lld", c->source->name,
+                cr_assert_eq(n, (int64_t)f->streams[i].n_lines, "%s %s: %lld", c->source->name,
                              h.catalog.streams[i].name, (long long)n);
         }
         fake_sink_free(f);

@@ -19,7 +19,7 @@ LAYERS = {
     "connectors/files": ["connectors/files", "connectors/*", "connectors/base", "connectors/data"],
     "connectors/sql": ["connectors/sql", "connectors/*", "connectors/base", "connectors/data"],
     "connectors/sources": ["connectors/*", "connectors/base", "connectors/data", "connectors/files",
-                           "connectors/sql"],
+                           "connectors/sql", "connectors/sources/sample_shop.h"],
     "connectors/destinations": ["connectors/*", "connectors/base", "connectors/data",
                                 "connectors/files", "connectors/sql"],
     "server/http": ["server/http", "connectors/base"],
