@@ -24,3 +24,8 @@ function(conformance_test name)
 endfunction()
 
 conformance_test(sources sources connectors)
+
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+add_test(NAME docs/authoring
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/docs/authoring.py)
+set_tests_properties(docs/authoring PROPERTIES LABELS docs)
