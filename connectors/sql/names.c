@@ -35,18 +35,20 @@ static bool looks_like_generation(const char *name)
 
 /* The name by itself, before its siblings are looked at. */
 static const char *candidate(struct arena *mem, enum names_kind kind, size_t limit,
-                             const char *source)
+                             const struct name_pair *pair)
 {
+    const char *source = pair->source, *full = pair->identity ? pair->identity : source;
+
     if (*source == '\0')
-        return with_hash(mem, "", "", limit, HASH_BYTES);
+        return with_hash(mem, "", full, limit, HASH_BYTES);
     if (strncasecmp(source, NAMES_PREFIX, strlen(NAMES_PREFIX)) == 0)
-        return with_hash(mem, source + 1, source, limit, HASH_BYTES);
+        return with_hash(mem, source + 1, full, limit, HASH_BYTES);
     if (kind == NAMES_TABLE && strncasecmp(source, "sqlite_", 7) == 0)
-        return with_hash(mem, arena_printf(mem, "_%s", source), source, limit, HASH_BYTES);
+        return with_hash(mem, arena_printf(mem, "_%s", source), full, limit, HASH_BYTES);
     if (kind == NAMES_TABLE && looks_like_generation(source))
-        return with_hash(mem, source, source, limit, HASH_BYTES);
+        return with_hash(mem, source, full, limit, HASH_BYTES);
     if (strlen(source) > limit)
-        return with_hash(mem, source, source, limit, HASH_BYTES);
+        return with_hash(mem, source, full, limit, HASH_BYTES);
     return source;
 }
 
@@ -71,7 +73,8 @@ static const char *distinct(struct arena *mem, const struct name_pair *pairs, si
     for (size_t digits = HASH_BYTES; digits <= 64; digits += HASH_BYTES) {
         bool clash;
 
-        name = with_hash(mem, base, source, limit, digits);
+        name = with_hash(mem, base, pairs[self].identity ? pairs[self].identity : source, limit,
+                         digits);
         clash = is_taken(name, taken, n_taken);
         for (size_t i = 0; i < n && !clash; i++)
             clash = i != self && ((pairs[i].name && strcasecmp(name, pairs[i].name) == 0) ||
@@ -92,7 +95,7 @@ void names_assign(struct arena *mem, enum names_kind kind, size_t limit, struct 
         limit = NO_LIMIT;
     for (size_t i = 0; i < n; i++) {
         if (!pairs[i].name)
-            wanted[i] = candidate(mem, kind, limit, pairs[i].source);
+            wanted[i] = candidate(mem, kind, limit, &pairs[i]);
     }
     for (size_t i = 0; i < n; i++) {
         size_t same = 0, unchanged = 0;

@@ -21,6 +21,7 @@ enum names_kind { NAMES_COLUMN, NAMES_TABLE };
 
 struct name_pair {
     const char *source, *name;
+    const char *identity; /* what the suffix is made of; NULL = source */
 };
 
 /*

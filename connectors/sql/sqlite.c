@@ -281,6 +281,8 @@ static int exec(struct sql_conn *conn, const char *sql, const struct sql_value *
  * The journal mode of an existing file is its owner's choice and is kept. Freed pages are not
  * overwritten (some builds do so by default): dropping an old generation would cost as much as
  * writing it. The cache is modest because a commit should spill rather than grow the process.
+ * Renaming a table leaves the text of views and triggers alone: they mean the name, whichever
+ * generation stands behind it, and one that is broken already must not stop us.
  */
 static const char *const writer_pragmas[] = {
     "PRAGMA synchronous = FULL",

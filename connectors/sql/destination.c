@@ -1,0 +1,421 @@
+#include "connectors/sql/destination.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/base/failpoint.h"
+#include "connectors/sql/load.h"
+
+int load_run_with(struct sql_destination *d, struct buf *sql, const struct sql_value *params,
+                  size_t n, int64_t *out_changed, struct error *err)
+{
+    if (cancel_check(d->run->cancel, err) < 0 || buf_ok(sql, "a statement", err) < 0 ||
+        d->conn->driver->exec(d->conn, buf_str(sql), params, n, out_changed, err) < 0)
+        return -1;
+    buf_clear(sql);
+    return 0;
+}
+
+int load_run(struct sql_destination *d, struct buf *sql, int64_t *out_changed, struct error *err)
+{
+    return load_run_with(d, sql, NULL, 0, out_changed, err);
+}
+
+int load_count(struct sql_destination *d, struct buf *sql, int64_t *out, struct error *err)
+{
+    if (cancel_check(d->run->cancel, err) < 0 || buf_ok(sql, "a statement", err) < 0 ||
+        sql_query_int(d->conn, buf_str(sql), out, err) < 0)
+        return -1;
+    buf_clear(sql);
+    return 0;
+}
+
+int load_begin(struct sql_destination *d, struct error *err)
+{
+    if (d->in_transaction)
+        return 0;
+    if (cancel_check(d->run->cancel, err) < 0 || sql_exec(d->conn, d->dialect->begin, err) < 0)
+        return -1;
+    d->in_transaction = true;
+    clock_format_us(clock_unix_us(), d->now);
+    return 0;
+}
+
+int load_commit(struct sql_destination *d, struct error *err)
+{
+    if (cancel_check(d->run->cancel, err) < 0 || failpoint("before_commit", err) < 0 ||
+        sql_exec(d->conn, d->dialect->commit, err) < 0)
+        return -1;
+    d->in_transaction = false;
+    return failpoint("after_commit", err);
+}
+
+void load_rollback(struct sql_destination *d)
+{
+    struct error ignored = ERROR_INIT;
+
+    /* A transaction the database has ended by itself cannot be ended again; nothing else can
+     * fail, and whatever failed before is what counts. */
+    if (d->in_transaction && sql_exec(d->conn, d->dialect->rollback, &ignored) < 0)
+        log_debug(d->run->log, .message = "rollback",
+                  .fields = {log_text("error", ignored.message)});
+    d->in_transaction = false;
+}
+
+/* Whatever went wrong, nothing of the open transaction stays and nothing more is written. */
+static int fail(struct sql_destination *d)
+{
+    load_rollback(d);
+    d->failed = true;
+    return -1;
+}
+
+static int check_usable(const struct sql_destination *d, struct error *err)
+{
+    if (d->failed)
+        return error_set(err, ERR_INTERNAL, "the destination was used after a failure");
+    return 0;
+}
+
+/* Moves what is staged into the table: fold by key, then rewrite what differs, then insert. */
+static int merge(struct sql_destination *d, struct load *l, struct error *err)
+{
+    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    bool insert_only = l->want->write_mode == WRITE_INSERT_ONLY;
+    int64_t folded, updated = 0, inserted, ignored;
+
+    if (l->n_staged == 0)
+        return 0;
+    if (failpoint("before_merge", err) < 0)
+        return -1;
+    sql_put_fold(d->dialect, &l->stage, insert_only ? SQL_KEEP_FIRST : SQL_KEEP_LAST, &sql);
+    if (load_run(d, &sql, &folded, err) < 0)
+        return -1;
+    if (!insert_only && sql_put_merge_update(d->dialect, &l->table, &l->stage, &sql) &&
+        load_run(d, &sql, &updated, err) < 0)
+        return -1;
+    sql_put_merge_insert(d->dialect, &l->table, &l->stage, &sql);
+    if (load_run(d, &sql, &inserted, err) < 0)
+        return -1;
+    sql_put_delete_all(d->dialect, "", l->stage.name, &sql);
+    if (load_run(d, &sql, &ignored, err) < 0)
+        return -1;
+    l->pending.folded += folded;
+    l->pending.updated += updated;
+    l->pending.inserted += inserted;
+    l->pending.unchanged += l->n_staged - folded - updated - inserted;
+    l->n_staged = 0;
+    return failpoint("after_merge", err);
+}
+
+static int put_rows(struct sql_destination *d, struct load *l, const struct batch *rows,
+                    struct error *err)
+{
+    struct sql_bulk bulk = {.into = l->merging ? &l->stage : &l->table,
+                            .fill = l->merging ? l->stage_fill : l->fill,
+                            .temporary = l->merging,
+                            .first_order = l->n_staged};
+    size_t n_rejected, n_rows = batch_rows(rows), n_skipped = 0;
+    int64_t inserted;
+    const char **meta;
+    bool *skip;
+
+    (void)batch_rejected(rows, &n_rejected);
+    l->pending.read += (int64_t)(n_rows + n_rejected);
+    l->pending.bytes_read += (int64_t)batch_bytes(rows);
+    d->run_read += (int64_t)(n_rows + n_rejected);
+    if (quarantine_batch(d, l, rows, &skip, &meta, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n_rows; i++)
+        n_skipped += skip[i];
+    bulk.skip = n_skipped > 0 ? skip : NULL;
+    bulk.meta = meta;
+    if (d->conn->driver->bulk(d->conn, &bulk, rows, &inserted, err) < 0)
+        return -1;
+    if (inserted != (int64_t)(n_rows - n_skipped))
+        return error_set(err, ERR_INTERNAL, "%zu rows were sent and %lld arrived",
+                         n_rows - n_skipped, (long long)inserted);
+    if (l->merging)
+        l->n_staged += (int64_t)n_rows; /* order numbers count skipped rows as well */
+    else
+        l->pending.inserted += inserted;
+    if (l->merging)
+        l->pending.unchanged -= (int64_t)n_skipped; /* merge() takes them for staged */
+    return 0;
+}
+
+static int write_rows(struct sql_destination *d, struct load *l, const struct batch *rows,
+                      struct error *err)
+{
+    const struct schema *schema = batch_schema(rows);
+
+    arena_clear(d->scratch);
+    if (cancel_check(d->run->cancel, err) < 0 || failpoint("before_stage", err) < 0 ||
+        load_begin(d, err) < 0)
+        return -1;
+    if (!l->shape || !schema_equal(l->shape, schema)) {
+        if (merge(d, l, err) < 0 || shape_prepare(d, l, schema, err) < 0)
+            return -1;
+    }
+    if (l->building && failpoint("building_generation", err) < 0)
+        return -1;
+    l->dirty = true;
+    if (put_rows(d, l, rows, err) < 0)
+        return error_wrap(err, "stream \"%s\"", l->id);
+    return failpoint("after_stage", err);
+}
+
+static int write(struct destination *base, size_t stream, const struct batch *rows,
+                 struct error *err)
+{
+    struct sql_destination *d = (struct sql_destination *)base;
+
+    if (check_usable(d, err) < 0)
+        return -1;
+    return write_rows(d, &d->streams[stream], rows, err) < 0 ? fail(d) : 0;
+}
+
+/* Zero means none at all; the ratio is looked at when it says something. */
+static int check_limits(const struct sql_destination *d, struct error *err)
+{
+    const struct write_plan *plan = d->plan;
+
+    if (d->run_quarantined > plan->max_quarantined_rows)
+        return error_set_reason(err, ERR_DATA, "quarantine_limit",
+                                "%lld rows could not be stored, and the limit is %lld",
+                                (long long)d->run_quarantined,
+                                (long long)plan->max_quarantined_rows);
+    if (d->run_read >= 10000 &&
+        (double)d->run_quarantined > plan->max_quarantined_ratio * (double)d->run_read)
+        return error_set_reason(
+            err, ERR_DATA, "quarantine_limit",
+            "%lld of %lld rows could not be stored, and the limit is a share of %g",
+            (long long)d->run_quarantined, (long long)d->run_read, plan->max_quarantined_ratio);
+    return 0;
+}
+
+/*
+ * Rows without a position would come twice after a crash, except where they cannot: merged by key,
+ * or in a generation that is folded by key at its end, or that has no position at all and is thrown
+ * away as a whole.
+ */
+static int check_covered(const struct load *l, const char *upto, bool complete, struct error *err)
+{
+    bool discarded = l->building && (!l->row.position || l->keyed);
+
+    if (upto || complete || l->merging || discarded || l->pending.read == 0)
+        return 0;
+    return error_set(err, ERR_INTERNAL, "stream \"%s\": rows without a position to commit", l->id);
+}
+
+static int commit_stream(struct sql_destination *d, struct load *l, const char *upto,
+                         const struct counts *dropped, struct state_row *next, struct error *err)
+{
+    *next = l->row;
+    if (!l->dirty && !upto && dropped->filtered == 0 && dropped->overlap_dropped == 0)
+        return 0;
+    l->dirty = true;
+    if (!l->shape && !l->table_exists && upto && shape_prepare(d, l, l->want->schema, err) < 0)
+        return -1;
+    if (merge(d, l, err) < 0)
+        return error_wrap(err, "stream \"%s\"", l->id);
+    l->pending.filtered += dropped->filtered;
+    l->pending.overlap_dropped += dropped->overlap_dropped;
+    l->pending.read += dropped->filtered + dropped->overlap_dropped;
+    d->run_read += dropped->filtered + dropped->overlap_dropped;
+    if (!counts_balance(&l->pending))
+        return error_set(err, ERR_INTERNAL, "stream \"%s\": the counts do not add up", l->id);
+    next->seq++;
+    if (upto)
+        next->position = upto;
+    counts_add(&next->counts, &l->pending);
+    next->schema_version += next->columns != l->columns;
+    next->columns = l->columns;
+    next->n_columns = l->n_columns;
+    return 0;
+}
+
+/* All that is open, of all streams. Exactly one of them may be complete. */
+static int commit_all(struct sql_destination *d, const char *const *upto, long complete,
+                      const struct counts *dropped, struct error *err)
+{
+    struct state_row *next;
+
+    arena_clear(d->scratch);
+    if (load_begin(d, err) < 0)
+        return -1;
+    next = arena_array(d->scratch, d->plan->n + 1, sizeof *next);
+    for (size_t i = 0; i < d->plan->n; i++) {
+        if (check_covered(&d->streams[i], upto[i], complete == (long)i, err) < 0 ||
+            commit_stream(d, &d->streams[i], upto[i], &dropped[i], &next[i], err) < 0)
+            return -1;
+    }
+    if (check_limits(d, err) < 0)
+        return -1;
+    for (size_t i = 0; i < d->plan->n; i++) {
+        struct load *l = &d->streams[i];
+
+        if (l->dirty && state_update(d, l, &l->row, &next[i], err) < 0)
+            return -1;
+    }
+    if (failpoint("after_state_update", err) < 0 || load_commit(d, err) < 0)
+        return -1;
+    for (size_t i = 0; i < d->plan->n; i++) {
+        struct load *l = &d->streams[i];
+
+        if (!l->dirty)
+            continue;
+        if (upto[i]) {
+            buf_clear(&l->position);
+            buf_puts(&l->position, upto[i]);
+            next[i].position = buf_str(&l->position);
+        }
+        l->row = next[i];
+        counts_add(&l->unreported, &l->pending);
+        l->pending = (struct counts){0};
+        l->ordinal = 0;
+        l->dirty = false;
+    }
+    return 0;
+}
+
+static bool anything_to_commit(const struct sql_destination *d, const char *const *upto,
+                               const struct counts *dropped)
+{
+    for (size_t i = 0; i < d->plan->n; i++) {
+        if (d->streams[i].dirty || upto[i] || dropped[i].filtered || dropped[i].overlap_dropped)
+            return true;
+    }
+    return false;
+}
+
+static struct counts take_report(struct load *l)
+{
+    struct counts c = l->unreported;
+
+    l->unreported = (struct counts){0};
+    return c;
+}
+
+static int commit(struct destination *base, const char *const *upto, const struct counts *dropped,
+                  struct counts *out, struct error *err)
+{
+    struct sql_destination *d = (struct sql_destination *)base;
+
+    if (check_usable(d, err) < 0)
+        return -1;
+    if (anything_to_commit(d, upto, dropped) && commit_all(d, upto, -1, dropped, err) < 0)
+        return fail(d);
+    for (size_t i = 0; i < d->plan->n; i++)
+        out[i] = take_report(&d->streams[i]);
+    return 0;
+}
+
+static int finish_stream(struct sql_destination *d, size_t stream, const char *position,
+                         const struct counts *dropped, struct error *err)
+{
+    struct load *l = &d->streams[stream];
+    CLEANUP(free_cleanup) const char **upto = xalloc((d->plan->n + 1) * sizeof *upto);
+    CLEANUP(free_cleanup) struct counts *all = xalloc((d->plan->n + 1) * sizeof *all);
+    struct counts fold = {0};
+
+    upto[stream] = position;
+    all[stream] = *dropped;
+    arena_clear(d->scratch);
+    /* An empty stream is a table without rows, not no table. */
+    if (!l->shape && (load_begin(d, err) < 0 || shape_prepare(d, l, l->want->schema, err) < 0))
+        return -1;
+    l->dirty = true;
+    if (commit_all(d, upto, (long)stream, all, err) < 0)
+        return -1;
+    if (l->building && swap_generation(d, l, &fold, err) < 0)
+        return -1;
+    counts_add(&l->unreported, &fold);
+    return failpoint("after_finish", err);
+}
+
+static int finish(struct destination *base, size_t stream, const char *position,
+                  const struct counts *dropped, struct counts *out, struct error *err)
+{
+    struct sql_destination *d = (struct sql_destination *)base;
+
+    if (check_usable(d, err) < 0)
+        return -1;
+    if (finish_stream(d, stream, position, dropped, err) < 0)
+        return fail(d);
+    *out = take_report(&d->streams[stream]);
+    return 0;
+}
+
+void load_close(struct destination *base)
+{
+    struct sql_destination *d = (struct sql_destination *)base;
+
+    if (!d)
+        return;
+    load_rollback(d);
+    d->conn->driver->close(d->conn);
+    for (size_t i = 0; i < d->plan->n; i++) {
+        arena_free(d->streams[i].mem);
+        buf_release(&d->streams[i].position);
+    }
+    arena_free(d->mem);
+    arena_free(d->scratch);
+    free(d);
+}
+
+static const struct destination_ops ops = {
+    .recover = recover,
+    .write = write,
+    .commit = commit,
+    .finish = finish,
+    .close = load_close,
+};
+
+struct sql_destination *load_new(struct sql_conn *conn, struct run *run,
+                                 const struct write_plan *plan)
+{
+    struct sql_destination *d = xalloc(sizeof *d);
+
+    d->base.ops = &ops;
+    d->conn = conn;
+    d->dialect = conn->dialect;
+    d->run = run;
+    d->plan = plan;
+    d->mem = arena_new();
+    d->scratch = arena_new();
+    d->streams = arena_array(d->mem, plan->n + 1, sizeof *d->streams);
+    for (size_t i = 0; i < plan->n; i++) {
+        d->streams[i].mem = arena_new();
+        d->streams[i].position = BUF_INIT((size_t)64 << 20);
+        d->streams[i].want = &plan->streams[i];
+    }
+    return d;
+}
+
+int sql_destination_open(const struct sql_driver *driver, const void *config, bool adopt,
+                         struct run *run, const struct write_plan *plan, struct destination **out,
+                         struct error *err)
+{
+    struct sql_destination *d;
+    struct sql_conn *conn;
+
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct selected_stream *s = &plan->streams[i];
+
+        if ((s->write_mode == WRITE_APPEND_DEDUP || s->write_mode == WRITE_INSERT_ONLY) &&
+            s->schema->n_key == 0)
+            return error_set_reason(err, ERR_CONFIG, "key_required",
+                                    "stream \"%s\" has no key to merge by", s->stream->name);
+    }
+    if (driver->open(config, run, &conn, err) < 0)
+        return -1;
+    d = load_new(conn, run, plan);
+    d->adopt = adopt;
+    if (failpoint("after_open", err) < 0) {
+        load_close(&d->base);
+        return -1;
+    }
+    *out = &d->base;
+    return 0;
+}

@@ -1,0 +1,446 @@
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "connectors/base/failpoint.h"
+#include "connectors/sql/evolve.h"
+#include "connectors/sql/load.h"
+
+/* Work on one new shape. */
+struct shaping {
+    struct sql_destination *d;
+    struct load *l;
+    const struct schema *schema; /* of the rows */
+    struct table_column *actual; /* the table as it stands; none when it is to be created */
+    size_t n_actual;
+    const char **names;        /* per column of `schema`, at the destination */
+    struct evolve_step *steps; /* the same */
+};
+
+/* clang-format off */
+/* Columns of ours, and the level from which on a row has them. */
+static const struct {
+    enum metadata_level level;
+    struct sql_column column;
+    enum sql_fill fill;
+} metadata[] = {
+    {METADATA_MINIMAL, {"_connectord_synced_at",    {.type = TYPE_TIMESTAMPTZ}, SQL_ROLE_STAMP}, SQL_FILL_TEXT},
+    {METADATA_MINIMAL, {"_connectord_meta",         {.type = TYPE_JSON},        SQL_ROLE_DATA},  SQL_FILL_META},
+    {METADATA_FULL,    {"_connectord_run_id",       {.type = TYPE_STRING},      SQL_ROLE_STAMP}, SQL_FILL_TEXT},
+    {METADATA_FULL,    {"_connectord_extracted_at", {.type = TYPE_TIMESTAMPTZ}, SQL_ROLE_STAMP}, SQL_FILL_TEXT},
+    {METADATA_FULL,    {"_connectord_generation",   {.type = TYPE_INT},         SQL_ROLE_STAMP}, SQL_FILL_INT},
+};
+/* clang-format on */
+#define N_METADATA (sizeof metadata / sizeof metadata[0])
+
+struct inspect {
+    struct arena *mem;
+    struct table_column *columns;
+    size_t n, cap;
+};
+
+static int take_column(void *arg, const struct sql_value *v, size_t n, struct error *err)
+{
+    struct inspect *in = arg;
+
+    (void)n;
+    (void)err;
+    if (in->n == in->cap) {
+        struct table_column *more = arena_array(in->mem, in->cap ? 2 * in->cap : 64, sizeof *more);
+
+        if (in->n > 0)
+            memcpy(more, in->columns, in->n * sizeof *more);
+        in->columns = more;
+        in->cap = in->cap ? 2 * in->cap : 64;
+    }
+    in->columns[in->n].name = sql_value_text(in->mem, &v[0]);
+    in->columns[in->n++].declared = sql_value_text(in->mem, &v[1]);
+    return 0;
+}
+
+int shape_inspect(struct sql_destination *d, const char *schema, const char *table,
+                  struct table_column **out, size_t *out_n, struct error *err)
+{
+    struct inspect in = {.mem = d->scratch};
+    struct sql_value params[] = {sql_text(schema), sql_text(table)};
+
+    if (d->conn->driver->query(d->conn, d->dialect->columns_query, params, 2, take_column, &in,
+                               err) < 0)
+        return -1;
+    *out = in.columns;
+    *out_n = in.n;
+    return 0;
+}
+
+static const struct table_column *find_actual(const struct shaping *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_actual; i++) {
+        if (strcmp(s->actual[i].name, name) == 0)
+            return &s->actual[i];
+    }
+    return NULL;
+}
+
+static const struct known_column *find_known(const struct load *l, const char *source)
+{
+    for (size_t i = 0; i < l->n_columns; i++) {
+        if (strcmp(l->columns[i].source, source) == 0)
+            return &l->columns[i];
+    }
+    return NULL;
+}
+
+static const struct known_column *find_known_name(const struct load *l, const char *name)
+{
+    for (size_t i = 0; i < l->n_columns; i++) {
+        if (strcmp(l->columns[i].name, name) == 0)
+            return &l->columns[i];
+    }
+    return NULL;
+}
+
+/* A column that somebody else made and that a new one of the source means. */
+static const char *adopted_name(const struct shaping *s, const char *source)
+{
+    const char *name = NULL;
+
+    for (size_t i = 0; i < s->n_actual; i++) {
+        const char *actual = s->actual[i].name;
+
+        if (strcasecmp(actual, source) == 0 && !find_known_name(s->l, actual))
+            name = actual;
+    }
+    return name ? arena_strdup(s->l->mem, name) : NULL;
+}
+
+/* Names that were given stay; new columns are named beside them. */
+static void name_columns(struct shaping *s)
+{
+    struct load *l = s->l;
+    size_t n = l->n_columns, n_columns = s->schema->n_columns;
+    struct name_pair *pairs = arena_array(l->mem, n + n_columns + 1, sizeof *pairs);
+    size_t *at = arena_array(l->mem, n_columns + 1, sizeof *at);
+
+    for (size_t i = 0; i < n; i++)
+        pairs[i] = (struct name_pair){l->columns[i].source, l->columns[i].name, NULL};
+    for (size_t i = 0; i < n_columns; i++) {
+        const char *source = s->schema->columns[i].name;
+        const struct known_column *known = find_known(l, source);
+
+        at[i] = known ? (size_t)(known - l->columns) : n;
+        if (!known)
+            pairs[n++] = (struct name_pair){source, adopted_name(s, source), NULL};
+    }
+    names_assign(l->mem, NAMES_COLUMN, s->d->dialect->max_identifier, pairs, n, NULL, 0);
+    for (size_t i = 0; i < n_columns; i++)
+        s->names[i] = pairs[at[i]].name;
+}
+
+/* A table to be created needs no regard for what was: nothing is moved into an older one. */
+static bool starts_over(const struct shaping *s)
+{
+    bool moves = s->l->building && s->l->want->write_mode == WRITE_APPEND &&
+                 s->l->want->sync_mode == SYNC_FULL_REFRESH;
+
+    return s->l->want->drift == DRIFT_EVOLVE && !(moves && s->l->live_exists);
+}
+
+/*
+ * The columns that drift is measured against. For a table that is there: those that are ours and
+ * still in it, and foreign ones that a column of the source means. For one to be created: nothing,
+ * unless the policy forbids changes, which it does against the columns of the last generation.
+ */
+static size_t columns_to_compare(const struct shaping *s, struct evolve_column *have)
+{
+    const struct load *l = s->l;
+    bool fresh = s->n_actual == 0;
+    size_t n = 0;
+
+    if (fresh && starts_over(s))
+        return 0;
+    for (size_t i = 0; i < l->n_columns; i++) {
+        if (fresh || find_actual(s, l->columns[i].name))
+            have[n++] = (struct evolve_column){l->columns[i].name, l->columns[i].type};
+    }
+    for (size_t i = 0; i < s->schema->n_columns && !fresh; i++) {
+        const struct table_column *actual = find_actual(s, s->names[i]);
+
+        if (actual && !find_known_name(l, s->names[i]))
+            have[n++] = (struct evolve_column){actual->name,
+                                               sql_read_type(s->d->dialect, actual->declared)};
+    }
+    return n;
+}
+
+static int decide(struct shaping *s, struct error *err)
+{
+    struct load *l = s->l;
+    size_t n = s->schema->n_columns, n_have;
+    struct evolve_column *have = arena_array(l->mem, l->n_columns + n + 1, sizeof *have);
+    struct evolve_column *want = arena_array(l->mem, n + 1, sizeof *want);
+
+    for (size_t i = 0; i < n; i++)
+        want[i] = (struct evolve_column){s->names[i], s->schema->columns[i].type};
+    n_have = columns_to_compare(s, have);
+    if (evolve_plan(have, n_have, want, n, l->want->drift, s->steps, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        /* A table that we did not make keeps its types, and with them its constraints. */
+        if (s->steps[i].action == EVOLVE_WIDEN && l->row.adopted && !l->building) {
+            for (size_t j = 0; j < n_have; j++) {
+                if (strcmp(have[j].name, want[i].name) == 0)
+                    s->steps[i] = (struct evolve_step){EVOLVE_CONFLICT, have[j].type};
+            }
+        }
+    }
+    return 0;
+}
+
+static bool is_key(const struct load *l, const char *source)
+{
+    const struct schema *want = l->want->schema;
+
+    for (size_t i = 0; l->keyed && i < want->n_key; i++) {
+        if (strcmp(want->columns[want->key[i]].name, source) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The columns rows are written into, and where their values come from. */
+static int fill_table(struct shaping *s, struct error *err)
+{
+    struct load *l = s->l;
+    const struct schema *want = l->want->schema;
+    size_t n = 0, max = s->schema->n_columns + N_METADATA + 1;
+    struct sql_column *columns = arena_array(l->mem, max, sizeof *columns);
+    struct sql_bulk_column *fill = arena_array(l->mem, max, sizeof *fill);
+
+    l->conflict = arena_array(l->mem, max, sizeof *l->conflict);
+    for (size_t i = 0; i < s->schema->n_columns; i++) {
+        const struct column *c = &s->schema->columns[i];
+        bool key = is_key(l, c->name);
+
+        if (s->steps[i].action == EVOLVE_LEAVE_OUT)
+            continue;
+        l->conflict[i] = s->steps[i].action == EVOLVE_CONFLICT;
+        columns[n] =
+            (struct sql_column){s->names[i], s->steps[i].type, key ? SQL_ROLE_KEY : SQL_ROLE_DATA};
+        fill[n++] = (struct sql_bulk_column){
+            .fill = l->conflict[i] ? SQL_FILL_NULL : SQL_FILL_COLUMN, .from = i, .type = c->type};
+    }
+    for (size_t i = 0; i < N_METADATA; i++) {
+        if (metadata[i].level > s->d->plan->metadata)
+            continue;
+        columns[n] = metadata[i].column;
+        fill[n] = (struct sql_bulk_column){
+            .fill = metadata[i].fill, .number = l->row.generation, .text = s->d->now};
+        if (strcmp(columns[n].name, "_connectord_run_id") == 0)
+            fill[n].text = s->d->run->id;
+        if (strcmp(columns[n].name, "_connectord_extracted_at") == 0) {
+            char *text = arena_alloc(l->mem, CLOCK_TEXT_BYTES);
+
+            clock_format_us(s->d->run->started_unix_us, text);
+            fill[n].text = text;
+        }
+        n++;
+    }
+    l->table = (struct sql_table){l->schema, l->table_name, columns, n};
+    l->fill = fill;
+    l->key = arena_array(l->mem, want->n_key + 1, sizeof *l->key);
+    for (size_t i = 0; l->keyed && i < want->n_key; i++) {
+        long at = schema_find(s->schema, want->columns[want->key[i]].name);
+
+        if (at < 0)
+            return error_set_reason(err, ERR_SCHEMA, "key_missing", "the key column \"%s\" is gone",
+                                    want->columns[want->key[i]].name);
+        l->key[i] = (size_t)at;
+    }
+    return 0;
+}
+
+/* The columns the stream has had by now: written with the next commit. */
+static void remember_columns(struct shaping *s)
+{
+    struct load *l = s->l;
+    struct arena *mem = s->d->mem;
+    bool fresh = s->n_actual == 0 && starts_over(s);
+    size_t n = fresh ? 0 : l->n_columns;
+    struct known_column *columns = arena_array(mem, n + s->schema->n_columns + 1, sizeof *columns);
+    bool changed = fresh && l->n_columns != s->schema->n_columns;
+
+    if (n > 0)
+        memcpy(columns, l->columns, n * sizeof *columns);
+    for (size_t i = 0; i < s->schema->n_columns; i++) {
+        const char *source = s->schema->columns[i].name;
+        const struct known_column *was = find_known(l, source);
+        struct known_column *c = was && !fresh ? &columns[was - l->columns] : &columns[n];
+
+        if (s->steps[i].action == EVOLVE_LEAVE_OUT)
+            continue;
+        changed |= !was || !type_equal(was->type, s->steps[i].type);
+        if (c == &columns[n])
+            *c = (struct known_column){arena_strdup(mem, source), arena_strdup(mem, s->names[i]),
+                                       s->steps[i].type};
+        else
+            c->type = s->steps[i].type;
+        n += c == &columns[n];
+    }
+    if (!changed)
+        return;
+    l->columns = columns;
+    l->n_columns = n;
+}
+
+static int create_table(struct shaping *s, struct error *err)
+{
+    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    struct load *l = s->l;
+    int64_t ignored;
+
+    sql_put_create(s->d->dialect, &l->table, SQL_CREATE_PLAIN, &sql);
+    if (load_run(s->d, &sql, &ignored, err) < 0)
+        return error_wrap(err, "creating table \"%s\"", l->table_name);
+    l->table_exists = true;
+    if (!l->building)
+        l->live_exists = true;
+    return l->merging ? shape_index_key(s->d, l, err) : 0;
+}
+
+/* Adds what is missing and widens what is too narrow. */
+static int alter_table(struct shaping *s, struct error *err)
+{
+    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    struct load *l = s->l;
+    struct known_column *from = arena_array(l->mem, l->table.n_columns + 1, sizeof *from);
+    struct sql_column *to = arena_array(l->mem, l->table.n_columns + 1, sizeof *to);
+    size_t n = 0;
+    int64_t ignored;
+
+    for (size_t i = 0; i < l->table.n_columns; i++) {
+        const struct sql_column *c = &l->table.columns[i];
+        const struct table_column *actual = find_actual(s, c->name);
+        const struct known_column *known = find_known_name(l, c->name);
+        struct column_type was = known    ? known->type
+                                 : actual ? sql_read_type(s->d->dialect, actual->declared)
+                                          : c->type;
+
+        if (!actual) {
+            sql_put_add_column(s->d->dialect, &l->table, c, &sql);
+            if (load_run(s->d, &sql, &ignored, err) < 0)
+                return error_wrap(err, "adding column \"%s\"", c->name);
+            log_info(s->d->run->log, .message = "column added",
+                     .fields = {log_text("stream", l->id), log_text("column", c->name)});
+        } else if (l->fill[i].fill == SQL_FILL_COLUMN && !type_equal(was, c->type)) {
+            from[n] = (struct known_column){NULL, c->name, was};
+            to[n++] = *c;
+        }
+    }
+    return n > 0 ? widen_columns(s->d, l, from, to, n, err) : 0;
+}
+
+static int create_stage(struct shaping *s, struct error *err)
+{
+    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    struct load *l = s->l;
+    size_t n = l->table.n_columns + 1;
+    struct sql_column *columns = arena_array(l->mem, n, sizeof *columns);
+    struct sql_bulk_column *fill = arena_array(l->mem, n, sizeof *fill);
+    int64_t ignored;
+
+    columns[0] = (struct sql_column){"_connectord_order", {.type = TYPE_INT}, SQL_ROLE_ORDER};
+    fill[0].fill = SQL_FILL_ORDER;
+    memcpy(columns + 1, l->table.columns, (n - 1) * sizeof *columns);
+    memcpy(fill + 1, l->fill, (n - 1) * sizeof *fill);
+    l->stage = (struct sql_table){
+        "", arena_printf(l->mem, "_connectord_stage_%zu", (size_t)(l - s->d->streams)), columns, n};
+    l->stage_fill = fill;
+    sql_put_drop(s->d->dialect, "", l->stage.name, &sql);
+    if (load_run(s->d, &sql, &ignored, err) < 0)
+        return -1;
+    sql_put_create(s->d->dialect, &l->stage, SQL_CREATE_STAGE, &sql);
+    return load_run(s->d, &sql, &ignored, err);
+}
+
+int shape_index_key(struct sql_destination *d, const struct load *l, struct error *err)
+{
+    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    int64_t ignored;
+
+    sql_put_key_index(d->dialect, &l->table,
+                      names_key_index(d->scratch, l->row.target, l->row.generation), &sql);
+    return load_run(d, &sql, &ignored, err);
+}
+
+/* A table we did not make may lack the unique index that makes merging by key mean something. */
+static int check_adopted_key(struct shaping *s, struct error *err)
+{
+    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    struct load *l = s->l;
+    int64_t repeated;
+
+    if (!l->merging || !l->row.adopted || l->row.seq > 0 || l->building)
+        return 0;
+    sql_put_count_repeated(s->d->dialect, &l->table, &sql);
+    if (load_count(s->d, &sql, &repeated, err) < 0)
+        return -1;
+    if (repeated > 0)
+        return error_set_reason(err, ERR_CONFLICT, "key_not_unique",
+                                "table \"%s\" has %lld keys more than once", l->table_name,
+                                (long long)repeated);
+    return 0;
+}
+
+/* Names and types for rows of `schema` in the table l->table_name, which is made to fit. */
+static int fit_table(struct shaping *s, struct error *err)
+{
+    struct load *l = s->l;
+
+    if (shape_inspect(s->d, l->schema, l->table_name, &s->actual, &s->n_actual, err) < 0)
+        return -1;
+    name_columns(s);
+    if (decide(s, err) < 0 || fill_table(s, err) < 0)
+        return -1;
+    if ((s->n_actual == 0 ? create_table(s, err) : alter_table(s, err)) < 0)
+        return -1;
+    remember_columns(s);
+    return 0;
+}
+
+/* Rows that are moved into the live table at the end find it as wide as they are. */
+static int fit_live_table(struct shaping *s, struct error *err)
+{
+    struct load *l = s->l;
+    const char *building = l->table_name;
+    int rc;
+
+    l->table_name = l->row.target;
+    l->building = false;
+    rc = fit_table(s, err);
+    l->building = true;
+    l->table_name = building;
+    return rc;
+}
+
+int shape_prepare(struct sql_destination *d, struct load *l, const struct schema *schema,
+                  struct error *err)
+{
+    struct shaping s = {.d = d, .l = l};
+
+    /* What is staged has the old shape; the caller has merged it. */
+    l->shape = NULL;
+    arena_clear(l->mem);
+    s.schema = schema_copy(l->mem, schema);
+    s.names = arena_array(l->mem, schema->n_columns + 1, sizeof *s.names);
+    s.steps = arena_array(l->mem, schema->n_columns + 1, sizeof *s.steps);
+    if (l->building && l->live_exists && l->want->write_mode == WRITE_APPEND &&
+        l->want->sync_mode == SYNC_FULL_REFRESH && fit_live_table(&s, err) < 0)
+        return error_wrap(err, "stream \"%s\"", l->id);
+    if (fit_table(&s, err) < 0 || check_adopted_key(&s, err) < 0 ||
+        (l->merging && create_stage(&s, err) < 0))
+        return error_wrap(err, "stream \"%s\"", l->id);
+    if (failpoint("during_ddl", err) < 0)
+        return -1;
+    l->shape = s.schema;
+    return 0;
+}
