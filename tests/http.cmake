@@ -12,3 +12,10 @@ foreach(test deadlines framing limits server stop)
     set_tests_properties(unit/test_http_${test} PROPERTIES TIMEOUT 120 FAIL_REGULAR_EXPRESSION
         "SUMMARY: [A-Za-z]+Sanitizer;runtime error:;crashed during its setup or teardown")
 endforeach()
+
+# For ThreadSanitizer, under which Criterion does not start; it exits with 66 on a race.
+add_executable(stress_http stress/stress_http.c)
+target_link_libraries(stress_http PRIVATE http_support)
+set_target_properties(stress_http PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+add_test(NAME stress/http COMMAND stress_http 3)
+set_tests_properties(stress/http PROPERTIES LABELS stress TIMEOUT 120)

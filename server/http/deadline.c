@@ -1,6 +1,7 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -16,6 +17,8 @@
 #define MIN_BODY_RATE 1024 /* bytes per second, after a grace */
 #define RATE_GRACE_US 5000000
 
+#define LEFT_US 1000000
+
 #define PHASE_BITS 3
 
 void conn_mark(struct conn *c, enum conn_phase phase)
@@ -25,27 +28,32 @@ void conn_mark(struct conn *c, enum conn_phase phase)
     atomic_store(&c->mark, mark);
 }
 
-enum conn_phase conn_phase(const struct conn *c, int64_t *out_since_us)
+static enum conn_phase mark_phase(uint64_t mark)
 {
-    uint64_t mark = atomic_load(&c->mark);
-
-    *out_since_us = (int64_t)(mark >> PHASE_BITS);
     return (enum conn_phase)(mark & ((1U << PHASE_BITS) - 1));
 }
 
-/* Received bytes, as the kernel counts them; -1 where it does not tell. */
-static int64_t received_bytes(int fd, int64_t *out_acked)
+static int64_t mark_time(uint64_t mark)
 {
-    struct tcp_info info;
-    socklen_t n = sizeof info;
+    return (int64_t)(mark >> PHASE_BITS);
+}
 
-    info.tcpi_bytes_received = 0;
-    info.tcpi_bytes_acked = 0;
-    *out_acked = 0;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0)
-        return -1;
-    *out_acked = (int64_t)info.tcpi_bytes_acked;
-    return (int64_t)info.tcpi_bytes_received;
+enum conn_phase conn_phase(const struct conn *c)
+{
+    return mark_phase(atomic_load(&c->mark));
+}
+
+/* The states of RFC 9293 as the kernel numbers them; the C library's header cannot be included
+ * beside the kernel's, which alone has the counters. */
+enum { TCP_STATE_CLOSE = 7, TCP_STATE_CLOSE_WAIT = 8 };
+
+/* What the kernel knows of a connection; zeros where it does not tell. */
+static void look_at(int fd, struct tcp_info *out)
+{
+    socklen_t n = sizeof *out;
+
+    memset(out, 0, sizeof *out);
+    (void)getsockopt(fd, IPPROTO_TCP, TCP_INFO, out, &n);
 }
 
 static int64_t header_limit_us(const struct http *h)
@@ -59,19 +67,32 @@ static int64_t header_limit_us(const struct http *h)
     return ms * 1000;
 }
 
-/* Between requests: the long limit until the first byte of the next one, then the short one. */
-static bool idle_is_late(struct http *h, struct conn *c, int64_t since, int64_t now, bool fresh)
+/*
+ * The peer has said its last while we still expect something. When its last bytes and the end come
+ * together, libmicrohttpd reads the bytes and never learns of the end.
+ */
+static bool has_left(struct conn *c, const struct tcp_info *info, int64_t now)
 {
-    int64_t acked, received = received_bytes(c->fd, &acked);
+    if (info->tcpi_state != TCP_STATE_CLOSE_WAIT && info->tcpi_state != TCP_STATE_CLOSE)
+        return false;
+    if (!c->left_us)
+        c->left_us = now;
+    return now - c->left_us > LEFT_US;
+}
 
-    if (fresh)
+/* Between requests: the long limit until the first byte of the next one, then the short one. */
+static bool idle_is_late(struct http *h, struct conn *c, const struct tcp_info *info, int64_t since,
+                         int64_t now)
+{
+    int64_t received = (int64_t)info->tcpi_bytes_received;
+
+    if (!c->moved_us && c->idle_received < 0)
         c->idle_received = received;
     if (received > c->idle_received) {
         if (!c->moved_us)
             c->moved_us = now;
         return now - c->moved_us > header_limit_us(h);
     }
-    c->moved_us = 0;
     return now - since > h->config.idle_timeout_ms * 1000;
 }
 
@@ -86,44 +107,53 @@ static bool body_is_late(const struct http *h, struct conn *c, int64_t since, in
 }
 
 /* A peer that reads nothing while there is something to read. */
-static bool write_is_stalled(const struct http *h, struct conn *c, int64_t now, bool fresh)
+static bool write_is_stalled(const struct http *h, struct conn *c, const struct tcp_info *info,
+                             int64_t now)
 {
-    int64_t acked;
+    uint64_t acked = info->tcpi_bytes_acked;
     int queued = 0;
 
-    received_bytes(c->fd, &acked);
     if (ioctl(c->fd, SIOCOUTQ, &queued) < 0)
         queued = 0;
-    if (fresh || !queued || queued != c->moved_queued || (uint64_t)acked != c->moved_acked) {
+    if (!c->moved_us || !queued || queued != c->moved_queued || acked != c->moved_acked) {
         c->moved_us = now;
         c->moved_queued = queued;
-        c->moved_acked = (uint64_t)acked;
+        c->moved_acked = acked;
         return false;
     }
     return now - c->moved_us > h->config.write_timeout_ms * 1000;
 }
 
+/* A new phase begins: what was observed of the last one says nothing about it. */
+static void forget(struct conn *c, uint64_t mark)
+{
+    c->last_mark = mark;
+    c->moved_us = c->left_us = 0;
+    c->idle_received = -1;
+}
+
 static bool is_late(struct http *h, struct conn *c, int64_t now)
 {
-    int64_t since;
-    enum conn_phase phase = conn_phase(c, &since);
-    uint64_t mark = (uint64_t)since << PHASE_BITS | phase;
-    bool fresh = mark != c->last_mark;
+    uint64_t mark = atomic_load(&c->mark);
+    int64_t since = mark_time(mark);
+    struct tcp_info info;
 
-    c->last_mark = mark;
-    if (fresh)
-        c->moved_us = 0;
-    switch (phase) {
-    case PHASE_HEADERS:
-        return now - since > header_limit_us(h);
-    case PHASE_IDLE:
-        return idle_is_late(h, c, since, now, fresh);
-    case PHASE_BODY:
-        return body_is_late(h, c, since, now);
-    case PHASE_WRITE:
-        return write_is_stalled(h, c, now, fresh);
-    case PHASE_BUSY:
+    if (mark != c->last_mark)
+        forget(c, mark);
+    if (mark_phase(mark) == PHASE_BUSY)
         return false;
+    look_at(c->fd, &info);
+    switch (mark_phase(mark)) {
+    case PHASE_HEADERS:
+        return has_left(c, &info, now) || now - since > header_limit_us(h);
+    case PHASE_IDLE:
+        return has_left(c, &info, now) || idle_is_late(h, c, &info, since, now);
+    case PHASE_BODY:
+        return has_left(c, &info, now) || body_is_late(h, c, since, now);
+    case PHASE_WRITE:
+        return write_is_stalled(h, c, &info, now);
+    case PHASE_BUSY:
+        break;
     }
     return false;
 }

@@ -102,15 +102,16 @@ struct conn {
     /* The keeper's own. */
     struct conn *next, *prev;
     bool listed;
-    uint64_t last_mark;
-    int64_t idle_received; /* bytes that had arrived when it fell idle */
-    int64_t moved_us;      /* when its output last moved */
+    uint64_t last_mark;    /* what follows was observed under this mark */
+    int64_t idle_received; /* bytes that had arrived when it fell idle; -1 = not looked yet */
+    int64_t left_us;       /* when the peer was seen to have closed */
+    int64_t moved_us;      /* when its output last moved, or its next request began */
     uint64_t moved_acked;  /* acknowledged then */
     int moved_queued;      /* and still queued */
 };
 
 void conn_mark(struct conn *c, enum conn_phase phase);
-enum conn_phase conn_phase(const struct conn *c, int64_t *out_since_us);
+enum conn_phase conn_phase(const struct conn *c);
 /* Cuts the connection if it is past its deadline. Keeper thread only. */
 void deadline_check(struct http *h, struct conn *c, int64_t now_us);
 /* How often deadlines have to be looked at. */

@@ -69,7 +69,6 @@ void *exchange_begin(void *cls, const char *uri, struct MHD_Connection *mhd)
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct request *req = xalloc(sizeof *req);
     struct conn *c = info->socket_context;
-    int64_t since;
 
     req->http = cls;
     req->conn = c;
@@ -78,7 +77,7 @@ void *exchange_begin(void *cls, const char *uri, struct MHD_Connection *mhd)
     req->body = BUF_INIT((size_t)1);
     /* libmicrohttpd cuts the target at the question mark after this. */
     req->raw = arena_strdup(req->mem, uri ? uri : "");
-    if (conn_phase(c, &since) == PHASE_IDLE)
+    if (conn_phase(c) == PHASE_IDLE)
         conn_mark(c, PHASE_HEADERS);
     return req;
 }

@@ -352,16 +352,29 @@ void test_server_end_lines(struct test_server *t)
 
 /* ------------------------------------------------------------------------ peer */
 
-int peer_connect(const struct test_server *t)
+int peer_try_connect(const struct test_server *t)
 {
     struct sockaddr_in to = {.sin_family = AF_INET};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
 
     to.sin_port = htons((uint16_t)strtoul(strrchr(t->address, ':') + 1, NULL, 10));
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
-        give_up("connect");
+    if (fd < 0)
+        give_up("socket");
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0) {
+        close(fd);
+        return -1;
+    }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    return fd;
+}
+
+int peer_connect(const struct test_server *t)
+{
+    int fd = peer_try_connect(t);
+
+    if (fd < 0)
+        give_up("connect");
     return fd;
 }
 

@@ -47,8 +47,8 @@ void test_server_open_gate(struct test_server *t);
 void test_server_add_lines(struct test_server *t, int n);
 void test_server_end_lines(struct test_server *t);
 
-/* A connected socket that gives up after 10 s. */
 int peer_connect(const struct test_server *t);
+int peer_try_connect(const struct test_server *t); /* -1 when nobody listens */
 void peer_send(int fd, const void *bytes, size_t n);
 void peer_print(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Everything until the server closes, or `timeout_ms` pass without a byte; a static buffer. */

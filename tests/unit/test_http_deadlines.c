@@ -137,6 +137,24 @@ Test(deadlines, cuts_a_body_that_is_fast_but_does_not_end)
     close(fd);
 }
 
+Test(deadlines, notices_a_peer_that_leaves_with_its_last_bytes)
+{
+    struct http_config patient = {.header_timeout_ms = 60000, .body_timeout_ms = 60000};
+    int64_t begin;
+
+    test_server_stop(&server, 0);
+    test_server_start(&server, &patient);
+    begin = clock_monotonic_us();
+    for (int i = 0; i < 20; i++) {
+        int fd = peer_connect(&server);
+
+        peer_print(fd, "POST /small HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n{");
+        close(fd);
+    }
+    cr_assert(eventually_equal(&server.logged, 20), "%d", server.logged);
+    cr_assert_lt(clock_monotonic_us() - begin, 4000000);
+}
+
 Test(deadlines, cuts_a_reader_that_stops_reading)
 {
     int fd = peer_connect(&server), small = 4096;

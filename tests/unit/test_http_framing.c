@@ -101,7 +101,7 @@ static const struct conversation conversations[] = {
     {"a misspelt version",      "GET /text HTTP/1.x\r\nHost: t\r\n\r\n" STEAL, 0, -1},
     {"version in small letters", "GET /text http/1.1\r\nHost: t\r\n\r\n" STEAL, 0, -1},
     {"no version",              "GET /text\r\n\r\n" STEAL, 0, -1},
-    {"TLS at the wrong door",   "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n" STEAL, 60, -1},
+    {"TLS at the wrong door",   "\x16\x03\x01\x02\x01\x01\xfc\x03\x03\r\n\r\n" STEAL, 0, -1},
     {"a NUL in the target",     "GET /te\0xt HTTP/1.1\r\nHost: t\r\n\r\n" STEAL,
                                 sizeof "GET /te\0xt HTTP/1.1\r\nHost: t\r\n\r\n" STEAL - 1, 400},
     {"a NUL in the last value", GET "Host: t\0x\r\n\r\n" STEAL,
