@@ -1,3 +1,5 @@
+include(${CMAKE_CURRENT_LIST_DIR}/fuzz.cmake)
+
 unit_test(test_arena base)
 unit_test(test_buf base)
 unit_test(test_cancel base)
@@ -10,3 +12,6 @@ unit_test(test_jsonwrite base)
 unit_test(test_log base)
 unit_test(test_problem base)
 unit_test(test_text base m)
+
+fuzz_target(json_doc base)
+fuzz_target(jsonread base yajl)

@@ -214,7 +214,7 @@ bool value_parse_uuid(const char *s, size_t n, unsigned char out[static 16])
     for (size_t i = 0, at = 0; i < 16; i++, at += 2) {
         int high, low;
 
-        at += s[at] == '-';
+        at += i == 4 || i == 6 || i == 8 || i == 10;
         high = nibble(s[at]);
         low = nibble(s[at + 1]);
         bad |= high | low;

@@ -233,6 +233,7 @@ Test(uuid, refuses_other_forms)
 {
     static const char good[] = "123e4567-e89b-12d3-a456-426614174000";
     unsigned char v[16];
+    char *exact;
 
     cr_assert_not(value_parse_uuid(good, 35, v));
     cr_assert_not(value_parse_uuid("123e4567-e89b-12d3-a456-4266141740000", 37, v));
@@ -247,6 +248,10 @@ Test(uuid, refuses_other_forms)
         bad[i] = good[i] == '-' ? '0' : '-';
         cr_assert_not(value_parse_uuid(bad, 36, v), "%s", bad);
     }
+    /* With dashes where digits belong, of a buffer that ends with the text. */
+    exact = memcpy(malloc(36), "123e4567-e89b-12d3-a456-423-a456-000", 36);
+    cr_assert_not(value_parse_uuid(exact, 36, v));
+    free(exact);
 }
 
 Test(json, is_exactly_one_value)
