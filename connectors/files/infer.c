@@ -272,10 +272,15 @@ static struct column_type type_of(const struct infer *in, const struct guess *g)
 {
     bool formats = in->config->detect_formats;
 
-    /* The same name in files of both formats: only text holds both. */
-    if (g->in_header)
-        return type_plain(g->in_object ? TYPE_STRING : text_type(g, formats));
-    return type_plain(json_type(g, formats));
+    struct column_type text = type_plain(text_type(g, formats)), both;
+
+    if (!g->in_object)
+        return text;
+    if (!g->in_header || !g->n_values)
+        return type_plain(json_type(g, formats));
+    /* Files of both formats. */
+    return type_join(text, type_plain(json_type(g, formats)), &both) ? both
+                                                                     : type_plain(TYPE_STRING);
 }
 
 struct column_type infer_type(const struct infer *in, const char *name)

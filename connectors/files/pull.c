@@ -279,6 +279,10 @@ static int read_full(struct pull *p, const struct files_group *g, struct error *
         const struct files_entry *e = g->files[i];
         bool is_it = !found && !strcmp(e->name, resume);
 
+        if (i) { /* only now: the last rows of a file may still be in the batch when it ends */
+            hash_entry(p, g->files[i - 1]);
+            p->position.before++;
+        }
         if (found || is_it)
             *p->current = (struct file_mark){.name = e->name, .line = 1};
         if (is_it) {
@@ -290,8 +294,6 @@ static int read_full(struct pull *p, const struct files_group *g, struct error *
         }
         if (found && read_file(p, e, err) < 0)
             return -1;
-        hash_entry(p, e);
-        p->position.before++;
     }
     if (!found)
         return resync(resume, "is gone, and had been read in part only", err);
