@@ -37,17 +37,6 @@ struct told {
     int64_t read, committed;
 };
 
-const char *run_outcome_name(enum run_outcome o)
-{
-    static const char *const names[] = {
-        [OUTCOME_SUCCEEDED] = "succeeded",
-        [OUTCOME_FAILED] = "failed",
-        [OUTCOME_CANCELLED] = "cancelled",
-    };
-
-    return names[o];
-}
-
 void attempt_fail(struct attempt *a, enum fault_origin origin, long stream, const struct error *why)
 {
     LOCK_GUARD(&a->mutex);
@@ -365,30 +354,6 @@ static void run_attempts(struct runner *r, struct fault *why)
 
 /* ------------------------------------------------------------------ the outcome */
 
-/* What the run's own token says, as an error; ERR_NONE when nobody has stopped it. */
-static void error_of_cancel(enum cancel_reason why, struct error *out)
-{
-    switch (why) {
-    case CANCEL_NONE:
-    case CANCEL_SUPERSEDED:
-        return;
-    case CANCEL_USER:
-    case CANCEL_DISCONNECT:
-        error_set(out, ERR_CANCELLED, "the run was cancelled (%s)", cancel_reason_name(why));
-        return;
-    case CANCEL_TIMEOUT:
-        error_set_reason(out, ERR_CANCELLED, "timeout", "the run took longer than its time limit");
-        return;
-    case CANCEL_IDLE_TIMEOUT:
-        error_set_reason(out, ERR_CANCELLED, "idle_timeout",
-                         "nothing was read or written for longer than the idle time limit");
-        return;
-    case CANCEL_SHUTDOWN:
-        error_set_reason(out, ERR_CANCELLED, "interrupted", "the service was shut down");
-        return;
-    }
-}
-
 /* Streams that did not get to their end say so. */
 static void close_streams(struct runner *r, const struct run_result *result)
 {
@@ -439,7 +404,7 @@ static void conclude(struct runner *r, const struct fault *why, struct run_resul
     *out = (struct run_result){.outcome = OUTCOME_SUCCEEDED, .stream = -1};
     if (!all_complete(r)) {
         if (cancelled != CANCEL_NONE) {
-            error_of_cancel(cancelled, &out->error);
+            run_error_of_cancel(cancelled, &out->error);
         } else {
             out->error = why->error;
             out->origin = why->origin;

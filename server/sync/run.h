@@ -94,6 +94,14 @@ struct run_result {
     int64_t duration_us;
 };
 
+/* Why a run that was stopped ended, as its error; unset for reasons that are none of their own. */
+void run_error_of_cancel(enum cancel_reason why, struct error *out);
+
+/* The members of an "end" event: status, exit_code, duration_ms, error, stats in total. */
+void run_put_end(struct jsonw *w, const struct run_result *r, const struct progress *progress);
+/* The error object of runs.h; null when there is none. `progress` may be NULL. */
+void run_put_error(struct jsonw *w, const struct run_result *r, const struct progress *progress);
+
 void sync_run(const struct sync_job *job, struct progress *progress, struct run_result *out);
 
 /* Milliseconds to wait before try number `n` + 2: at random below base * 2^n and the maximum. */

@@ -623,13 +623,14 @@ Test(run, the_failing_nth_call_of_either_side_is_survived)
 
 Test(run, back_off_grows_to_its_cap_and_is_random_below_it)
 {
-    int64_t most = 0;
+    int64_t most = 0, drawn;
 
     for (int i = 0; i < 200; i++) {
         cr_expect_leq(backoff_ms(500, 0), 500);
         cr_expect_leq(backoff_ms(500, 1), 1000);
         cr_expect_leq(backoff_ms(500, 60), RUN_MAX_BACKOFF_MS);
-        most = backoff_ms(500, 3) > most ? backoff_ms(500, 3) : most;
+        drawn = backoff_ms(500, 3);
+        most = drawn > most ? drawn : most;
     }
     cr_expect_gt(most, 1000);
     cr_expect_eq(backoff_ms(0, 3), 0);

@@ -1,0 +1,153 @@
+#include "server/sync/settings.h"
+
+#include <string.h>
+
+struct whole {
+    const struct doc *namespace, *quarantine, *run_policy;
+    const char *prefix, *schema_change, *metadata;
+};
+struct namespace_part {
+    const char *mode, *format;
+};
+struct quarantine_part {
+    int64_t max_rows;
+    const struct doc *max_ratio;
+};
+struct policy_part {
+    int64_t max_attempts, timeout_s, idle_timeout_s;
+    const struct doc *backoff_s;
+    const char *on_stream_error;
+};
+
+/* The order is that of the enumerators. */
+static const char *const modes[] = {"source", "destination", "custom", NULL};
+static const char *const metadata_levels[] = {"none", "minimal", "full", NULL};
+static const char *const on_errors[] = {"continue", "abort", "ignore", NULL};
+static const char *const schema_changes[] = {"propagate_columns", "propagate_all", "ignore",
+                                             "freeze", NULL};
+static const enum drift_policy drifts[] = {DRIFT_EVOLVE, DRIFT_EVOLVE, DRIFT_IGNORE, DRIFT_FREEZE};
+
+static void check_number(const struct doc *value, const char *pointer, struct problems *problems,
+                         double most)
+{
+    double v = doc_real(value, -1);
+
+    if (!doc_is(value, DOC_INT) && !doc_is(value, DOC_REAL))
+        problems_add(problems, pointer, "wrong_type", "expected a number, found %s",
+                     doc_kind_name(doc_kind(value)));
+    else if (!(v >= 0 && v <= most))
+        problems_add(problems, pointer, "out_of_range", "expected a number from 0 to %g", most);
+}
+
+static void check_ratio(const struct doc *value, const char *pointer, struct problems *problems)
+{
+    check_number(value, pointer, problems, 1);
+}
+
+static void check_backoff(const struct doc *value, const char *pointer, struct problems *problems)
+{
+    check_number(value, pointer, problems, 3600);
+}
+
+/* clang-format off */
+static const struct option namespace_options[] = {
+    OPTION(struct namespace_part, mode, .title = "Mode", .def = "source", .choices = modes,
+           .help = "Whose namespace the tables go to."),
+    OPTION(struct namespace_part, format, .title = "Format", .max = 255,
+           .help = "The namespace itself; for mode custom."),
+    OPTIONS_END,
+};
+static const struct option quarantine_options[] = {
+    OPTION(struct quarantine_part, max_rows, .title = "Rows", .def = "1000", .min = 0,
+           .max = INT64_MAX, .help = "Rejected rows of one run at which it fails."),
+    OPTION(struct quarantine_part, max_ratio, .title = "Ratio", .check = check_ratio,
+           .schema = "{\"type\":\"number\"}",
+           .help = "Share of rejected rows, looked at after 10,000 rows."),
+    OPTIONS_END,
+};
+static const struct option policy_options[] = {
+    OPTION(struct policy_part, max_attempts, .title = "Attempts", .def = "5", .min = 1, .max = 100,
+           .help = "Tries in a row that commit nothing."),
+    OPTION(struct policy_part, backoff_s, .title = "Pause", .check = check_backoff,
+           .schema = "{\"type\":\"number\"}",
+           .help = "Seconds before the second attempt, doubled for each further one."),
+    OPTION(struct policy_part, timeout_s, .title = "Time limit", .def = "0", .min = 0,
+           .max = 604800, .help = "Seconds for the whole run; 0 = none."),
+    OPTION(struct policy_part, idle_timeout_s, .title = "Idle time limit", .def = "900", .min = 0,
+           .max = 86400, .help = "Seconds without any progress; 0 = none."),
+    OPTION(struct policy_part, on_stream_error, .title = "When a stream fails", .def = "continue",
+           .choices = on_errors, .help = "Stop, go on with the others, or go on and succeed."),
+    OPTIONS_END,
+};
+static const struct option whole_options[] = {
+    OPTION(struct whole, namespace, .title = "Namespace", .help = "Where tables go."),
+    OPTION(struct whole, prefix, .title = "Prefix", .def = "", .max = 64,
+           .help = "Put in front of every table or file name."),
+    OPTION(struct whole, schema_change, .title = "Schema changes", .def = "propagate_columns",
+           .choices = schema_changes, .help = "What becomes of new columns."),
+    OPTION(struct whole, metadata, .title = "Metadata columns", .def = "minimal",
+           .choices = metadata_levels, .help = "How many columns of our own are added."),
+    OPTION(struct whole, quarantine, .title = "Quarantine",
+           .help = "How many rejected rows are too many."),
+    OPTION(struct whole, run_policy, .title = "Run policy", .help = "Attempts and time limits."),
+    OPTIONS_END,
+};
+/* clang-format on */
+
+/* The place of a word that the option table has accepted. */
+static size_t place_of(const char *const *words, const char *word)
+{
+    size_t i = 0;
+
+    while (words[i] && strcmp(words[i], word) != 0)
+        i++;
+    return i;
+}
+
+static const char *below(struct arena *mem, const char *pointer, const char *member)
+{
+    return arena_printf(mem, "%s/%s", pointer, member);
+}
+
+bool sync_settings_decode(const struct doc *d, const char *pointer, struct arena *mem,
+                          struct sync_settings *out, struct problems *problems)
+{
+    struct whole all = {0};
+    struct namespace_part ns = {0};
+    struct quarantine_part quarantine = {0};
+    struct policy_part policy = {0};
+    bool ok = options_decode(whole_options, d, pointer, &all, mem, problems);
+
+    ok &= options_decode(namespace_options, all.namespace, below(mem, pointer, "namespace"), &ns,
+                         mem, problems);
+    ok &= options_decode(quarantine_options, all.quarantine, below(mem, pointer, "quarantine"),
+                         &quarantine, mem, problems);
+    ok &= options_decode(policy_options, all.run_policy, below(mem, pointer, "run_policy"), &policy,
+                         mem, problems);
+    if (!ok)
+        return false;
+    *out = (struct sync_settings){
+        .policy = RUN_POLICY_DEFAULT,
+        .namespace_mode = (enum namespace_mode)place_of(modes, ns.mode),
+        .namespace_format = ns.format,
+        .prefix = all.prefix,
+        .drift = drifts[place_of(schema_changes, all.schema_change)],
+    };
+    out->policy.max_attempts = policy.max_attempts;
+    out->policy.backoff_ms =
+        (int64_t)(doc_real(policy.backoff_s, (double)out->policy.backoff_ms / 1000) * 1000);
+    out->policy.timeout_s = policy.timeout_s;
+    out->policy.idle_timeout_s = policy.idle_timeout_s;
+    out->policy.on_stream_error =
+        (enum stream_error_policy)place_of(on_errors, policy.on_stream_error);
+    out->policy.metadata = (enum metadata_level)place_of(metadata_levels, all.metadata);
+    out->policy.max_quarantined_rows = quarantine.max_rows;
+    out->policy.max_quarantined_ratio =
+        doc_real(quarantine.max_ratio, out->policy.max_quarantined_ratio);
+    if (out->namespace_mode == NAMESPACE_CUSTOM && !ns.format) {
+        problems_add(problems, below(mem, pointer, "namespace/format"), "required",
+                     "mode custom needs a format");
+        return false;
+    }
+    return true;
+}
