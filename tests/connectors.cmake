@@ -1,5 +1,5 @@
 add_library(test_support STATIC support/counter.c support/fake_sink.c support/harness.c
-    support/tempdir.c)
+    support/relay.c support/tempdir.c)
 target_link_libraries(test_support PUBLIC connectors data base)
 
 unit_test(test_option connectors)

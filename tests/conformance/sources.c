@@ -375,8 +375,8 @@ Test(sources, refuse_positions_that_are_not_theirs)
             cr_assert(f->streams[0].failed, "%s took a foreign position", c->source->name);
             err = f->streams[0].why;
         }
-        cr_assert(err.code == ERR_RESYNC || err.code == ERR_INVALID, "%s: %s", c->source->name,
-                  err.message);
+        cr_assert(err.code == ERR_RESYNC || err.code == ERR_INVALID || err.code == ERR_CONFIG,
+                  "%s: %s", c->source->name, err.message);
         fake_sink_free(f);
     }
 }
