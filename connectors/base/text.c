@@ -190,6 +190,7 @@ bool text_is_utf8(const char *s, size_t n)
         if (!len)
             return false;
         i += len;
+        i += ascii_prefix(s + i, n - i);
     }
     return true;
 }

@@ -197,30 +197,27 @@ size_t value_format_float(double v, unsigned bits, char out[static VALUE_TEXT_BY
 
 /* ----------------------------------------------------------------------- uuid */
 
-static int nibble(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* The digit plus one, so that 0 means none. */
+static const unsigned char hex_digits[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
 
 bool value_parse_uuid(const char *s, size_t n, unsigned char out[static 16])
 {
-    int bad = 0;
+    bool good = n == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-';
 
-    if (n != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-')
-        return false;
-    for (size_t i = 0, at = 0; i < 16; i++, at += 2) {
-        int high, low;
+    for (size_t i = 0, at = 0; good && i < 16; i++, at += 2) {
+        unsigned high, low;
 
         at += i == 4 || i == 6 || i == 8 || i == 10;
-        high = nibble(s[at]);
-        low = nibble(s[at + 1]);
-        bad |= high | low;
-        out[i] = (unsigned char)((unsigned)high << 4 | (unsigned)low);
+        high = hex_digits[(unsigned char)s[at]];
+        low = hex_digits[(unsigned char)s[at + 1]];
+        good = high && low;
+        out[i] = (unsigned char)((high - 1) << 4 | (low - 1));
     }
-    return bad >= 0;
+    return good;
 }
 
 size_t value_format_uuid(const unsigned char v[static 16], char out[static VALUE_TEXT_BYTES])
