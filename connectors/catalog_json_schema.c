@@ -159,32 +159,28 @@ static void add_named(struct found *f, const char *name, const struct doc *schem
         add(f, type_plain(TYPE_JSON));
 }
 
-#define MAX_BRANCHES_DEEP                                                   \
-    8 /* anyOf within anyOf: nobody writes more, and recursion needs an end \
-       */
-
-static void read_shape(struct found *f, const struct doc *schema, unsigned depth);
+/* Alternatives may hold alternatives; how deep, the limits of a document decide. */
+static void read_shape(struct found *f, const struct doc *schema);
 
 /* True when `list` is a list of alternatives, which are then read. */
-static bool read_branches(struct found *f, const struct doc *list, unsigned depth)
+static bool read_branches(struct found *f, const struct doc *list)
 {
-    if (!doc_is(list, DOC_ARRAY) || depth == MAX_BRANCHES_DEEP)
+    if (!doc_is(list, DOC_ARRAY))
         return false;
     for (size_t i = 0; i < doc_count(list); i++)
-        read_shape(f, doc_at(list, i), depth + 1);
+        read_shape(f, doc_at(list, i));
     return doc_count(list) > 0;
 }
 
 /* A schema that names no type: by its alternatives, its words, its format; else it is anything. */
-static void read_untyped(struct found *f, const struct doc *schema, unsigned depth)
+static void read_untyped(struct found *f, const struct doc *schema)
 {
     const struct doc *all = doc_get(schema, "allOf");
     const struct doc *words = doc_get(schema, "enum");
     bool only_strings = doc_count(words) > 0;
 
-    if (read_branches(f, doc_get(schema, "anyOf"), depth) ||
-        read_branches(f, doc_get(schema, "oneOf"), depth) ||
-        (doc_count(all) == 1 && read_branches(f, all, depth)))
+    if (read_branches(f, doc_get(schema, "anyOf")) || read_branches(f, doc_get(schema, "oneOf")) ||
+        (doc_count(all) == 1 && read_branches(f, all)))
         return;
     for (size_t i = 0; i < doc_count(words); i++) {
         if (doc_is(doc_at(words, i), DOC_NULL))
@@ -200,7 +196,7 @@ static void read_untyped(struct found *f, const struct doc *schema, unsigned dep
     add(f, type_plain(TYPE_JSON));
 }
 
-static void read_shape(struct found *f, const struct doc *schema, unsigned depth)
+static void read_shape(struct found *f, const struct doc *schema)
 {
     const struct doc *type = doc_get(schema, "type");
 
@@ -212,7 +208,7 @@ static void read_shape(struct found *f, const struct doc *schema, unsigned depth
         for (size_t i = 0; i < doc_count(type); i++)
             add_named(f, doc_string(doc_at(type, i), ""), schema);
     } else {
-        read_untyped(f, schema, depth);
+        read_untyped(f, schema);
     }
 }
 
@@ -223,7 +219,7 @@ int column_from_json_schema(const struct doc *schema, struct column *out, struct
     if (!doc_is(schema, DOC_OBJECT) && !doc_is(schema, DOC_BOOL))
         return error_set(err, ERR_INVALID, "a JSON Schema is an object, found %s",
                          doc_kind_name(doc_kind(schema)));
-    read_shape(&f, schema, 0);
+    read_shape(&f, schema);
     if (!f.any) { /* nothing but "null" */
         f.nullable = true;
         f.type = type_plain(TYPE_JSON);
