@@ -116,7 +116,7 @@ bool clock_parse(const char *text, int64_t *out_unix_us)
 
         if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
             return false;
-        offset = sign * (hours * 3600 + minutes * 60);
+        offset = (int64_t)sign * (hours * 3600 + minutes * 60);
     } else if (!separator(&s, "Zz")) {
         return false;
     }

@@ -153,6 +153,15 @@ static size_t put_seconds(char *out, int64_t us)
     return n;
 }
 
+/* An interval of nothing still says something. */
+static size_t put_zero(char *out)
+{
+    out[0] = 'T';
+    out[1] = '0';
+    out[2] = 'S';
+    return 3;
+}
+
 size_t value_format_interval(struct interval v, char out[static VALUE_TEXT_BYTES])
 {
     char clock[VALUE_TEXT_BYTES];
@@ -170,8 +179,7 @@ size_t value_format_interval(struct interval v, char out[static VALUE_TEXT_BYTES
         memcpy(out + n, clock, m);
         n += m;
     } else if (n == 1) {
-        memcpy(out, "PT0S", 4);
-        n = 4;
+        n += put_zero(out + n);
     }
     return n;
 }

@@ -6,7 +6,7 @@
 
 #define US_PER_SECOND INT64_C(1000000)
 #define US_PER_DAY    (86400 * US_PER_SECOND)
-#define MAX_OFFSET    (16 * 3600) /* seconds, exclusive: what PostgreSQL takes */
+#define MAX_OFFSET    (16 * INT64_C(3600)) /* seconds, exclusive: what PostgreSQL takes */
 
 struct cursor {
     const char *at, *end;
@@ -36,7 +36,7 @@ static void put_two(char *out, unsigned v)
 /* Days since 1970 of the first of March of year 0, and of 400 years: the arithmetic counts years
  * that begin in March, so that the leap day is the last one. */
 #define DAYS_BEFORE_1970 719468
-#define DAYS_PER_ERA     146097
+#define DAYS_PER_ERA     INT64_C(146097)
 
 static bool is_leap(int64_t year)
 {
@@ -191,7 +191,7 @@ static bool take_offset(struct cursor *c, int64_t *out_seconds)
     }
     if (hour > 99 || minute > 59 || second > 59)
         return false;
-    *out_seconds = (int64_t)((hour * 60 + minute) * 60 + second);
+    *out_seconds = (hour * 60 + minute) * 60 + second;
     if (*out_seconds >= MAX_OFFSET)
         return false;
     if (*p == '-')
