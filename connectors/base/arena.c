@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_BYTES ((size_t)16 * 1024) /* one request or one catalog fits in a few of these */
+/* Blocks grow: a request that only follows a log keeps little, a catalog fits in a few. */
+#define FIRST_BYTES ((size_t)1024)
+#define BLOCK_BYTES ((size_t)16 * 1024)
 
 struct block {
     struct block *next;
@@ -81,14 +83,14 @@ void arena_free(struct arena *mem)
     free(mem);
 }
 
-/* One block of the ordinary size is kept, so that a loop that clears does not allocate. */
+/* The block in use is kept, so that a loop that clears does not allocate. */
 void arena_clear(struct arena *mem)
 {
     struct block *keep = NULL;
 
     for (struct block *b = mem->head, *next; b; b = next) {
         next = b->next;
-        if (!keep && b->size == BLOCK_BYTES)
+        if (!keep && b->size <= BLOCK_BYTES)
             keep = b;
         else
             free(b);
@@ -102,6 +104,18 @@ void arena_clear(struct arena *mem)
     mem->used = 0;
 }
 
+/* The size of the next block when `n_bytes` did not fit into the current one. */
+static size_t next_size(const struct arena *mem, size_t n_bytes)
+{
+    size_t size = mem->head ? mem->head->size * 2 : FIRST_BYTES;
+
+    if (n_bytes > BLOCK_BYTES / 4)
+        return n_bytes;
+    while (size < BLOCK_BYTES && n_bytes > size / 4)
+        size *= 2;
+    return size < BLOCK_BYTES ? size : BLOCK_BYTES;
+}
+
 void *arena_alloc(struct arena *mem, size_t n_bytes)
 {
     const size_t align = _Alignof(max_align_t);
@@ -112,9 +126,9 @@ void *arena_alloc(struct arena *mem, size_t n_bytes)
         exhausted(n_bytes);
     n_bytes = (n_bytes + align - 1) / align * align;
     if (!b || b->size - b->used < n_bytes) {
-        b = block_new(n_bytes > BLOCK_BYTES / 4 ? n_bytes : BLOCK_BYTES);
+        b = block_new(next_size(mem, n_bytes));
         /* A large piece goes behind the current block, whose rest stays usable. */
-        if (b->size != BLOCK_BYTES && mem->head) {
+        if (n_bytes > BLOCK_BYTES / 4 && mem->head) {
             b->next = mem->head->next;
             mem->head->next = b;
         } else {
