@@ -130,7 +130,7 @@ struct request {
     bool http10;
     bool seen; /* the handler side knows of it: counted and logged */
     bool streaming;
-    bool overflow;         /* the body did not fit; `refusal` says why */
+    bool dirty;            /* the stream has filled more of its buffer than it needs when dry */
     struct error *refusal; /* decided before the handler; NULL = none */
     char *allow;           /* for 405 and OPTIONS */
     struct pair *headers;
