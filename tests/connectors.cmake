@@ -9,9 +9,11 @@ unit_test(test_sample test_support sources connectors)
 unit_test(test_counter test_support connectors)
 
 # One suite for every source, one for every destination; cases.c lists them.
+add_library(test_conformance_cases STATIC conformance/cases.c)
+target_link_libraries(test_conformance_cases PUBLIC test_support sources destinations sqlite3)
 function(conformance_test name)
-    add_executable(conformance_${name} conformance/${name}.c conformance/cases.c)
-    target_link_libraries(conformance_${name} PRIVATE test_support ${ARGN} criterion)
+    add_executable(conformance_${name} conformance/${name}.c)
+    target_link_libraries(conformance_${name} PRIVATE test_conformance_cases criterion)
     target_compile_options(conformance_${name} PRIVATE -Wno-missing-field-initializers
         -Wno-missing-prototypes -Wno-missing-declarations -Wno-pedantic -Wno-redundant-decls
         -Wno-cast-qual)
@@ -23,9 +25,16 @@ function(conformance_test name)
         FAIL_REGULAR_EXPRESSION "SUMMARY: [A-Za-z]+Sanitizer;runtime error:")
 endfunction()
 
-conformance_test(sources sources connectors)
+conformance_test(sources)
+conformance_test(destinations)
 
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 add_test(NAME docs/authoring
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/docs/authoring.py)
 set_tests_properties(docs/authoring PROPERTIES LABELS docs)
+
+# The registry links every connector.
+if(TARGET registry AND EXISTS ${CMAKE_SOURCE_DIR}/connectors/sources/sqlite.c
+        AND EXISTS ${CMAKE_SOURCE_DIR}/connectors/destinations/file.c)
+    unit_test(test_registry registry test_conformance_cases)
+endif()

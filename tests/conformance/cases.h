@@ -21,13 +21,15 @@ struct source_case {
 /* Ends with a row without source. */
 extern const struct source_case source_cases[];
 
-/* Where a destination is read back from. */
+struct fake_stream;
+
 struct destination_case {
     const struct destination_connector *destination;
     const char *(*config)(struct arena *mem, const char *dir);
     const char *(*broken)(struct arena *mem, const char *dir);
-    const struct source_connector *reader; /* of the same kind */
-    const char *(*reader_config)(struct arena *mem, const char *dir);
+    /* Adds what a reader finds for the stream "users" now, a line {"id":..,"name":..,"email":..}
+     * as fake_sink.h has them for each row; nothing when there is no such stream. */
+    void (*read_back)(const char *dir, struct fake_stream *out);
 };
 
 extern const struct destination_case destination_cases[];
