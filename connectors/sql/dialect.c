@@ -43,6 +43,29 @@ const struct sql_dialect sql_sqlite = {
         "SELECT name, type, sql FROM sqlite_master WHERE type IN ('index', 'trigger')"
         " AND tbl_name = ?2 COLLATE NOCASE AND sql IS NOT NULL AND ?1 IS NOT NULL"
         " AND name NOT LIKE '\\_connectord\\_%' ESCAPE '\\' ORDER BY type, name",
+    /* Times are text in any of several forms, so they are compared as numbers by a function of the
+     * driver. Text and blobs in an integer column sort behind every number. */
+    .cursor = {
+        [TYPE_INT] = "{column}",
+        [TYPE_DATE] = "connectord_instant({column}, 'date')",
+        [TYPE_TIMESTAMP] = "connectord_instant({column}, 'timestamp')",
+        [TYPE_TIMESTAMPTZ] = "connectord_instant({column}, 'timestamptz')",
+        [TYPE_STRING] = "connectord_instant({column}, 'string')",
+    },
+    .cursor_is_null = {
+        [TYPE_INT] = "({column} IS NULL OR {column} > 9223372036854775807)",
+        [TYPE_DATE] = "{cursor} IS NULL",
+        [TYPE_TIMESTAMP] = "{cursor} IS NULL",
+        [TYPE_TIMESTAMPTZ] = "{cursor} IS NULL",
+        [TYPE_STRING] = "{cursor} IS NULL",
+    },
+    /* Signed years sort before the digits, so '+12345-01-01' is not lost. */
+    .cursor_hint = {
+        [TYPE_DATE] = "({column} >= {bound} OR {column} < '0')",
+        [TYPE_TIMESTAMP] = "({column} >= {bound} OR {column} < '0')",
+        [TYPE_TIMESTAMPTZ] = "({column} >= {bound} OR {column} < '0')",
+        [TYPE_STRING] = "({column} >= {bound} OR {column} < '0')",
+    },
     .parse_type = sqlite_parse_type,
 };
 
@@ -96,6 +119,14 @@ const struct sql_dialect sql_postgres = {
         "SELECT indexname, 'index', indexdef FROM pg_indexes"
         " WHERE schemaname = coalesce(nullif($1, ''), current_schema()) AND tablename = $2"
         " AND indexname NOT LIKE '\\_connectord\\_%' ORDER BY indexname",
+    .cursor = {
+        [TYPE_INT] = "{column}", [TYPE_DATE] = "{column}", [TYPE_TIMESTAMP] = "{column}",
+        [TYPE_TIMESTAMPTZ] = "{column}",
+    },
+    .cursor_is_null = {
+        [TYPE_INT] = "{column} IS NULL", [TYPE_DATE] = "{column} IS NULL",
+        [TYPE_TIMESTAMP] = "{column} IS NULL", [TYPE_TIMESTAMPTZ] = "{column} IS NULL",
+    },
 };
 
 const struct sql_dialect sql_mysql = {
@@ -144,6 +175,14 @@ const struct sql_dialect sql_mysql = {
         " FROM information_schema.referential_constraints) AS d"
         " WHERE d.s = coalesce(nullif(?, ''), database()) AND d.t = ?",
     .attached_query = NULL,
+    .cursor = {
+        [TYPE_INT] = "{column}", [TYPE_DATE] = "{column}", [TYPE_TIMESTAMP] = "{column}",
+        [TYPE_TIMESTAMPTZ] = "{column}",
+    },
+    .cursor_is_null = {
+        [TYPE_INT] = "{column} IS NULL", [TYPE_DATE] = "{column} IS NULL",
+        [TYPE_TIMESTAMP] = "{column} IS NULL", [TYPE_TIMESTAMPTZ] = "{column} IS NULL",
+    },
 };
 /* clang-format on */
 

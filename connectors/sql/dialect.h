@@ -51,6 +51,13 @@ struct sql_dialect {
     const char *columns_query;        /* binds schema, table: name, type, key position or 0 */
     const char *dependents_query;     /* binds schema, table: names of what refers to it */
     const char *attached_query;       /* binds schema, table: SQL of its indexes and triggers */
+    /* A cursor column as something that can be compared, {column}; NULL = it cannot be a cursor. */
+    const char *cursor[TYPE_COUNT];
+    /* Which rows have no cursor, {cursor} and {column}. */
+    const char *cursor_is_null[TYPE_COUNT];
+    /* A condition that an index can serve and that every row at or behind the bound fulfils:
+     * {column}, {bound} = a date two days before it; NULL = none is needed. */
+    const char *cursor_hint[TYPE_COUNT];
     bool (*parse_type)(const char *text, struct column_type *out); /* of a declared type; or NULL */
 };
 

@@ -215,7 +215,7 @@ int sqlite_bind(struct sqlite_conn *c, struct sqlite3_stmt *stmt, const struct s
     return 0;
 }
 
-static struct sql_value column_value(struct sqlite3_stmt *stmt, int i)
+struct sql_value sqlite_column(struct sqlite3_stmt *stmt, int i)
 {
     switch (sqlite3_column_type(stmt, i)) {
     case SQLITE_INTEGER:
@@ -251,7 +251,7 @@ static int query(struct sql_conn *conn, const char *sql, const struct sql_value 
     row = xalloc((size_t)(width + 1) * sizeof *row);
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         for (int i = 0; i < width; i++)
-            row[i] = column_value(stmt, i);
+            row[i] = sqlite_column(stmt, i);
         if (each(arg, row, (size_t)width, err) < 0)
             return -1;
     }

@@ -68,22 +68,21 @@ static void instant(sqlite3_context *ctx, int n, sqlite3_value **args)
 {
     const char *s = (const char *)sqlite3_value_text(args[0]);
     size_t len = (size_t)sqlite3_value_bytes(args[0]);
+    enum type t = type_argument(args[1]);
     int64_t v;
     bool ok;
 
     (void)n;
     if (sqlite3_value_type(args[0]) != SQLITE_TEXT || !s)
         return;
-    switch (sqlite3_value_int(args[1])) {
-    case TYPE_DATE:
+    if (t == TYPE_DATE)
         ok = value_parse_date(s, len, &v);
-        break;
-    case TYPE_TIMESTAMP:
+    else if (t == TYPE_TIMESTAMP)
         ok = value_parse_timestamp(s, len, &v);
-        break;
-    default:
+    else if (t == TYPE_TIMESTAMPTZ)
         ok = value_parse_timestamptz(s, len, &v);
-    }
+    else /* undeclared: with or without a zone */
+        ok = value_parse_timestamptz(s, len, &v) || value_parse_timestamp(s, len, &v);
     if (ok)
         sqlite3_result_int64(ctx, v);
 }

@@ -39,6 +39,8 @@ CHECKED int sqlite_prepare(struct sqlite_conn *c, const char *sql, struct sqlite
 __attribute__((nonnull(1, 2, 5), warn_unused_result)) int
 sqlite_bind(struct sqlite_conn *c, struct sqlite3_stmt *stmt, const struct sql_value *params,
             size_t n, struct error *err);
+/* A column of the current row; its bytes are valid until the next step. */
+struct sql_value sqlite_column(struct sqlite3_stmt *stmt, int i);
 void sqlite_finalize_cleanup(struct sqlite3_stmt **stmt);
 
 /* The driver's calls that live in files of their own. */

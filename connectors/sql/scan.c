@@ -1,0 +1,193 @@
+#include "connectors/sql/scan.h"
+
+struct writer {
+    const struct sql_dialect *d;
+    const struct sql_scan *s;
+    struct buf *out;
+    struct sql_value *params;
+    size_t n;
+    const char *and; /* what stands before the next condition */
+};
+
+static void put_param(struct writer *w, struct sql_value v)
+{
+    w->params[w->n++] = v;
+    sql_put_placeholder(w->d, w->n, w->out);
+}
+
+static void put_cursor(struct writer *w);
+
+static void put_template(struct writer *w, const char *template)
+{
+    for (const char *t = template; *t;) {
+        const char *hole = strchr(t, '{'), *end = hole ? strchr(hole, '}') : NULL;
+
+        if (!end) {
+            buf_puts(w->out, t);
+            return;
+        }
+        buf_put(w->out, t, (size_t)(hole - t));
+        if (strncmp(hole, "{column}", 8) == 0)
+            sql_put_name(w->d, w->s->cursor, w->out);
+        else if (strncmp(hole, "{cursor}", 8) == 0)
+            put_cursor(w);
+        else
+            put_param(w, sql_text(w->s->hint));
+        t = end + 1;
+    }
+}
+
+static void put_cursor(struct writer *w)
+{
+    put_template(w, w->d->cursor[w->s->cursor_type]);
+}
+
+static void put_from(struct writer *w)
+{
+    buf_puts(w->out, " FROM ");
+    sql_put_table(w->d, w->s->schema, w->s->table, w->out);
+}
+
+static void condition(struct writer *w)
+{
+    buf_puts(w->out, w->and);
+    w->and = " AND ";
+}
+
+static void put_keys(struct writer *w, const char *comma)
+{
+    for (size_t i = 0; i < w->s->n_key; i++) {
+        buf_puts(w->out, comma);
+        sql_put_name(w->d, w->s->key[i], w->out);
+        comma = ", ";
+    }
+}
+
+static void put_hint(struct writer *w)
+{
+    const char *hint = w->d->cursor_hint[w->s->cursor_type];
+
+    if (!w->s->hint || !hint)
+        return;
+    condition(w);
+    put_template(w, hint);
+}
+
+static void put_window(struct writer *w)
+{
+    const struct sql_scan *s = w->s;
+
+    if (s->window == SQL_WINDOW_NULL) {
+        condition(w);
+        put_template(w, w->d->cursor_is_null[s->cursor_type]);
+    }
+    if (s->window != SQL_WINDOW_RANGE)
+        return;
+    put_hint(w);
+    if (s->has_lower && !s->after_cursor) {
+        condition(w);
+        put_cursor(w);
+        buf_puts(w->out, " >= ");
+        put_param(w, s->lower);
+    }
+    condition(w);
+    put_cursor(w);
+    buf_puts(w->out, " <= ");
+    put_param(w, s->upper);
+}
+
+/* (cursor, k1, k2) > (?, ?, ?) */
+static void put_resume(struct writer *w)
+{
+    const struct sql_scan *s = w->s;
+    const char *comma = "";
+
+    if (!s->after_cursor && !s->after_key)
+        return;
+    condition(w);
+    buf_putc(w->out, '(');
+    if (s->after_cursor) {
+        put_cursor(w);
+        comma = ", ";
+    }
+    if (s->after_key)
+        put_keys(w, comma);
+    buf_puts(w->out, ") > (");
+    comma = "";
+    if (s->after_cursor) {
+        put_param(w, s->resume_cursor);
+        comma = ", ";
+    }
+    for (size_t i = 0; s->after_key && i < s->n_key; i++) {
+        buf_puts(w->out, comma);
+        put_param(w, s->resume_key[i]);
+        comma = ", ";
+    }
+    buf_putc(w->out, ')');
+}
+
+static void put_order(struct writer *w)
+{
+    const char *comma = " ORDER BY ";
+
+    if (w->s->window == SQL_WINDOW_RANGE) {
+        buf_puts(w->out, comma);
+        put_cursor(w);
+        comma = ", ";
+    }
+    put_keys(w, comma);
+}
+
+size_t sql_put_scan(const struct sql_dialect *d, const struct sql_scan *s, struct buf *out,
+                    struct sql_value params[static SQL_SCAN_PARAMS])
+{
+    struct writer w = {.d = d, .s = s, .out = out, .params = params, .and = " WHERE "};
+    const char *comma = "";
+
+    buf_puts(out, "SELECT ");
+    for (size_t i = 0; i < s->columns->n_columns; i++) {
+        buf_puts(out, comma);
+        sql_put_name(d, s->columns->columns[i].name, out);
+        comma = ", ";
+    }
+    put_keys(&w, comma);
+    if (s->window == SQL_WINDOW_RANGE) {
+        buf_puts(out, ", ");
+        put_cursor(&w);
+    }
+    put_from(&w);
+    put_window(&w);
+    put_resume(&w);
+    put_order(&w);
+    return w.n;
+}
+
+size_t sql_put_scan_count(const struct sql_dialect *d, const struct sql_scan *s, struct buf *out,
+                          struct sql_value params[static SQL_SCAN_PARAMS])
+{
+    struct writer w = {.d = d, .s = s, .out = out, .params = params, .and = " WHERE "};
+
+    buf_puts(out, "SELECT count(*)");
+    put_from(&w);
+    put_window(&w);
+    put_resume(&w);
+    return w.n;
+}
+
+size_t sql_put_scan_max(const struct sql_dialect *d, const struct sql_scan *s, struct buf *out,
+                        struct sql_value params[static SQL_SCAN_PARAMS])
+{
+    struct writer w = {.d = d, .s = s, .out = out, .params = params, .and = " WHERE "};
+
+    buf_puts(out, "SELECT max(");
+    put_cursor(&w);
+    buf_putc(out, ')');
+    put_from(&w);
+    put_hint(&w);
+    if (s->cursor_type == TYPE_INT) { /* leaves out what is no integer, and an index still serves */
+        condition(&w);
+        put_cursor(&w);
+        buf_puts(out, " <= 9223372036854775807");
+    }
+    return w.n;
+}

@@ -1,0 +1,86 @@
+/*
+ * source.h - the SQL source: one engine over a dialect and a reading driver.
+ *
+ * Everything is read in one snapshot. A full read goes by key and can be continued behind any
+ * checkpoint; a table without a key is one scan, checkpointed only at its end. An incremental read
+ * follows the rules B1 to B9: the bookmark is the horizon below which nothing can appear any more,
+ * never the greatest value seen.
+ *
+ * Positions (all values are text, null = none):
+ *   {"kind":"keyset","resume":{"key":["5"]}}      behind this key
+ *   {"kind":"keyset","done":true}                 the full read was complete
+ *   {"kind":"cursor","safe":S,"high":H}           between runs: the next one reads from S on
+ *   {"kind":"cursor","safe":S,"high":H,"lower":L,"upper":U,"resume":{"cursor":C,"key":[..]}}
+ *                                                 within a run: rows up to U behind (C, key); S is
+ *                                                 the horizon of the first attempt. A cursor null
+ *                                                 means within the rows that have none.
+ * An element of a key is an object, {"blob":"base64"}, {"int":"5"}, {"real":"0.5"}, {"text":"a"} or
+ * {"text64":"base64"}, where the stored value is not of the kind its column declares.
+ *
+ * Cursors may be integers, dates, timestamps with or without a zone (without one they are taken for
+ * UTC) and text that holds timestamps. For integers `safe` is the greatest committed value plus
+ * one. Streams whose rows are appended read a closed window, all others an open one that overlaps
+ * the last by `skew`: one second for times, one day for dates, one for integers.
+ */
+#ifndef CONNECTORS_SQL_SOURCE_H
+#define CONNECTORS_SQL_SOURCE_H
+
+#include "connectors/sql/scan.h"
+
+struct sql_reader; /* a driver embeds it first */
+struct sql_cursor; /* the same */
+
+struct sql_source_driver {
+    int (*open)(const void *config, struct run *run, struct sql_reader **out, struct error *err);
+    int (*discover)(struct sql_reader *r, struct catalog *out, struct error *err);
+    /* Before the snapshot: the time, and whether every transaction that was open then has ended.
+     * Waits for that a short while. */
+    int (*horizon)(struct sql_reader *r, int64_t *out_unix_us, bool *out_proven, struct error *err);
+    int (*snapshot)(struct sql_reader *r, struct error *err);
+    /* One number, within the snapshot; *out_null when it is NULL. */
+    int (*number)(struct sql_reader *r, const char *sql, const struct sql_value *params, size_t n,
+                  int64_t *out, bool *out_null, struct error *err);
+    /* For an integer cursor that the database numbers itself and never reuses: the greatest number
+     * given out. *out_known is false for all others. */
+    int (*last_number)(struct sql_reader *r, const char *schema, const char *table,
+                       const char *column, int64_t *out, bool *out_known, struct error *err);
+    int (*select)(struct sql_reader *r, const struct sql_scan *scan, struct sql_cursor **out,
+                  struct error *err);
+    /* Fills the batch until it is full or the rows end. */
+    int (*fetch)(struct sql_cursor *c, struct batch *rows, struct error *err);
+    /* Appends the key of the last row fetched as elements of a position; false when one is NULL. */
+    bool (*put_key)(struct sql_cursor *c, struct arena *mem, struct buf *out);
+    void (*end)(struct sql_cursor *c);
+    void (*close)(struct sql_reader *r);
+};
+
+struct sql_reader {
+    const struct sql_source_driver *driver;
+    const struct sql_dialect *dialect;
+    struct run *run;
+};
+
+struct sql_cursor {
+    struct sql_reader *reader;
+    bool look_ahead;     /* set before the first fetch: tell whether a group of ties is complete */
+    bool done;           /* no row is left */
+    bool at_border;      /* the next row has another cursor; always true without look_ahead */
+    int64_t last_cursor; /* of the last row fetched, as compared */
+};
+
+/* How far a bookmark is believed; a source's options hold one. */
+struct sql_source_settings {
+    int64_t lookback_s, skew_s;
+    const char *null_cursor; /* "first_run", "every_run", "fail" */
+};
+
+CHECKED int sql_source_discover(const struct sql_source_driver *driver, const void *config,
+                                struct run *run, struct catalog *out, struct error *err);
+CHECKED int sql_source_count(const struct sql_source_driver *driver, const void *config,
+                             struct run *run, const struct stream *stream, int64_t *out_count,
+                             bool *out_exact, struct error *err);
+CHECKED int sql_source_read(const struct sql_source_driver *driver, const void *config,
+                            const struct sql_source_settings *settings, struct run *run,
+                            const struct read_request *req, struct sink *out, struct error *err);
+
+#endif
