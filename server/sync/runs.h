@@ -51,7 +51,11 @@ struct runs_config {
     int64_t workers;             /* syncs and clears at once */
     int64_t short_workers;       /* checks, discoveries, samples, counts at once */
     int64_t memory_budget_bytes; /* per running sync */
-    int64_t cancel_grace_ms;
+    int64_t cancel_grace_ms;     /* after which a cancelled run that goes on is warned about */
+    /* Time limits of short runs. */
+    int64_t check_timeout_s, discover_timeout_s, sample_timeout_s, count_timeout_s;
+    /* What is kept, looked at every hour; 0 = without limit. */
+    int64_t log_max_age_s, log_max_bytes, run_max_age_s;
 };
 
 /* `notify` is called when a run changed its status. Recovers what a crash left active. */
@@ -73,5 +77,7 @@ int64_t runs_active_count(const struct runs *r);
 /* Refuses new runs (UNSUPPORTED is not it: RESOURCE "shutting_down"), cancels what runs, joins the
  * workers; what does not stop within `grace_ms` is left as interrupted. */
 void runs_stop(struct runs *r, int64_t grace_ms);
+/* After everybody who might call has gone. Accepts NULL. */
+void runs_free(struct runs *r);
 
 #endif

@@ -1,0 +1,220 @@
+/*
+ * Sync and clear: runs that change the destination.
+ */
+#include <string.h>
+
+#include "connectors/base/clock.h"
+#include "server/sync/job.h"
+
+/* The numbers in the store are for people: this often, and less often for many streams. */
+#define STORE_PROGRESS_US 2000000
+
+struct job_observer {
+    struct run_observer observer; /* first */
+    struct job *job;
+    int64_t stored_us;
+};
+
+static void on_event(struct run_observer *o, const char *type, const char *members)
+{
+    logstream_event(((struct job_observer *)o)->job->log, type, members);
+}
+
+static const char *counters_text(struct arena *mem, const struct counts *c)
+{
+    CLEANUP(buf_release) struct buf b = BUF_INIT(4096);
+    struct jsonw w = JSONW_INIT(&b);
+
+    jsonw_object(&w);
+    jsonw_put_int(&w, "read", c->read);
+    jsonw_put_int(&w, "bytes_read", c->bytes_read);
+    jsonw_put_int(&w, "filtered", c->filtered);
+    jsonw_put_int(&w, "overlap_dropped", c->overlap_dropped);
+    jsonw_put_int(&w, "folded", c->folded);
+    jsonw_put_int(&w, "quarantined_rows", c->quarantined_rows);
+    jsonw_put_int(&w, "quarantined_cells", c->quarantined_cells);
+    jsonw_put_int(&w, "inserted", c->inserted);
+    jsonw_put_int(&w, "updated", c->updated);
+    jsonw_put_int(&w, "unchanged", c->unchanged);
+    jsonw_put_int(&w, "deleted", c->deleted);
+    jsonw_object_end(&w);
+    return arena_memdup(mem, buf_str(&b), b.len);
+}
+
+static void on_copy(struct run_observer *o, const struct state_copy *rows, size_t n)
+{
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    struct job *j = ((struct job_observer *)o)->job;
+    struct state_row *copy;
+    struct error err = ERROR_INIT;
+
+    if (!j->row.connection_id)
+        return;
+    copy = arena_array(mem, n, sizeof *copy);
+    for (size_t i = 0; i < n; i++)
+        copy[i] = (struct state_row){.stream = rows[i].stream,
+                                     .position = rows[i].position,
+                                     .generation = rows[i].generation,
+                                     .seq = rows[i].seq,
+                                     .counters = counters_text(mem, &rows[i].counts)};
+    if (store_copy_state(j->runs->store, j->row.connection_id, copy, n, &err) < 0)
+        log_warn(logstream_log(j->log, "engine"), .message = "the copy of the state is behind",
+                 .fields = {log_text("reason", err.message)});
+}
+
+static void on_tick(struct run_observer *o)
+{
+    CLEANUP(buf_release) struct buf stats = BUF_INIT(64 << 20);
+    struct job_observer *b = (struct job_observer *)o;
+    struct job *j = b->job;
+    struct jsonw w = JSONW_INIT(&stats);
+    struct error err = ERROR_INIT;
+    int64_t now_us = clock_monotonic_us();
+    int64_t every_us = STORE_PROGRESS_US * (1 + (int64_t)progress_n(j->progress) / 500);
+
+    if (b->stored_us != 0 && now_us - b->stored_us < every_us)
+        return;
+    b->stored_us = now_us;
+    progress_put_stats(j->progress, false, &w);
+    if (store_progress_run(j->runs->store, j->row.id, buf_str(&stats),
+                           progress_attempts(j->progress), &err) < 0)
+        log_debug(j->runs->log, .message = "progress of a run is not stored",
+                  .fields = {log_int("run", j->row.id), log_text("reason", err.message)});
+}
+
+/* What users have edited since the last run, for the destination to take over. */
+static int load_overrides(struct job *j, const struct selection *selection, const char *const **out,
+                          struct error *err)
+{
+    const char **overrides = arena_array(j->mem, selection->n + 1, sizeof *overrides);
+    struct state_row *rows;
+    int64_t revision;
+    bool any = false;
+    size_t n;
+
+    *out = NULL;
+    if (!j->row.connection_id)
+        return 0;
+    if (store_get_state(j->runs->store, j->row.connection_id, j->mem, &rows, &n, &revision, err) <
+        0)
+        return -1;
+    for (size_t i = 0; i < selection->n; i++) {
+        const char *name = stream_full_name(j->mem, selection->streams[i].stream);
+
+        for (size_t k = 0; k < n; k++) {
+            if (!rows[k].edited || strcmp(rows[k].stream, name) != 0)
+                continue;
+            overrides[i] = rows[k].position ? rows[k].position : "";
+            any = true;
+        }
+    }
+    *out = any ? overrides : NULL;
+    return 0;
+}
+
+/* Selected streams that the source has no longer: the others were synced, the run has failed. */
+static void judge_missing(struct job *j, const struct sync_plan *plan)
+{
+    struct error err = ERROR_INIT;
+
+    for (size_t i = 0; i < plan->streams.n_missing; i++)
+        log_warn(logstream_log(j->log, "engine"), .message = "the source has no such stream",
+                 .fields = {log_text("stream", plan->streams.missing[i])});
+    if (plan->streams.n_missing == 0 || j->result.outcome != OUTCOME_SUCCEEDED ||
+        plan->settings.policy.on_stream_error == ON_ERROR_IGNORE)
+        return;
+    error_set_reason(&err, ERR_SCHEMA, "stream_missing", "the source has no stream \"%s\"",
+                     plan->streams.missing[0]);
+    j->result.outcome = OUTCOME_FAILED;
+    j->result.error = err;
+    j->result.origin = ORIGIN_SOURCE;
+    j->result.partial_success = plan->streams.selection.n > 0;
+}
+
+static void run_plan(struct job *j, const struct sync_plan *plan, const char *const *overrides)
+{
+    struct job_observer observer = {
+        {.event = on_event, .copy = on_copy, .tick = on_tick, .tick_ms = 1000}, j, 0};
+    struct run run = job_run(j, "engine");
+    struct sync_job job = {
+        .run_id = run.id,
+        .pipeline = plan->pipeline,
+        .started_unix_us = run.started_unix_us,
+        .source = plan->source.connector,
+        .source_config = plan->source.config,
+        .destination = plan->destination.connector,
+        .destination_config = plan->destination.config,
+        .selection = &plan->streams.selection,
+        .override_positions = overrides,
+        .full_refresh = plan->full_refresh,
+        .policy = plan->settings.policy,
+        .commit = COMMIT_LIMITS_DEFAULT,
+        .queue_bytes = (size_t)j->runs->config.memory_budget_bytes / 2,
+        .cancel = j->cancel,
+        .source_log = logstream_log(j->log, "source"),
+        .destination_log = logstream_log(j->log, "destination"),
+        .engine_log = run.log,
+        .observer = &observer.observer,
+    };
+
+    j->progress = progress_new(&plan->streams.selection);
+    sync_run(&job, j->progress, &j->result);
+}
+
+/* The selection, and what it points to, lives in the arena of the job: as long as j->progress. */
+void job_sync(struct job *j)
+{
+    struct sync_plan *plan = arena_alloc(j->mem, sizeof *plan);
+    const char *const *overrides;
+    struct error err = ERROR_INIT;
+
+    if (!job_plan(j, plan))
+        return;
+    if (load_overrides(j, &plan->streams.selection, &overrides, &err) < 0) {
+        job_fail(j, ORIGIN_ENGINE, &err);
+        return;
+    }
+    run_plan(j, plan, overrides);
+    judge_missing(j, plan);
+    if (j->result.error.code != ERR_NONE)
+        log_error(logstream_log(j->log, "engine"), .message = "run failed",
+                  .fields = {log_text("code", error_reason(&j->result.error)),
+                             log_text("reason", j->result.error.message),
+                             log_text("origin", fault_origin_name(j->result.origin))});
+}
+
+/* ------------------------------------------------------------------------ clear */
+
+static int forget_states(struct job *j, const struct selection *selection, struct error *err)
+{
+    const char **names = arena_array(j->mem, selection->n + 1, sizeof *names);
+
+    if (!j->row.connection_id || selection->n == 0)
+        return 0;
+    for (size_t i = 0; i < selection->n; i++)
+        names[i] = stream_full_name(j->mem, selection->streams[i].stream);
+    return store_forget_state(j->runs->store, j->row.connection_id, names, selection->n, err);
+}
+
+void job_clear(struct job *j)
+{
+    struct sync_plan *plan = arena_alloc(j->mem, sizeof *plan);
+    struct run run = job_run(j, "destination");
+    struct error err = ERROR_INIT;
+    struct write_plan writing;
+
+    if (!job_plan(j, plan))
+        return;
+    writing = (struct write_plan){
+        .pipeline = plan->pipeline,
+        .streams = plan->streams.selection.streams,
+        .n = plan->streams.selection.n,
+        .max_quarantined_rows = plan->settings.policy.max_quarantined_rows,
+        .max_quarantined_ratio = plan->settings.policy.max_quarantined_ratio,
+        .metadata = plan->settings.policy.metadata,
+    };
+    if (plan->destination.connector->clear(plan->destination.config, &run, &writing, &err) < 0)
+        job_fail(j, ORIGIN_DESTINATION, &err);
+    else if (forget_states(j, &plan->streams.selection, &err) < 0)
+        job_fail(j, ORIGIN_ENGINE, &err);
+}
