@@ -9,6 +9,7 @@
 #include "server/store/store.h"
 
 /* {run}: a number, and below /v1/connections/{connection} one of its runs or "latest". */
-CHECKED int run_find(struct app *app, struct request *req, struct run_row *out, struct error *err);
+CHECKED int run_of_request(struct app *app, struct request *req, struct run_row *out,
+                           struct error *err);
 
 #endif
