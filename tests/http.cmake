@@ -1,4 +1,7 @@
+include(${CMAKE_CURRENT_LIST_DIR}/fuzz.cmake)
+
 unit_test(test_http_gate http)
+unit_test(test_http_response http)
 unit_test(test_http_router http)
 unit_test(test_http_status http)
 unit_test(test_http_target http)
@@ -19,3 +22,5 @@ target_link_libraries(stress_http PRIVATE http_support)
 set_target_properties(stress_http PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 add_test(NAME stress/http COMMAND stress_http 3)
 set_tests_properties(stress/http PROPERTIES LABELS stress TIMEOUT 120)
+
+fuzz_target(http_target http)

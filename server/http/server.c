@@ -47,15 +47,26 @@ static void set_config(struct http *h, const struct http_config *given)
         c->base_path = "";
 }
 
+/* Takes fewer connections than configured, so that the service keeps descriptors for its work. */
+static void make_do_with(struct http_config *c, rlim_t limit)
+{
+    const int64_t kept = RESERVE_CONNECTIONS + OTHER_DESCRIPTORS;
+    int64_t room = limit > (rlim_t)kept + 64 ? (int64_t)limit - kept : 64;
+
+    if (c->max_connections > room * 3 / 4)
+        c->max_connections = room * 3 / 4;
+    c->max_streams = room - c->max_connections;
+}
+
 /*
  * Descriptors for every connection we promise to take. Where the system does not give them, we
- * take fewer streams and say so, because a service without descriptors neither accepts nor runs.
+ * promise less and say so: a server at the end of its descriptors neither accepts nor refuses.
  */
 static void reserve_descriptors(struct http *h)
 {
     struct http_config *c = &h->config;
-    rlim_t base = (rlim_t)c->max_connections + RESERVE_CONNECTIONS + OTHER_DESCRIPTORS;
-    rlim_t wanted = base + (rlim_t)c->max_streams;
+    rlim_t wanted =
+        (rlim_t)(c->max_connections + c->max_streams) + RESERVE_CONNECTIONS + OTHER_DESCRIPTORS;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted) {
@@ -65,10 +76,11 @@ static void reserve_descriptors(struct http *h)
         if (setrlimit(RLIMIT_NOFILE, &more) == 0)
             limit = more;
         if (limit.rlim_cur < wanted) {
-            c->max_streams = limit.rlim_cur > base ? (int64_t)(limit.rlim_cur - base) : 16;
-            log_warn(h->log, .message = "too few file descriptors for all followers",
+            make_do_with(c, limit.rlim_cur);
+            log_warn(h->log, .message = "too few file descriptors",
                      .fields = {log_int("wanted", (int64_t)wanted),
                                 log_int("limit", (int64_t)limit.rlim_cur),
+                                log_int("max_connections", c->max_connections),
                                 log_int("max_streams", c->max_streams)});
         }
     }

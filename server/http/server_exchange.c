@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -302,6 +303,7 @@ static enum MHD_Result wait_for(struct request *req, struct response *res)
 {
     struct response_private *priv = res->priv;
 
+    assert(!priv->streaming && "a handler that waits has no answer yet");
     buf_release(&res->body);
     req->wait.conn = req->conn;
     req->wait.ready = priv->ready;

@@ -2,9 +2,11 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "connectors/base/clock.h"
+#include "server/http/internal.h"
 #include "tests/support/http_peer.h"
 
 static struct test_server server;
@@ -162,6 +164,57 @@ Test(start, refuses_what_is_no_address_and_what_is_taken)
         cr_assert_not_null(strstr(err.message, server.address), "%s", err.message);
     }
     test_server_stop(&server, 0);
+}
+
+static _Atomic int warnings;
+
+static void count_warnings(struct log *log, enum log_level level, const struct log_line *line)
+{
+    (void)log;
+    if (level == LOG_WARN && !strcmp(line->message, "too few file descriptors"))
+        atomic_fetch_add(&warnings, 1);
+}
+
+Test(start, promises_less_where_descriptors_are_short)
+{
+    const struct rlimit few = {.rlim_cur = 600, .rlim_max = 600};
+    struct http_config config = {.address = "127.0.0.1:0"};
+    const struct route none[] = {{0}};
+    struct error err = ERROR_INIT;
+    struct log log = {count_warnings, LOG_INFO};
+    struct http *h;
+
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    cr_assert_eq(http_start(&config, none, (struct app *)&server, &log, &h, &err), 0);
+    cr_assert_eq(warnings, 1);
+    /* 384 are kept for the rest of the service and for refusals. */
+    cr_assert_eq(h->config.max_connections, 162);
+    cr_assert_eq(h->config.max_streams, 54);
+    http_stop(h, 0);
+}
+
+Test(start, raises_the_soft_limit_to_what_it_needs)
+{
+    const int64_t needed = 1024 + 100 + 384;
+    struct http_config config = {.address = "127.0.0.1:0", .max_streams = 100};
+    const struct route none[] = {{0}};
+    struct error err = ERROR_INIT;
+    struct log log = {count_warnings, LOG_INFO};
+    struct rlimit limit;
+    struct http *h;
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max < (rlim_t)needed) {
+        cr_skip_test("the hard limit is lower");
+        return;
+    }
+    limit.rlim_cur = 256;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    cr_assert_eq(http_start(&config, none, (struct app *)&server, &log, &h, &err), 0);
+    cr_assert_eq(warnings, 0);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    cr_assert_eq(limit.rlim_cur, (rlim_t)needed);
+    http_stop(h, 0);
 }
 
 Test(start, says_where_it_listens)
