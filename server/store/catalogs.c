@@ -56,7 +56,7 @@ int store_get_catalog(struct store *s, const char *source_id, int64_t id, struct
                       struct stored_catalog *out, struct error *err)
 {
     CLEANUP(txn_end) struct txn t = {0};
-    const char *source;
+    const char *source = NULL;
     int found;
 
     if (txn_begin(s, TXN_READ, &t, err) < 0 || find_source(&t, source_id, mem, &source, err) < 0)
@@ -77,7 +77,7 @@ int store_list_catalogs(struct store *s, const char *source_id, struct arena *me
     CLEANUP(txn_end) struct txn t = {0};
     CLEANUP(query_close) struct query q = {0};
     struct stored_catalog *rows = arena_array(mem, KEPT, sizeof *rows);
-    const char *source;
+    const char *source = NULL;
     size_t n = 0;
     int row;
 

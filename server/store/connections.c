@@ -47,11 +47,11 @@ static int get(struct txn *t, const char *id_or_name, struct arena *mem, struct 
         return -1;
     query_text(&q, id_or_name);
     row = query_next(&q, err);
-    if (row == 0)
-        return error_set(err, ERR_NOT_FOUND, "there is no connection \"%s\"", id_or_name);
     if (row > 0)
         read_row(&q, mem, out);
-    return row < 0 ? -1 : 0;
+    else if (row == 0)
+        error_set(err, ERR_NOT_FOUND, "there is no connection \"%s\"", id_or_name);
+    return row > 0 ? 0 : -1;
 }
 
 int store_get_connection(struct store *s, const char *id_or_name, struct arena *mem,
@@ -141,7 +141,7 @@ int store_create_connection(struct store *s, struct connection *in, struct arena
                             struct error *err)
 {
     CLEANUP(txn_end) struct txn t = {0};
-    struct connection wanted = *in, row;
+    struct connection wanted = *in, row = {0};
     int64_t now_us = clock_unix_us();
     char id[STORE_ID_BYTES];
 
@@ -184,7 +184,7 @@ int store_update_connection(struct store *s, struct connection *in, int64_t expe
                             struct arena *mem, struct error *err)
 {
     CLEANUP(txn_end) struct txn t = {0};
-    struct connection wanted = *in, old, row;
+    struct connection wanted = *in, old = {0}, row = {0};
 
     if (txn_begin(s, TXN_WRITE, &t, err) < 0 || get(&t, in->id, mem, &old, err) < 0 ||
         revision_check(old.revision, expected, err) < 0 || complete(&t, &wanted, mem, err) < 0)
@@ -215,7 +215,7 @@ int store_delete_connection(struct store *s, const char *id_or_name, int64_t exp
 {
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
     CLEANUP(txn_end) struct txn t = {0};
-    struct connection old;
+    struct connection old = {0};
     int64_t run = 0;
 
     if (txn_begin(s, TXN_WRITE, &t, err) < 0 || get(&t, id_or_name, mem, &old, err) < 0 ||

@@ -108,6 +108,7 @@ static const struct step {
     "CREATE INDEX runs_connection ON runs (connection_id, id);"
     "CREATE INDEX runs_kind ON runs (kind, id);"
     "CREATE INDEX runs_status ON runs (status, id);"
+    "CREATE INDEX runs_ended ON runs (kind, ended_us) WHERE status IN (3, 4, 5);"
     /* One active sync or clear per connection, whatever this program believes. */
     "CREATE UNIQUE INDEX runs_exclusive ON runs (connection_id)"
     "    WHERE status IN (1, 2) AND kind IN (0, 1);"

@@ -60,8 +60,8 @@ static int get(struct txn *t, enum resource_kind kind, const char *id_or_name, s
     int found = resource_find(t, kind, id_or_name, mem, out, err);
 
     if (found == 0)
-        return error_set(err, ERR_NOT_FOUND, "there is no %s \"%s\"", kind_name(kind), id_or_name);
-    return found < 0 ? -1 : 0;
+        error_set(err, ERR_NOT_FOUND, "there is no %s \"%s\"", kind_name(kind), id_or_name);
+    return found > 0 ? 0 : -1;
 }
 
 int store_get_resource(struct store *s, enum resource_kind kind, const char *id_or_name,
@@ -129,7 +129,7 @@ int store_create_resource(struct store *s, enum resource_kind kind, struct resou
     CLEANUP(txn_end) struct txn t = {0};
     int64_t now_us = clock_unix_us();
     char id[STORE_ID_BYTES];
-    struct resource row;
+    struct resource row = {0};
 
     store_new_id(now_us, id);
     if (txn_begin(s, TXN_WRITE, &t, err) < 0 || check_name(&t, kind, in->name, NULL, err) < 0 ||
@@ -169,7 +169,7 @@ int store_update_resource(struct store *s, enum resource_kind kind, struct resou
                           int64_t expected, struct arena *mem, struct error *err)
 {
     CLEANUP(txn_end) struct txn t = {0};
-    struct resource old, row;
+    struct resource old = {0}, row = {0};
 
     if (txn_begin(s, TXN_WRITE, &t, err) < 0 || get(&t, kind, in->id, mem, &old, err) < 0 ||
         revision_check(old.revision, expected, err) < 0)
@@ -226,7 +226,7 @@ int store_delete_resource(struct store *s, enum resource_kind kind, const char *
 {
     CLEANUP(txn_end) struct txn t = {0};
     const char *users = NULL;
-    struct resource old;
+    struct resource old = {0};
 
     if (txn_begin(s, TXN_WRITE, &t, err) < 0 || get(&t, kind, id_or_name, mem, &old, err) < 0 ||
         revision_check(old.revision, expected, err) < 0 ||

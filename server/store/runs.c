@@ -212,7 +212,7 @@ int store_progress_run(struct store *s, int64_t id, const char *stats, int64_t a
 {
     CLEANUP(txn_end) struct txn t = {0};
     CLEANUP(query_close) struct query q = {0};
-    enum run_status status;
+    enum run_status status = RUN_QUEUED;
 
     if (txn_begin(s, TXN_PROGRESS, &t, err) < 0 || get_status(&t, id, &status, err) < 0)
         return -1;
@@ -257,7 +257,7 @@ static int finish(struct txn *t, const struct run_row *done, struct error *err)
 int store_finish_run(struct store *s, const struct run_row *done, struct error *err)
 {
     CLEANUP(txn_end) struct txn t = {0};
-    enum run_status status;
+    enum run_status status = RUN_QUEUED;
 
     if (!run_status_is_final(done->status))
         return error_set(err, ERR_INTERNAL, "\"%s\" ends no run", run_status_name(done->status));
@@ -290,7 +290,7 @@ int store_cancel_run(struct store *s, int64_t id, const char *reason, enum run_s
                      struct error *err)
 {
     CLEANUP(txn_end) struct txn t = {0};
-    enum run_status from, to;
+    enum run_status from = RUN_QUEUED, to;
 
     if (txn_begin(s, TXN_WRITE, &t, err) < 0 || get_status(&t, id, &from, err) < 0)
         return -1;
@@ -340,7 +340,7 @@ int store_delete_run(struct store *s, int64_t id, struct error *err)
 {
     CLEANUP(txn_end) struct txn t = {0};
     CLEANUP(query_close) struct query q = {0};
-    enum run_status status;
+    enum run_status status = RUN_QUEUED;
 
     if (txn_begin(s, TXN_WRITE, &t, err) < 0 || get_status(&t, id, &status, err) < 0)
         return -1;
@@ -364,8 +364,11 @@ int store_prune_runs(struct store *s, int64_t long_us, int64_t short_us, int64_t
 
     if (txn_begin(s, TXN_WRITE, &t, err) < 0 ||
         query_open(t.db,
-                   "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE +status IN (3, 4, 5)"
-                   " AND ended_us < iif(kind IN (0, 1), ?, ?) ORDER BY id LIMIT ?)",
+                   "DELETE FROM runs WHERE id IN ("
+                   " SELECT id FROM runs WHERE status IN (3, 4, 5) AND kind IN (0, 1)"
+                   " AND ended_us < ? UNION ALL"
+                   " SELECT id FROM runs WHERE status IN (3, 4, 5) AND kind IN (2, 3, 4, 5)"
+                   " AND ended_us < ? LIMIT ?)",
                    &q, err) < 0)
         return -1;
     query_int(&q, long_us);

@@ -141,19 +141,34 @@ static void put_in(struct buf *sql, const char *column, unsigned bits, unsigned 
     buf_putc(sql, ')');
 }
 
-/* Only the conditions that are asked for, so that each finds its index. */
+static bool is_one(unsigned bits)
+{
+    return bits && !(bits & (bits - 1));
+}
+
+/*
+ * One condition at most may drive the search, by an index that gives the order of ids too; a plus
+ * sign keeps SQLite from using the others. With several values there would be a sort of all rows
+ * they match, which is fine for runs that have not ended, since those are few. Everything else
+ * reads by id until the page is full.
+ */
 static void list_sql(const struct run_query *q, struct buf *sql)
 {
     const unsigned job = 1u << RUN_SYNC | 1u << RUN_CLEAR;
+    const unsigned open = 1u << RUN_QUEUED | 1u << RUN_RUNNING | 1u << RUN_CANCELLING;
+    unsigned kinds = q->kinds ? q->kinds : job;
+    bool by_status =
+        !q->connection_id && q->statuses && (is_one(q->statuses) || !(q->statuses & ~open));
+    bool by_kind = !q->connection_id && !by_status && is_one(kinds);
 
     buf_puts(sql, IN_LIST " WHERE r.id > ?1 AND r.id < ?2 AND r.created_us >= ?3"
                           " AND r.created_us <= ?4 AND (?5 IS NULL OR r.started_by = ?5)"
                           " AND ?6 IS ?6");
     if (q->connection_id)
         buf_puts(sql, " AND r.connection_id = ?6");
-    put_in(sql, "r.kind", q->kinds ? q->kinds : job, RUN_COUNT + 1);
+    put_in(sql, by_kind ? "r.kind" : "+r.kind", kinds, RUN_COUNT + 1);
     if (q->statuses)
-        put_in(sql, "r.status", q->statuses, RUN_CANCELLED + 1);
+        put_in(sql, by_status ? "r.status" : "+r.status", q->statuses, RUN_CANCELLED + 1);
     buf_printf(sql, " ORDER BY r.id %s LIMIT ?7", q->ascending ? "ASC" : "DESC");
 }
 

@@ -84,7 +84,7 @@ int store_get_state(struct store *s, const char *connection_id, struct arena *me
 {
     CLEANUP(txn_end) struct txn t = {0};
     struct state_row *rows;
-    int64_t revision, n;
+    int64_t revision = 0, n = 0;
 
     /* One snapshot: the rows cannot become more between counting and reading. */
     if (txn_begin(s, TXN_READ, &t, err) < 0 ||
@@ -131,7 +131,7 @@ int store_copy_state(struct store *s, const char *connection_id, const struct st
                      size_t n, struct error *err)
 {
     CLEANUP(txn_end) struct txn t = {0};
-    int64_t revision;
+    int64_t revision = 0;
 
     if (txn_begin(s, TXN_WRITE, &t, err) < 0 || get_revision(&t, connection_id, &revision, err) < 0)
         return -1;
@@ -165,7 +165,7 @@ int store_forget_state(struct store *s, const char *connection_id, const char *c
                        size_t n, struct error *err)
 {
     CLEANUP(txn_end) struct txn t = {0};
-    int64_t revision;
+    int64_t revision = 0;
 
     if (txn_begin(s, TXN_WRITE, &t, err) < 0 || get_revision(&t, connection_id, &revision, err) < 0)
         return -1;
@@ -243,7 +243,7 @@ int store_edit_state(struct store *s, const char *connection_id, const struct st
                      struct error *err)
 {
     CLEANUP(txn_end) struct txn t = {0};
-    int64_t revision;
+    int64_t revision = 0;
 
     if (txn_begin(s, TXN_WRITE, &t, err) < 0 ||
         get_revision(&t, connection_id, &revision, err) < 0 ||

@@ -60,14 +60,14 @@ static int take_lock(struct store *s, bool *out_made, struct error *err)
 {
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
     const char *name = arena_printf(mem, "%s.lock", s->path);
-    CLEANUP(close_fd) int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     char text[64] = "";
     ssize_t n;
 
-    if (fd < 0)
+    s->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (s->lock_fd < 0)
         return error_set_errno(err, errno, "%s", name);
-    n = pread(fd, text, sizeof text - 1, 0);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+    n = pread(s->lock_fd, text, sizeof text - 1, 0);
+    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK)
             return error_set_errno(err, errno, "locking %s", name);
         return error_set_reason(err, ERR_CONFLICT, "store_in_use",
@@ -75,8 +75,6 @@ static int take_lock(struct store *s, bool *out_made, struct error *err)
                                 (int)strcspn(text, "\n"), text);
     }
     *out_made = n > 0;
-    s->lock_fd = fd;
-    fd = -1;
     return 0;
 }
 
@@ -256,8 +254,9 @@ static int64_t now_ms(void)
 
 static int busy(struct error *err)
 {
-    return error_set_reason(err, ERR_CONTENTION, "database_busy",
-                            "the store was busy for %d seconds", STORE_BUSY_MS / 1000);
+    error_set_reason(err, ERR_CONTENTION, "database_busy", "the store was busy for %d seconds",
+                     STORE_BUSY_MS / 1000);
+    return -1;
 }
 
 /* With the mutex held: false when `until_ms` has come. */

@@ -210,9 +210,9 @@ Test(store_open, a_foreign_writer_makes_writers_wait_five_seconds_and_readers_no
 
     make_resource(RESOURCE_SOURCE, "a");
     cr_assert_eq(sqlite3_open(fx.path, &db), SQLITE_OK);
-    cr_assert_eq(sqlite3_exec(db, "BEGIN IMMEDIATE; UPDATE health SET pinged_us = 5", NULL, NULL,
-                              NULL),
-                 SQLITE_OK);
+    cr_assert_eq(
+        sqlite3_exec(db, "BEGIN IMMEDIATE; UPDATE health SET pinged_us = 5", NULL, NULL, NULL),
+        SQLITE_OK);
     before = monotonic_ms();
     ok(store_get_resource(fx.store, RESOURCE_SOURCE, "a", fx.mem, &out, &fx.err));
     cr_assert_lt(monotonic_ms() - before, 2000);
@@ -236,8 +236,7 @@ Test(store_open, refuses_a_newer_schema_and_leaves_it_alone)
     fails(try_open(), ERR_CONFLICT, "store_newer");
     raw("PRAGMA user_version=1");
     ok(try_open());
-    ok(store_get_resource(fx.store, RESOURCE_SOURCE, "r0", fx.mem, &(struct resource){0},
-                          &fx.err));
+    ok(store_get_resource(fx.store, RESOURCE_SOURCE, "r0", fx.mem, &(struct resource){0}, &fx.err));
 }
 
 Test(store_open, refuses_a_schema_that_was_made_by_other_steps)
@@ -287,9 +286,9 @@ Test(store_open, refuses_an_empty_file_where_there_was_a_store)
     cr_assert_eq(size_of(fx.path), 0);
     unlink(fx.path); /* whoever removes it wants a new one */
     ok(try_open());
-    fails(store_get_resource(fx.store, RESOURCE_SOURCE, "a", fx.mem, &(struct resource){0},
-                             &fx.err),
-          ERR_NOT_FOUND, "not_found");
+    fails(
+        store_get_resource(fx.store, RESOURCE_SOURCE, "a", fx.mem, &(struct resource){0}, &fx.err),
+        ERR_NOT_FOUND, "not_found");
 }
 
 Test(store_open, begins_anew_after_a_first_start_that_was_cut_off)
@@ -478,8 +477,8 @@ Test(store_open, survives_a_file_that_must_not_grow)
             ok(store_get_resource(fx.store, RESOURCE_SOURCE, name, fx.mem, &(struct resource){0},
                                   &fx.err));
         else
-            fails(store_get_resource(fx.store, RESOURCE_SOURCE, name, fx.mem,
-                                     &(struct resource){0}, &fx.err),
+            fails(store_get_resource(fx.store, RESOURCE_SOURCE, name, fx.mem, &(struct resource){0},
+                                     &fx.err),
                   ERR_NOT_FOUND, "not_found");
     }
 }
@@ -499,15 +498,13 @@ Test(store_open, survives_a_full_disk)
     cr_assert_eq(fx.err.code, ERR_RESOURCE, "%s", fx.err.message);
     cr_assert_str_eq(error_reason(&fx.err), "disk_full", "%s", fx.err.message);
     fx.err = ERROR_INIT;
-    ok(store_get_resource(fx.store, RESOURCE_SOURCE, "f0", fx.mem, &(struct resource){0},
-                          &fx.err));
+    ok(store_get_resource(fx.store, RESOURCE_SOURCE, "f0", fx.mem, &(struct resource){0}, &fx.err));
     cr_assert_eq(mount("tmpfs", fx.dir, "tmpfs", MS_REMOUNT, "size=16m"), 0);
     make_resource(RESOURCE_SOURCE, "b");
     ok(store_delete_resource(fx.store, RESOURCE_SOURCE, "f0", REVISION_ANY, fx.mem, &users,
                              &fx.err));
     fixture_reopen();
-    ok(store_get_resource(fx.store, RESOURCE_SOURCE, "f1", fx.mem, &(struct resource){0},
-                          &fx.err));
+    ok(store_get_resource(fx.store, RESOURCE_SOURCE, "f1", fx.mem, &(struct resource){0}, &fx.err));
     shut();
     cr_assert_eq(umount(fx.dir), 0);
 }
