@@ -171,7 +171,7 @@ int handle_run_logs(struct app *app, struct request *req, struct response *res, 
 
     if (request_query_only(req, known, err) < 0 || read_query(req, &q, err) < 0 ||
         request_query_bool(req, "download", false, &download, err) < 0 ||
-        run_find(app, req, &run, err) < 0)
+        run_of_request(app, req, &run, err) < 0)
         return -1;
     if (download)
         response_header(res, "Content-Disposition", "attachment; filename=\"run-%lld.%s\"",
