@@ -1,3 +1,4 @@
+unit_test(test_store_faults store base sqlite3)
 unit_test(test_store_open store base sqlite3)
 unit_test(test_store_resources store base)
 unit_test(test_store_connections store base)
