@@ -124,6 +124,8 @@ static void put_replication(const struct singer_stream *w, struct doc *d)
     doc_set(d, "bookmark_property_operators", doc_new_object());
     doc_set(d, "unique_conflict_method", doc_new_string(ignore ? SINGER_IGNORE : SINGER_UPDATE));
     doc_set(d, "unique_constraints", catalog_column_names(schema, schema->key, n_key));
+    if (n_key < schema->n_key)
+        doc_set(d, "primary_key", catalog_column_names(schema, schema->key, schema->n_key));
     if (s && s->write_mode != singer_write_mode(s->sync_mode, n_key, ignore))
         doc_set(d, "destination_sync_mode", doc_new_string(write_mode_name(s->write_mode)));
 }
@@ -154,14 +156,18 @@ static struct doc *stream_to_singer(struct arena *mem, const struct singer_strea
     return d;
 }
 
+/* The search begins behind the last one found: selections mostly stand in the catalog's order. */
 static const struct selected_stream *selected_of(const struct selection *selection,
-                                                 const struct stream *s)
+                                                 const struct stream *s, size_t *hint)
 {
     for (size_t i = 0; selection && i < selection->n; i++) {
-        const struct stream *other = selection->streams[i].stream;
+        size_t at = (*hint + i) % selection->n;
+        const struct stream *other = selection->streams[at].stream;
 
-        if (!strcmp(other->name, s->name) && !strcmp(other->namespace, s->namespace))
-            return &selection->streams[i];
+        if (!strcmp(other->name, s->name) && !strcmp(other->namespace, s->namespace)) {
+            *hint = at + 1;
+            return &selection->streams[at];
+        }
     }
     return NULL;
 }
@@ -171,10 +177,11 @@ struct doc *catalog_to_singer(const struct catalog *c, const struct selection *s
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
     struct doc *d = doc_new_object();
     struct doc *streams = doc_new_array();
+    size_t hint = 0;
 
     for (size_t i = 0; i < c->n; i++) {
-        const struct singer_stream w = {&c->streams[i], selected_of(selection, &c->streams[i]),
-                                        selection != NULL};
+        const struct singer_stream w = {
+            &c->streams[i], selected_of(selection, &c->streams[i], &hint), selection != NULL};
 
         doc_append(streams, stream_to_singer(mem, &w));
     }

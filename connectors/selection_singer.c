@@ -167,6 +167,8 @@ static void put_modes(const struct reading *r, struct doc *entry)
     else
         doc_set(entry, "destination_sync_mode",
                 doc_new_string(write_mode_name(singer_write_mode(mode, doc_count(key), ignore))));
+    if (doc_get(r->stream, "primary_key"))
+        key = doc_get(r->stream, "primary_key"); /* of a stream of ours that is appended */
     if (doc_count(key))
         doc_set(entry, "primary_key", doc_copy(key));
 }

@@ -38,3 +38,6 @@ if(TARGET registry AND EXISTS ${CMAKE_SOURCE_DIR}/connectors/sources/sqlite.c
         AND EXISTS ${CMAKE_SOURCE_DIR}/connectors/destinations/file.c)
     unit_test(test_registry registry test_conformance_cases)
 endif()
+
+include(${CMAKE_CURRENT_LIST_DIR}/fuzz.cmake)
+fuzz_target(catalog connectors)

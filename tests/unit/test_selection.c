@@ -356,3 +356,29 @@ Test(selection, reports_all_mistakes_at_once)
     assert_problem(5, "/streams/2/name", "required");
     cr_assert_eq(problems.n, 6);
 }
+
+Test(selection, checks_the_shape_without_a_catalog)
+{
+    struct error err = ERROR_INIT;
+    const char *good = "[{\"name\":\"any\",\"cursor_field\":[\"c\"],\"fields\":{\"exclude\":[]}}]";
+    const char *bad = "[{\"name\":\"any\"},{\"sync_mode\":\"cdc\",\"fields\":{\"only\":1}}]";
+
+    cr_assert_eq(doc_parse(good, strlen(good), &input, &err), 0);
+    cr_assert(selection_check(input, "/streams", &problems));
+    doc_free(input);
+    cr_assert_eq(doc_parse(bad, strlen(bad), &input, &err), 0);
+    cr_assert_not(selection_check(input, "/streams", &problems));
+    assert_problem(0, "/streams/1/name", "required");
+    assert_problem(1, "/streams/1/sync_mode", "not_a_choice");
+    assert_problem(2, "/streams/1/fields/only", "unknown_field");
+    cr_assert_eq(problems.n, 3);
+}
+
+Test(selection, refuses_a_shape_that_is_no_list)
+{
+    struct error err = ERROR_INIT;
+
+    cr_assert_eq(doc_parse("7", 1, &input, &err), 0);
+    cr_assert_not(selection_check(input, "/streams", &problems));
+    assert_problem(0, "/streams", "wrong_type");
+}
