@@ -66,7 +66,7 @@ static int count_singles(const struct pair *headers, size_t n, const char **valu
 {
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < N_SINGLE; k++) {
-            if (strcasecmp(headers[i].name, single[k]))
+            if (strcasecmp(headers[i].name, single[k]) != 0)
                 continue;
             if (values[k]) {
                 return error_set_reason(err, ERR_INVALID, "bad_request",
@@ -86,7 +86,7 @@ static int check_framing(const char *length, const char *encoding, bool http10, 
         return bad(err, "Content-Length and Transfer-Encoding are given together.");
     if (encoding && http10)
         return bad(err, "Transfer-Encoding does not exist in HTTP/1.0.");
-    if (encoding && strcasecmp(encoding, "chunked"))
+    if (encoding && strcasecmp(encoding, "chunked") != 0)
         return bad(err, "The only Transfer-Encoding accepted is \"chunked\".");
     out->chunked = encoding != NULL;
     /* No sign: text_to_int64 would take a minus. */

@@ -70,7 +70,7 @@ static bool same_shape(const struct compiled *a, const struct compiled *b)
     for (size_t i = 0; i < a->n; i++) {
         if (a->segments[i].is_param != b->segments[i].is_param)
             return false;
-        if (!a->segments[i].is_param && strcmp(a->segments[i].text, b->segments[i].text))
+        if (!a->segments[i].is_param && strcmp(a->segments[i].text, b->segments[i].text) != 0)
             return false;
     }
     return true;
@@ -134,7 +134,7 @@ static bool matches(const struct compiled *c, const struct target *target)
     if (c->n != target->n_segments)
         return false;
     for (size_t i = 0; i < c->n; i++) {
-        if (!c->segments[i].is_param && strcmp(c->segments[i].text, target->segments[i]))
+        if (!c->segments[i].is_param && strcmp(c->segments[i].text, target->segments[i]) != 0)
             return false;
     }
     return true;

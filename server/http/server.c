@@ -152,7 +152,7 @@ static int name_socket(struct http *h, struct error *err)
 
 static int open_listener(struct http *h, struct error *err)
 {
-    struct addrinfo *info;
+    struct addrinfo *info = NULL;
     int rc;
 
     if (resolve(h->config.address, &info, err) < 0)

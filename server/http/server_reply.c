@@ -85,14 +85,14 @@ static void add_headers(struct request *req, struct response *res, struct MHD_Re
  * follower that says little would hold 28 KiB of it. `out` is ours to fill: whole pages that are
  * left empty go back to the system, and 12 KiB stay.
  */
-static void give_back(const char *out, size_t max)
+static void give_back(char *out, size_t max)
 {
-    const uintptr_t page = 4096;
-    uintptr_t begin = ((uintptr_t)out + 2 * page - 1) / page * page;
-    uintptr_t end = ((uintptr_t)out + max) / page * page;
+    const size_t page = 4096;
+    size_t skip = page + (page - (uintptr_t)out % page) % page;
+    size_t n = skip < max ? (max - skip) / page * page : 0;
 
-    if (begin < end)
-        madvise((void *)begin, end - begin, MADV_DONTNEED);
+    if (n)
+        madvise(out + skip, n, MADV_DONTNEED);
 }
 
 static ssize_t read_stream(void *cls, uint64_t position, char *out, size_t max)
@@ -148,6 +148,7 @@ static struct MHD_Response *new_stream(struct request *req, struct response *res
 
 static struct MHD_Response *new_plain(struct request *req, struct response *res)
 {
+    static char nothing[1];
     struct MHD_Response *m;
     size_t n = res->body.len;
     char *data = res->body.data;
@@ -156,7 +157,7 @@ static struct MHD_Response *new_plain(struct request *req, struct response *res)
     buf_release(&res->body);
     if (req->method != METHOD_HEAD && res->status != 304)
         req->bytes_out = (int64_t)n;
-    m = MHD_create_response_from_buffer(n, data ? data : (void *)(uintptr_t) "",
+    m = MHD_create_response_from_buffer(n, data ? data : nothing,
                                         data ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
     if (!m)
         free(data);

@@ -38,6 +38,7 @@ static const struct status_row rows[] = {
     {"connection_busy",         409, true,  "The connection is busy"},
     {"paused",                  409, false, "The connection is paused"},
     {"idempotency_in_progress", 409, true,  "A request with this key is in progress"},
+    {"nothing_to_retry",        409, false, "There is nothing to retry"},
     {"log_expired",             410, false, "The log has been removed"},
     {"revision_mismatch",       412, false, "The resource has changed"},
     {"body_too_large",          413, false, "The body is too large"},
@@ -66,6 +67,11 @@ static const struct status_row rows[] = {
     {"overloaded",              503, true,  "The service is overloaded"},
     {"disk_full",               507, true,  "No space is left"},
     {"insufficient_storage",    507, true,  "No space is left"},
+
+    /* what the store cannot do for any caller */
+    {"store_corrupt",           500, false, "An internal error occurred"},
+    {"store_newer",             500, false, "An internal error occurred"},
+    {"store_in_use",            503, true,  "The store is in use"},
 
     /* the wire names of the error classes: what an error without a reason of its own becomes */
     {"invalid_argument",        400, false, "The request is not valid"},
