@@ -8,7 +8,7 @@
 #include "connectors/base/jsonwrite.h"
 #include "tests/support/fake_sink.h"
 
-extern const struct source_connector source_counter, source_file, source_sample;
+extern const struct source_connector source_counter, source_file, source_sample, source_sqlite;
 extern const struct destination_connector destination_sqlite;
 
 #define FIXTURE_ROWS 5000 /* three batches */
@@ -54,10 +54,41 @@ static const char *file_broken(struct arena *mem, const char *dir)
     return arena_printf(mem, "{\"path\":\"%s/missing.csv\"}", dir);
 }
 
+/* A table with a key and a cursor in which forty rows share a value, and one with neither. */
+static void make_database(const char *dir)
+{
+    static const char script[] =
+        "CREATE TABLE items(id INTEGER PRIMARY KEY, at TIMESTAMP, name TEXT, price DECIMAL(9,2));"
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
+        " INSERT INTO items SELECT i, strftime('%Y-%m-%dT%H:%M:%S', 1700000000 + i / 40,"
+        " 'unixepoch'), 'item ' || i, i % 1000 / 100.0 FROM n;"
+        "CREATE TABLE plain(a TEXT, b REAL);"
+        "INSERT INTO plain SELECT name, id / 8.0 FROM items WHERE id <= 3000;";
+    char path[256];
+    sqlite3 *db;
+
+    snprintf(path, sizeof path, "%s/in.db", dir);
+    if (sqlite3_open(path, &db) != SQLITE_OK ||
+        sqlite3_exec(db, script, NULL, NULL, NULL) != SQLITE_OK)
+        abort();
+    sqlite3_close(db);
+}
+
+static const char *database_config(struct arena *mem, const char *dir)
+{
+    return arena_printf(mem, "{\"path\":\"%s/in.db\"}", dir);
+}
+
+static const char *database_broken(struct arena *mem, const char *dir)
+{
+    return arena_printf(mem, "{\"path\":\"%s/missing.db\"}", dir);
+}
+
 const struct source_case source_cases[] = {
     {&source_counter, NULL, counter_config, NULL},
     {&source_file, make_files, file_config, file_broken},
     {&source_sample, NULL, sample_config, NULL},
+    {&source_sqlite, make_database, database_config, database_broken},
     {NULL, NULL, NULL, NULL},
 };
 
