@@ -142,15 +142,12 @@ static int failed_to_begin(struct cli_show *show, const struct error *why)
     return (int)r.outcome;
 }
 
-static int fail_for_missing(const struct stream_setup *streams, struct run_result *r)
+/* A file is easily put right, so nothing runs before it is. */
+static void refuse_missing(const struct stream_setup *streams, struct problems *problems)
 {
-    if (streams->n_missing == 0 || r->outcome != OUTCOME_SUCCEEDED)
-        return 0;
-    r->outcome = OUTCOME_FAILED;
-    r->partial_success = true;
-    r->origin = ORIGIN_SOURCE;
-    return error_set_reason(&r->error, ERR_SCHEMA, "stream_missing",
-                            "the source has no stream \"%s\"", streams->missing[0]);
+    for (size_t i = 0; i < streams->n_missing; i++)
+        problems_add(problems, "/streams", "unknown_stream", "the source has no stream \"%s\"",
+                     streams->missing[i]);
 }
 
 static int run_plan(const struct plan *plan, struct cli_show *show, struct cancel *cancel,
@@ -171,6 +168,7 @@ static int run_plan(const struct plan *plan, struct cli_show *show, struct cance
     if (setup_streams(&plan->source, &plan->destination, &run, plan->file.streams, NULL,
                       &plan->settings, &streams, &problems, &err) < 0)
         return failed_to_begin(show, &err);
+    refuse_missing(&streams, &problems);
     if (problems.n > 0) {
         cli_print_problems("the selection does not fit the source", &problems);
         return EXIT_BAD_FILE;
@@ -195,7 +193,6 @@ static int run_plan(const struct plan *plan, struct cli_show *show, struct cance
     progress = progress_new(&streams.selection);
     cli_show_begin(show, progress);
     sync_run(&job, progress, &result);
-    fail_for_missing(&streams, &result);
     cli_show_end(show, &result, progress);
     progress_free(progress);
     return (int)result.outcome;

@@ -195,7 +195,7 @@ static int keep_catalog(struct job *j, const struct sync_plan *plan, struct erro
     if (job_store_catalog(j, &plan->streams.catalog, &id, &diff, err) < 0)
         return -1;
     if (diff)
-        log_info(logstream_log(j->log, "engine"), .message = "the source has another catalog now",
+        log_info(logstream_log(j->log, "engine"), .message = "the source has a new catalog",
                  .fields = {log_int("catalog", id), log_text("diff", diff)});
     return 0;
 }

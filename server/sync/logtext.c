@@ -31,15 +31,13 @@ static void put_value(struct buf *out, const struct doc *v)
         doc_write(v, out);
 }
 
-static void put_pairs(struct buf *out, const struct doc *object, const char *const *without)
+/* The members of tags, or of an event without a form of its own. */
+static void put_pairs(struct buf *out, const struct doc *object)
 {
     for (const struct doc_member *it = doc_first(object); it; it = doc_next(object, it)) {
         const char *key = doc_member_key(it);
-        bool skip = false;
 
-        for (size_t i = 0; without[i]; i++)
-            skip |= !strcmp(key, without[i]);
-        if (skip || doc_is(doc_member_value(it), DOC_NULL))
+        if (!strcmp(key, "seq") || !strcmp(key, "ts") || !strcmp(key, "type"))
             continue;
         buf_putc(out, ' ');
         put_clean(out, key);
@@ -62,13 +60,60 @@ static void put_who(struct buf *out, const struct doc *event)
 
 static void put_log(struct buf *out, const struct doc *event)
 {
-    static const char *const nothing[] = {NULL};
-
     buf_printf(out, "%-5s ", doc_string(doc_get(event, "level"), "info"));
     put_who(out, event);
     buf_puts(out, ": ");
     put_clean(out, doc_string(doc_get(event, "msg"), ""));
-    put_pairs(out, doc_get(event, "tags"), nothing);
+    put_pairs(out, doc_get(event, "tags"));
+}
+
+/* The numbers of a progress, state or stream_status event, or of the stats of the end. */
+static void put_numbers(struct buf *out, const struct doc *d)
+{
+    int64_t rejected = doc_int(doc_get(d, "records_rejected"), 0);
+
+    if (doc_get(d, "records_read"))
+        buf_printf(out, ", %lld read", (long long)doc_int(doc_get(d, "records_read"), 0));
+    if (doc_get(d, "records_committed"))
+        buf_printf(out, ", %lld committed", (long long)doc_int(doc_get(d, "records_committed"), 0));
+    if (rejected > 0)
+        buf_printf(out, ", %lld rejected", (long long)rejected);
+}
+
+static void put_error(struct buf *out, const struct doc *error)
+{
+    if (!doc_is(error, DOC_OBJECT))
+        return;
+    buf_puts(out, ": ");
+    put_clean(out, doc_string(doc_get(error, "message"), ""));
+    buf_puts(out, " (");
+    put_clean(out, doc_string(doc_get(error, "code"), ""));
+    buf_putc(out, ')');
+}
+
+/* "progress users, 5 read, 4 committed"; "stream users complete, ..." */
+static void put_stream_event(struct buf *out, const struct doc *event, const char *type)
+{
+    const char *status = doc_string(doc_get(event, "status"), NULL);
+
+    buf_puts(out, status ? "stream" : type);
+    buf_putc(out, ' ');
+    put_who(out, event);
+    if (status) {
+        buf_putc(out, ' ');
+        put_clean(out, status);
+    }
+    put_numbers(out, event);
+    put_error(out, doc_get(event, "error"));
+}
+
+static void put_end(struct buf *out, const struct doc *event)
+{
+    buf_puts(out, "end ");
+    put_clean(out, doc_string(doc_get(event, "status"), ""));
+    put_numbers(out, doc_get(event, "stats"));
+    buf_printf(out, ", %lld ms", (long long)doc_int(doc_get(event, "duration_ms"), 0));
+    put_error(out, doc_get(event, "error"));
 }
 
 static void put_run(struct buf *out, const struct doc *run)
@@ -81,7 +126,6 @@ static void put_run(struct buf *out, const struct doc *run)
 
 void logtext_put(struct buf *out, const struct doc *event, bool timestamps)
 {
-    static const char *const known[] = {"seq", "ts", "type", "stream", "run", NULL};
     const char *ts = doc_string(doc_get(event, "ts"), NULL);
     const char *type = doc_string(doc_get(event, "type"), "");
 
@@ -91,14 +135,13 @@ void logtext_put(struct buf *out, const struct doc *event, bool timestamps)
         put_log(out, event);
     } else if (!strcmp(type, "run")) {
         put_run(out, doc_get(event, "run"));
+    } else if (!strcmp(type, "end")) {
+        put_end(out, event);
+    } else if (doc_get(event, "stream")) {
+        put_stream_event(out, event, type);
     } else {
         put_clean(out, type);
-        if (doc_get(event, "stream")) {
-            buf_putc(out, ' ');
-            put_who(out, event);
-        }
-        buf_putc(out, ':');
-        put_pairs(out, event, known);
+        put_pairs(out, event);
     }
 }
 

@@ -7,8 +7,9 @@
 #include "connectors/base/doc.h"
 #include "server/sync/logstream.h"
 
-/* Appends one line of text without its newline: time, level, who, message, key=value. Control
- * characters are written as \xNN, so that a log cannot drive a terminal. */
+/* Appends one line of text without its newline: of a log line time, level, who, message and
+ * key=value; of other events what a person wants to know. Control characters are written as \xNN,
+ * so that a log cannot drive a terminal. */
 void logtext_put(struct buf *out, const struct doc *event, bool timestamps);
 
 /* Whether the query wants this event; "end" passes every filter but the numbers. */

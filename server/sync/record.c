@@ -1,18 +1,11 @@
 #include "server/sync/record.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "connectors/data/value.h"
 
 /* Largest text of one cell that a sample shows whole. */
 #define CELL_MAX ((size_t)64 << 20)
-
-static bool is_number_text(struct slice s)
-{
-    return s.len > 0 && (s.ptr[0] == '-' || (s.ptr[0] >= '0' && s.ptr[0] <= '9')) &&
-           memchr(s.ptr, 'I', s.len) == NULL;
-}
 
 static void put_cell(struct jsonw *w, const struct batch *rows, size_t column, size_t row,
                      const struct column_view *v)
@@ -36,18 +29,12 @@ static void put_cell(struct jsonw *w, const struct batch *rows, size_t column, s
             return;
         }
         break;
-    case TYPE_DECIMAL:
-        s = column_text(v, row);
-        if (is_number_text(s)) {
-            jsonw_raw(w, s.ptr, s.len);
-            return;
-        }
-        break;
     case TYPE_JSON:
         s = column_text(v, row);
         jsonw_raw(w, s.ptr, s.len);
         return;
     case TYPE_STRING:
+    case TYPE_DECIMAL:
         s = column_text(v, row);
         jsonw_string_n(w, s.ptr, s.len);
         return;

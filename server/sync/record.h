@@ -7,8 +7,8 @@
 #include "connectors/base/jsonwrite.h"
 #include "connectors/data/batch.h"
 
-/* Numbers, booleans and JSON as such, decimals with all their digits, the rest as strings in
- * canonical form; odd cells and NULL as null. */
+/* Integers, finite floats, booleans and JSON as such; the rest as strings in canonical form,
+ * decimals too, as the JSON Schema of their columns says. Odd cells and NULL are null. */
 void record_put(struct jsonw *w, const struct batch *rows, size_t row);
 
 #endif

@@ -424,12 +424,14 @@ Test(logstream, text_is_for_people_and_cannot_drive_a_terminal)
     log_warn(logstream_log(l, "source"), .message = "odd \x1b[31m cell \xc2\x9b",
              .fields = {log_text("stream", "users"), log_int("row", 7)});
     logstream_event(l, "progress", "\"stream\":\"users\",\"records_read\":5,\"error\":null");
-    logstream_event(l, "end", "\"status\":\"succeeded\"");
+    logstream_event(
+        l, "end",
+        "\"status\":\"failed\",\"error\":{\"code\":\"worker_lost\",\"message\":\"gone\"}");
     logstream_close(l);
     text = all_of(1, &q);
     cr_expect_str_eq(text, "warn  source/users: odd \\x1b[31m cell \\x9b row=7\n"
-                           "progress users: records_read=5\n"
-                           "end: status=succeeded\n");
+                           "progress users, 5 read\n"
+                           "end failed, 0 ms: gone (worker_lost)\n");
     free(text);
     q.timestamps = true;
     text = all_of(1, &q);
