@@ -64,12 +64,10 @@ struct csv_style {
     const char *null_value; /* written without quotes */
 };
 
-/* Appends a line with these names. */
-void csv_put_header(struct buf *out, const struct csv_style *style, const struct schema *schema);
 /* Appends one value, quoted when it has to be so that it reads back as itself. */
 void csv_put_text(struct buf *out, const struct csv_style *style, const char *s, size_t n);
-/* Appends row `row` of the batch, without a line break. */
-void csv_put_row(struct buf *out, const struct csv_style *style, const struct batch *rows,
-                 size_t row);
+/* Appends a cell; of NULL its word. */
+void csv_put_cell(struct buf *out, const struct csv_style *style, const struct batch *rows,
+                  size_t column, size_t row);
 
 #endif

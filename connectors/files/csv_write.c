@@ -38,15 +38,6 @@ void csv_put_text(struct buf *out, const struct csv_style *style, const char *s,
     buf_putc(out, '"');
 }
 
-void csv_put_header(struct buf *out, const struct csv_style *style, const struct schema *schema)
-{
-    for (size_t i = 0; i < schema->n_columns; i++) {
-        if (i)
-            buf_putc(out, style->delimiter);
-        csv_put_text(out, style, schema->columns[i].name, strlen(schema->columns[i].name));
-    }
-}
-
 /* A value whose text is not lying in the batch; none of them is ever longer than the buffer. */
 static void put_formatted(struct buf *out, const struct csv_style *style, const struct batch *rows,
                           size_t column, size_t row)
@@ -58,8 +49,8 @@ static void put_formatted(struct buf *out, const struct csv_style *style, const 
     csv_put_text(out, style, text.data, text.len);
 }
 
-static void put_cell(struct buf *out, const struct csv_style *style, const struct batch *rows,
-                     size_t column, size_t row)
+void csv_put_cell(struct buf *out, const struct csv_style *style, const struct batch *rows,
+                  size_t column, size_t row)
 {
     enum type type = batch_schema(rows)->columns[column].type.type;
     struct column_view v = batch_column(rows, column);
@@ -87,16 +78,4 @@ static void put_cell(struct buf *out, const struct csv_style *style, const struc
     buf_putc(out, '"');
     text_put_base64(out, text.ptr, text.len);
     buf_putc(out, '"');
-}
-
-void csv_put_row(struct buf *out, const struct csv_style *style, const struct batch *rows,
-                 size_t row)
-{
-    size_t n = batch_schema(rows)->n_columns;
-
-    for (size_t i = 0; i < n; i++) {
-        if (i)
-            buf_putc(out, style->delimiter);
-        put_cell(out, style, rows, i, row);
-    }
 }

@@ -41,13 +41,7 @@ CHECKED int ndjson_next(struct ndjson *j, enum ndjson_outcome *out, struct error
 
 /* ------------------------------------------------------------------- writing */
 
-struct ndjson_writer; /* opaque: the names of a schema, escaped once */
-
-struct ndjson_writer *ndjson_writer_new(const struct schema *schema);
-void ndjson_writer_free(struct ndjson_writer *w); /* accepts NULL */
-
-/* Appends the members of row `row`, without braces: `"a":1,"b":null`. */
-void ndjson_put_row(struct buf *out, const struct ndjson_writer *w, const struct batch *rows,
-                    size_t row);
+/* Appends a cell as JSON; NULL is null. */
+void ndjson_put_cell(struct buf *out, const struct batch *rows, size_t column, size_t row);
 
 #endif

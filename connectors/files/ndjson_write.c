@@ -1,45 +1,9 @@
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "connectors/base/jsonwrite.h"
 #include "connectors/base/text.h"
 #include "connectors/files/ndjson.h"
-
-#define MAX_NAMES_BYTES ((size_t)64 << 20)
-
-struct ndjson_writer {
-    size_t n;
-    struct buf names; /* `,"name":` of all columns in a row */
-    size_t *ends;
-};
-
-struct ndjson_writer *ndjson_writer_new(const struct schema *schema)
-{
-    struct ndjson_writer *w = xalloc(sizeof *w);
-
-    w->n = schema->n_columns;
-    w->names = BUF_INIT(MAX_NAMES_BYTES);
-    w->ends = xalloc((w->n + 1) * sizeof *w->ends);
-    for (size_t i = 0; i < w->n; i++) {
-        const char *name = schema->columns[i].name;
-
-        buf_puts(&w->names, i ? ",\"" : "\"");
-        jsonw_escape(&w->names, name, strlen(name));
-        buf_puts(&w->names, "\":");
-        w->ends[i + 1] = w->names.len;
-    }
-    return w;
-}
-
-void ndjson_writer_free(struct ndjson_writer *w)
-{
-    if (!w)
-        return;
-    buf_release(&w->names);
-    free(w->ends);
-    free(w);
-}
 
 static void put_quoted(struct buf *out, const char *s, size_t n)
 {
@@ -92,7 +56,7 @@ static void put_text(struct buf *out, enum type type, struct slice text)
     }
 }
 
-static void put_cell(struct buf *out, const struct batch *rows, size_t column, size_t row)
+void ndjson_put_cell(struct buf *out, const struct batch *rows, size_t column, size_t row)
 {
     enum type type = batch_schema(rows)->columns[column].type.type;
     struct column_view v = batch_column(rows, column);
@@ -119,13 +83,4 @@ static void put_cell(struct buf *out, const struct batch *rows, size_t column, s
     batch_cell_text(rows, column, row, out);
     if (!bare)
         buf_putc(out, '"');
-}
-
-void ndjson_put_row(struct buf *out, const struct ndjson_writer *w, const struct batch *rows,
-                    size_t row)
-{
-    for (size_t i = 0; i < w->n; i++) {
-        buf_put(out, w->names.data + w->ends[i], w->ends[i + 1] - w->ends[i]);
-        put_cell(out, rows, i, row);
-    }
 }
