@@ -9,6 +9,28 @@ static const struct column columns[] = {
 static const size_t key[] = {0};
 static const struct schema numbers = {.columns = columns, .n_columns = 1, .key = key, .n_key = 1};
 
+struct fake_source *fake_source_now;
+struct fake_destination *fake_destination_now;
+
+static struct fake_source *source_of(const void *config)
+{
+    struct fake_source *f = *(struct fake_source *const *)config;
+
+    return f ? f : fake_source_now;
+}
+
+static struct fake_destination *destination_of(const void *config)
+{
+    struct fake_destination *f = *(struct fake_destination *const *)config;
+
+    return f ? f : fake_destination_now;
+}
+
+static const char *name_of_stream(struct arena *mem, size_t i)
+{
+    return arena_printf(mem, "s%zu", i);
+}
+
 void fake_selection(struct arena *mem, size_t n, struct selection *out)
 {
     struct stream *streams = arena_array(mem, n, sizeof *streams);
@@ -17,7 +39,7 @@ void fake_selection(struct arena *mem, size_t n, struct selection *out)
     out->n = n;
     for (size_t i = 0; i < n; i++) {
         streams[i] = (struct stream){.namespace = "",
-                                     .name = arena_printf(mem, "s%zu", i),
+                                     .name = name_of_stream(mem, i),
                                      .schema = &numbers,
                                      .incremental = true,
                                      .resumable = true,
@@ -126,7 +148,7 @@ static int in_turn(struct reading *r, const struct read_request *req, struct err
 static int read_all(const void *config, struct run *run, const struct read_request *req,
                     struct sink *out, struct error *err)
 {
-    struct fake_source *f = *(struct fake_source *const *)config;
+    struct fake_source *f = source_of(config);
     CLEANUP(batch_free_cleanup) struct batch *rows = batch_new(&numbers);
     struct reading r = {.f = f, .out = out, .rows = rows};
 
@@ -156,24 +178,45 @@ static int read_all(const void *config, struct run *run, const struct read_reque
     return in_turn(&r, req, err);
 }
 
-static int check_ok(const void *config, struct run *run, struct error *err)
+static int check_source(const void *config, struct run *run, struct error *err)
 {
-    (void)config;
+    struct fake_source *f = source_of(config);
+
+    if (f->check_waits && cancel_sleep_ms(run->cancel, 60000, err) < 0)
+        return -1;
+    if (f->check_code)
+        return error_set(err, f->check_code, "the fake refuses");
     return cancel_check(run->cancel, err);
 }
 
 static int discover(const void *config, struct run *run, struct catalog *out, struct error *err)
 {
-    (void)config;
-    (void)out;
+    struct fake_source *f = source_of(config);
+
+    if (f->discover_times > 0 && f->discover_times-- > 0)
+        return error_set(err, f->discover_code, "the fake cannot be discovered");
+    for (size_t i = 0; i < f->n_streams; i++) {
+        struct stream *s = catalog_add(out);
+
+        *s = (struct stream){.namespace = "",
+                             .name = name_of_stream(out->mem, i),
+                             .schema = &numbers,
+                             .incremental = true,
+                             .source_defined_cursor = true,
+                             .resumable = true,
+                             .row_estimate = -1};
+    }
     return cancel_check(run->cancel, err);
 }
 
 static int count(const void *config, struct run *run, const struct stream *stream,
                  int64_t *out_count, bool *out_exact, struct error *err)
 {
-    (void)stream;
-    *out_count = (*(struct fake_source *const *)config)->rows;
+    struct fake_source *f = source_of(config);
+
+    if (f->fail_stream == stream->name[1] - '0')
+        return error_set(err, ERR_UNSUPPORTED, "the fake cannot count that");
+    *out_count = f->rows;
     *out_exact = true;
     return cancel_check(run->cancel, err);
 }
@@ -186,7 +229,7 @@ const struct source_connector fake_source = {
     .docs = "For tests.",
     .options = no_options,
     .config_size = sizeof(struct fake_source *),
-    .check = check_ok,
+    .check = check_source,
     .discover = discover,
     .count = count,
     .read = read_all,
@@ -354,7 +397,7 @@ static int open_destination(const void *config, struct run *run, const struct wr
         return -1;
     o = xalloc(sizeof *o);
     o->destination.ops = &ops;
-    o->f = *(struct fake_destination *const *)config;
+    o->f = destination_of(config);
     o->plan = plan;
     o->run = run;
     o->f->memory->opens++;
@@ -362,14 +405,25 @@ static int open_destination(const void *config, struct run *run, const struct wr
     return 0;
 }
 
+static int check_destination(const void *config, struct run *run, struct error *err)
+{
+    struct fake_destination *f = destination_of(config);
+
+    if (f->check_code)
+        return error_set(err, f->check_code, "the fake refuses");
+    return cancel_check(run->cancel, err);
+}
+
 static int clear(const void *config, struct run *run, const struct write_plan *plan,
                  struct error *err)
 {
-    struct fake_memory *m = (*(struct fake_destination *const *)config)->memory;
+    struct fake_memory *m = destination_of(config)->memory;
 
     for (size_t i = 0; i < plan->n; i++) {
-        m->tables[i].n = 0;
-        m->tables[i].position[0] = '\0';
+        struct fake_table *t = &m->tables[plan->streams[i].stream->name[1] - '0'];
+
+        t->n = 0;
+        t->position[0] = '\0';
     }
     return cancel_check(run->cancel, err);
 }
@@ -380,9 +434,9 @@ const struct destination_connector fake_destination = {
     .docs = "For tests.",
     .options = no_options,
     .config_size = sizeof(struct fake_destination *),
-    .write_modes = 1u << WRITE_APPEND,
+    .write_modes = 1u << WRITE_APPEND | 1u << WRITE_OVERWRITE,
     .delivery = "exactly_once",
-    .check = check_ok,
+    .check = check_destination,
     .open = open_destination,
     .clear = clear,
 };

@@ -27,7 +27,11 @@ struct fake_source {
     int64_t cancel_at;         /* the n-th sink call requests `cancel` before */
     struct cancel *cancel;
     enum cancel_reason why;
-    bool waits; /* never ends by itself: waits to be cancelled after the first batch */
+    bool waits;       /* never ends by itself: waits to be cancelled after the first batch */
+    bool check_waits; /* so does its check */
+    enum error_code check_code; /* the check fails with this */
+    enum error_code discover_code;
+    int64_t discover_times; /* discovery fails so often */
     /* What happened. */
     int64_t calls, failed, reads;
 };
@@ -58,13 +62,17 @@ struct fake_destination {
     int64_t cancel_at;
     struct cancel *cancel;
     bool fail_finish_only;
-    int64_t block_ms; /* each write takes so long, unless cancelled */
+    enum error_code check_code; /* the check fails with this */
+    int64_t block_ms;           /* each write takes so long, unless cancelled */
     /* What happened. */
     int64_t calls, failed, writes, commits, max_uncommitted;
     bool committed_without_position;
 };
 
 extern const struct source_connector fake_source;
+/* What connectors made from a registry, whose configuration says nothing, work on. */
+extern struct fake_source *fake_source_now;
+extern struct fake_destination *fake_destination_now;
 extern const struct destination_connector fake_destination;
 
 /* The catalog of `n` streams "s0", "s1", ... and a selection of all, in `mem`. */
