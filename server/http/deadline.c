@@ -61,10 +61,7 @@ static int64_t header_limit_us(const struct http *h)
     /* While places are short, whoever has not said what it wants has to hurry. */
     int64_t ms = h->config.header_timeout_ms;
 
-    if (atomic_load(&h->connections) - atomic_load(&h->streams) > h->config.max_connections &&
-        ms > 1000)
-        ms = 1000;
-    return ms * 1000;
+    return (ms > 1000 && http_is_crowded(h) ? 1000 : ms) * 1000;
 }
 
 /*

@@ -126,8 +126,8 @@ struct route {
 struct http_config {
     const char *address; /* "127.0.0.1:8080", "[::1]:0"; port 0 picks one */
     int64_t threads;
-    int64_t max_connections; /* besides streams */
-    int64_t max_streams;
+    int64_t max_connections; /* streams included */
+    int64_t max_streams;     /* 0 leaves 1,024 connections, or half of few, to other requests */
     int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
     int64_t max_body_bytes, max_big_body_bytes;
     int64_t max_bodies_bytes; /* of all requests together */

@@ -192,6 +192,13 @@ struct http {
     struct keeper keeper;
 };
 
+/* Are there more connections besides streams than such may be? */
+static inline bool http_is_crowded(const struct http *h)
+{
+    return atomic_load(&h->connections) - atomic_load(&h->streams) >
+           h->config.max_connections - h->config.max_streams;
+}
+
 /* server_exchange.c: the callbacks, declared with their libmicrohttpd types where they are used. */
 void exchange_resume(struct conn *c);
 void exchange_suspend(struct conn *c);

@@ -25,6 +25,12 @@ static int64_t or_default(int64_t value, int64_t fallback)
     return value > 0 ? value : fallback;
 }
 
+/* How many of the connections may be streams when nobody has said. */
+static int64_t streams_of(int64_t connections)
+{
+    return connections - (connections > 2048 ? 1024 : connections / 2);
+}
+
 static void set_config(struct http *h, const struct http_config *given)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -34,8 +40,10 @@ static void set_config(struct http *h, const struct http_config *given)
     c->threads = or_default(c->threads, cores > 1 ? 2 : 1);
     if (c->threads > HTTP_MAX_THREADS)
         c->threads = HTTP_MAX_THREADS;
-    c->max_connections = or_default(c->max_connections, 1024);
-    c->max_streams = or_default(c->max_streams, 10000);
+    c->max_connections = or_default(c->max_connections, 12000);
+    c->max_streams = or_default(c->max_streams, streams_of(c->max_connections));
+    if (c->max_streams >= c->max_connections)
+        c->max_streams = c->max_connections - 1;
     c->header_timeout_ms = or_default(c->header_timeout_ms, 10000);
     c->body_timeout_ms = or_default(c->body_timeout_ms, 60000);
     c->idle_timeout_ms = or_default(c->idle_timeout_ms, 75000);
@@ -53,9 +61,9 @@ static void make_do_with(struct http_config *c, rlim_t limit)
     const int64_t kept = RESERVE_CONNECTIONS + OTHER_DESCRIPTORS;
     int64_t room = limit > (rlim_t)kept + 64 ? (int64_t)limit - kept : 64;
 
-    if (c->max_connections > room * 3 / 4)
-        c->max_connections = room * 3 / 4;
-    c->max_streams = room - c->max_connections;
+    c->max_connections = room;
+    if (c->max_streams > streams_of(room))
+        c->max_streams = streams_of(room);
 }
 
 /*
@@ -65,8 +73,7 @@ static void make_do_with(struct http_config *c, rlim_t limit)
 static void reserve_descriptors(struct http *h)
 {
     struct http_config *c = &h->config;
-    rlim_t wanted =
-        (rlim_t)(c->max_connections + c->max_streams) + RESERVE_CONNECTIONS + OTHER_DESCRIPTORS;
+    rlim_t wanted = (rlim_t)c->max_connections + RESERVE_CONNECTIONS + OTHER_DESCRIPTORS;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted) {
@@ -84,7 +91,7 @@ static void reserve_descriptors(struct http *h)
                                 log_int("max_streams", c->max_streams)});
         }
     }
-    h->hard_limit = c->max_connections + c->max_streams + RESERVE_CONNECTIONS;
+    h->hard_limit = c->max_connections + RESERVE_CONNECTIONS;
 }
 
 /* ------------------------------------------------------------------- listening */

@@ -26,12 +26,12 @@ static struct conn *conn_new(struct http *h, struct MHD_Connection *mhd)
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct conn *c = xalloc(sizeof *c);
-    int64_t n = atomic_fetch_add(&h->connections, 1) + 1;
 
+    atomic_fetch_add(&h->connections, 1);
     c->http = h;
     c->mhd = mhd;
     c->fd = info->connect_fd;
-    c->over_limit = n - atomic_load(&h->streams) > h->config.max_connections;
+    c->over_limit = http_is_crowded(h);
     pthread_mutex_init(&c->mutex, NULL);
     conn_mark(c, PHASE_HEADERS);
     keeper_conn_opened(h, c);
@@ -177,7 +177,8 @@ static int check_envelope(struct request *req, bool plain)
     }
     if (req->conn->over_limit) {
         return refuse(req, ERR_TRANSIENT, "overloaded",
-                      "There are more than %" PRId64 " connections.", h->config.max_connections);
+                      "There are more than %" PRId64 " connections.",
+                      h->config.max_connections - h->config.max_streams);
     }
     if (atomic_load(&h->stopping)) {
         return refuse(req, ERR_TRANSIENT, "shutting_down", "The service is shutting down.");

@@ -158,7 +158,7 @@ static void *notifies(void *arg)
 
 static bool round_of(int64_t ms)
 {
-    struct http_config config = {.max_connections = 8192};
+    struct http_config config = {.max_connections = 8192, .max_streams = 100};
     pthread_t clients[CLIENTS], notifier;
     bool balanced;
 

@@ -245,7 +245,7 @@ Test(small_limits, memory_of_all_bodies)
 
 Test(small_limits, connections)
 {
-    struct http_config config = {.max_connections = 4};
+    struct http_config config = {.max_connections = 6, .max_streams = 2};
     int fds[5];
 
     start_with(&config);
@@ -268,7 +268,7 @@ Test(small_limits, connections)
 
 Test(small_limits, streams)
 {
-    struct http_config config = {.max_streams = 2, .max_connections = 2};
+    struct http_config config = {.max_connections = 4, .max_streams = 2};
     int fds[3];
     const char *answer;
 

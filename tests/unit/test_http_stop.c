@@ -188,15 +188,15 @@ Test(start, promises_less_where_descriptors_are_short)
     cr_assert_eq(http_start(&config, none, (struct app *)&server, &log, &h, &err), 0);
     cr_assert_eq(warnings, 1);
     /* 384 are kept for the rest of the service and for refusals. */
-    cr_assert_eq(h->config.max_connections, 162);
-    cr_assert_eq(h->config.max_streams, 54);
+    cr_assert_eq(h->config.max_connections, 216);
+    cr_assert_eq(h->config.max_streams, 108);
     http_stop(h, 0);
 }
 
 Test(start, raises_the_soft_limit_to_what_it_needs)
 {
-    const int64_t needed = 1024 + 100 + 384;
-    struct http_config config = {.address = "127.0.0.1:0", .max_streams = 100};
+    const int64_t needed = 2000 + 384;
+    struct http_config config = {.address = "127.0.0.1:0", .max_connections = 2000};
     const struct route none[] = {{0}};
     struct error err = ERROR_INIT;
     struct log log = {count_warnings, LOG_INFO};
