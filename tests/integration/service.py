@@ -83,7 +83,10 @@ class Client:
             headers.setdefault("Content-Type", "application/json")
         connection = self.connect()
         try:
-            connection.request(method, path, body=raw, headers=headers)
+            try:
+                connection.request(method, path, body=raw, headers=headers)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # refused before the body was read: the answer is there
             response = connection.getresponse()
             answer = Answer(method, path, response, response.read())
         finally:

@@ -56,7 +56,7 @@ class Connections(ServiceTest):
         made = self.ok(self.service.put(self.path(), {**self.ends(), "streams": [{"name": "whatever"}]}), 201)
         self.assertEqual(made["streams"], [{"name": "whatever"}])
         run = self.run_it(status="failed")
-        self.assertEqual(run["error"]["code"], "unknown_stream", run)
+        self.assertEqual(run["error"]["code"], "stream_missing", run)
 
     def test_streams_against_the_catalog(self):
         ends = self.ends()

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""kill -9 in the middle, start again: nothing is lost, nothing comes twice."""
+import pathlib
+import shutil
+import tempfile
+import unittest
+
+import service
+from service import Service, ServiceTest, wait_until
+
+
+class Crash(ServiceTest):
+    """Its own service for each test: this one is killed."""
+    @classmethod
+    def setUpClass(cls):
+        pass
+
+    @classmethod
+    def tearDownClass(cls):
+        pass
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="connectord-it-"))
+        self.addCleanup(shutil.rmtree, self.folder, True)
+        self.service = Service(self.folder).start()
+        self.addCleanup(lambda: self.service.alive() and self.service.stop())
+        super().setUp()
+
+    def restart(self):
+        self.service.kill()
+        self.service.start()
+
+    def killed_run(self, write, sync="incremental", rows=1000000):
+        """A run of `rows` users that is killed while it writes."""
+        self.pair(streams=[{"name": "users", "sync_mode": sync, "destination_sync_mode": write}], rows=rows,
+                  config={"updates_per_run": 0})
+        run = self.ok(self.service.post(f"/v1/connections/{self.name}/runs"), 201)
+        self.running(run["id"])
+        self.restart()
+        return self.ok(self.service.get(f"/v1/runs/{run['id']}"))
+
+    def check_lost(self, run):
+        self.assertEqual((run["status"], run["error"]["code"], run["error"]["retryable"]), ("failed", "worker_lost", True), run)
+        log = self.service.get(f"/v1/runs/{run['id']}/logs")
+        self.assertIn(log.status, (200, 410))
+
+    def test_every_mode_has_each_row_once(self):
+        for sync, write in (("incremental", "append_dedup"), ("incremental", "append"), ("full_refresh", "overwrite")):
+            with self.subTest(write=write):
+                self.name = f"crash-{write.replace('_', '-')}"
+                self.work = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+                self.check_lost(self.killed_run(write, sync))
+                self.run_it()
+                db = self.database()
+                n, distinct = db.execute("select count(*), count(distinct id) from users").fetchone()
+                self.assertEqual((n, distinct), (1000000, 1000000))
+
+    def test_three_times_in_a_row(self):
+        self.check_lost(self.killed_run("append_dedup"))
+        for _ in range(2):
+            run = self.ok(self.service.post(f"/v1/connections/{self.name}/runs"), 201)
+            wait_until("the run to begin or end", lambda: self.service.get(f"/v1/runs/{run['id']}").json()["status"] != "queued")
+            self.restart()
+        self.run_it()
+        n, distinct = self.database().execute("select count(*), count(distinct id) from users").fetchone()
+        self.assertEqual((n, distinct), (1000000, 1000000))
+
+    def test_queued_runs_are_not_lost_silently(self):
+        self.slow_pair()
+        first = self.ok(self.service.post(f"/v1/connections/{self.name}/runs"), 201)
+        self.running(first["id"])
+        second = self.ok(self.service.post(f"/v1/connections/{self.name}/runs?on_conflict=queue"), 201)
+        self.restart()
+        self.check_lost(self.ok(self.service.get(f"/v1/runs/{first['id']}")))
+        run = self.ok(self.service.get(f"/v1/runs/{second['id']}"))
+        if run["status"] == "failed":
+            self.assertEqual(run["error"]["code"], "worker_lost")
+        else:
+            self.assertIn(run["status"], ("queued", "running"))
+
+    def test_resources_survive(self):
+        self.pair(rows=10)
+        before = [self.ok(self.service.get(p)) for p in (f"/v1/sources/{self.name}", f"/v1/connections/{self.name}")]
+        run = self.run_it()
+        state = self.ok(self.service.get(f"/v1/connections/{self.name}/state"))
+        self.restart()
+        after = self.ok(self.service.get(f"/v1/connections/{self.name}"))
+        self.assertEqual(self.ok(self.service.get(f"/v1/sources/{self.name}")), before[0])
+        self.assertEqual({**after, "last_run": None}, before[1])
+        self.assertEqual(self.ok(self.service.get(f"/v1/runs/{run['id']}")), run)
+        self.assertEqual(self.ok(self.service.get(f"/v1/connections/{self.name}/state")), state)
+        self.assertIn('"type":"end"', self.service.get(f"/v1/runs/{run['id']}/logs").text)
+
+    def test_a_check_that_was_running_is_over(self):
+        self.source("sample")
+        run = self.ok(self.service.post(f"/v1/sources/{self.name}/check", prefer="respond-async"), 202)
+        self.restart()
+        self.assertIn(self.ok(self.service.get(f"/v1/runs/{run['id']}?wait=20"))["status"], ("succeeded", "failed"))
+
+    def test_an_idempotency_key_survives(self):
+        self.pair(rows=5)
+        first = self.service.post(f"/v1/connections/{self.name}/runs", idempotency_key="k")
+        self.finished(self.ok(first, 201))
+        self.restart()
+        again = self.service.post(f"/v1/connections/{self.name}/runs", idempotency_key="k")
+        self.assertEqual(self.ok(again, 201)["id"], first.json()["id"])
+
+    def test_stopping_ends_followers_and_runs(self):
+        self.slow_pair()
+        with self.service.stream("POST", f"/v1/connections/{self.name}/runs?follow=true") as (_, lines):
+            run_id = next(service.events_of(lines))["run"]["id"]
+            self.running(run_id)
+            self.service.stop()
+            last = list(service.events_of(lines))[-1]
+        self.assertIn(last["type"], ("end", "bye"), last)
+        self.service.start()
+        run = self.ok(self.service.get(f"/v1/runs/{run_id}"))
+        self.assertIn(run["status"], ("failed", "cancelled"), run)
+        self.assertIn(run["error"]["code"] if run["error"] else run["cancel_reason"],
+                      ("interrupted", "shutdown", "worker_lost", "cancelled"), run)
+
+    def test_a_second_process_is_refused(self):
+        other = Service(self.folder)
+        with self.assertRaisesRegex(AssertionError, "the service ended with [1-9]"):
+            other.start()
+        self.ok(self.service.get("/v1/info"))
+
+
+if __name__ == "__main__":
+    service.main()
