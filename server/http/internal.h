@@ -61,8 +61,10 @@ struct keeper {
 };
 
 CHECKED int keeper_start(struct http *h, struct error *err);
-/* After the daemons have stopped: frees the connections that are left. */
+/* Ends the thread; before, everything that waits is woken and nobody waits from then on. */
 void keeper_stop(struct http *h);
+/* After the daemons have stopped: frees the connections that are left. */
+void keeper_free(struct http *h);
 void keeper_poke(struct keeper *k);
 /*
  * Suspends the connection of `w` and watches over it; false when the server no longer allows

@@ -162,7 +162,7 @@ static int open_listener(struct http *h, struct error *err)
     struct addrinfo *info = NULL;
     int rc;
 
-    if (resolve(h->config.address, &info, err) < 0)
+    if (resolve(h->config.address, &info, err) < 0 || !info)
         return -1;
     rc = bind_socket(h, info, err);
     freeaddrinfo(info);
@@ -209,9 +209,11 @@ static void stop_listening(struct http *h)
 
 static void http_free(struct http *h)
 {
+    /* First, because the library aborts when it is stopped while a connection is suspended. */
+    keeper_stop(h);
     for (size_t i = 0; i < h->n_daemons; i++)
         MHD_stop_daemon(h->daemons[i]);
-    keeper_stop(h);
+    keeper_free(h);
     if (h->listen_fd >= 0)
         close(h->listen_fd);
     router_free(h->router);
@@ -246,6 +248,7 @@ int http_start(const struct http_config *config, const struct route *routes, str
     h->log = access_log;
     h->listen_fd = h->keeper.epoll_fd = h->keeper.event_fd = -1;
     pthread_mutex_init(&h->mutex, NULL);
+    pthread_mutex_init(&h->keeper.mutex, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&h->idle, &attr);

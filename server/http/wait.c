@@ -269,7 +269,6 @@ int keeper_start(struct http *h, struct error *err)
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     int rc;
 
-    pthread_mutex_init(&k->mutex, NULL);
     k->next_deadline_us = INT64_MAX;
     k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     k->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -287,16 +286,23 @@ int keeper_start(struct http *h, struct error *err)
 void keeper_stop(struct http *h)
 {
     struct keeper *k = &h->keeper;
+
+    if (!k->running)
+        return;
+    {
+        LOCK_GUARD(&k->mutex);
+        k->no_more_waits = k->quit = true;
+    }
+    keeper_poke(k);
+    pthread_join(k->thread, NULL);
+    k->running = false;
+}
+
+void keeper_free(struct http *h)
+{
+    struct keeper *k = &h->keeper;
     bool quit;
 
-    if (k->running) {
-        {
-            LOCK_GUARD(&k->mutex);
-            k->quit = true;
-        }
-        keeper_poke(k);
-        pthread_join(k->thread, NULL);
-    }
     take_over(k, &quit);
     while (k->conns)
         free_conn(k, k->conns);

@@ -112,6 +112,21 @@ Test(stop, does_not_wait_longer_than_the_grace)
     close(flood);
 }
 
+Test(stop, without_grace_leaves_nobody_suspended)
+{
+    int fds[2 * IN_FLIGHT];
+
+    for (int i = 0; i < 2 * IN_FLIGHT; i++) {
+        fds[i] = peer_connect(&server);
+        peer_print(fds[i], "GET /%s HTTP/1.1\r\nHost: t\r\n\r\n", i % 2 ? "wait" : "lines");
+    }
+    cr_assert(eventually_equal(&server.kept, 2 * IN_FLIGHT));
+    test_server_stop(&server, 0); /* the library would abort */
+    cr_assert_eq(server.released, 2 * IN_FLIGHT);
+    for (int i = 0; i < 2 * IN_FLIGHT; i++)
+        close(fds[i]);
+}
+
 Test(stop, is_quick_when_nothing_is_in_flight)
 {
     int idle = peer_connect(&server);
