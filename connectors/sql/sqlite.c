@@ -287,7 +287,7 @@ static int exec(struct sql_conn *conn, const char *sql, const struct sql_value *
 static const char *const writer_pragmas[] = {
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = OFF",
-    "PRAGMA cache_size = -8192",
+    "PRAGMA cache_size = -16384",
     "PRAGMA temp_store = FILE",
     "PRAGMA foreign_keys = OFF",
     "PRAGMA recursive_triggers = OFF",

@@ -1,0 +1,8 @@
+add_library(sqlite_fixture STATIC support/pump.c support/sqlite_fixture.c)
+target_link_libraries(sqlite_fixture PUBLIC test_support sources destinations sql connectors data
+    base PRIVATE sqlite3)
+
+unit_test(test_sql_statement sql connectors data base)
+unit_test(test_sql_names sql base)
+unit_test(test_sql_evolve sql connectors data base)
+unit_test(test_sqlite_destination sqlite_fixture)

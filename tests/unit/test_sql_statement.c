@@ -1,0 +1,297 @@
+/*
+ * Every statement of every dialect against tests/golden/sql. UPDATE_GOLDEN=1 in the environment
+ * writes the files anew; the difference is then read by a person.
+ */
+#include <criterion/criterion.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/sql/scan.h"
+#include "connectors/sql/statement.h"
+
+/* clang-format off */
+static const struct sql_column columns[] = {
+    {"id",              {.type = TYPE_INT},                                  SQL_ROLE_KEY},
+    {"re\"gi`on",       {.type = TYPE_STRING},                               SQL_ROLE_KEY},
+    {"paid",            {.type = TYPE_BOOL},                                 SQL_ROLE_DATA},
+    {"price",           {.type = TYPE_DECIMAL, .precision = 15, .scale = 2}, SQL_ROLE_DATA},
+    {"exact",           {.type = TYPE_DECIMAL},                              SQL_ROLE_DATA},
+    {"ratio",           {.type = TYPE_FLOAT, .bits = 64},                    SQL_ROLE_DATA},
+    {"small",           {.type = TYPE_FLOAT, .bits = 32},                    SQL_ROLE_DATA},
+    {"raw",             {.type = TYPE_BYTES},                                SQL_ROLE_DATA},
+    {"day",             {.type = TYPE_DATE},                                 SQL_ROLE_DATA},
+    {"at",              {.type = TYPE_TIME},                                 SQL_ROLE_DATA},
+    {"seen",            {.type = TYPE_TIMESTAMP},                            SQL_ROLE_DATA},
+    {"updated",         {.type = TYPE_TIMESTAMPTZ},                          SQL_ROLE_DATA},
+    {"span",            {.type = TYPE_INTERVAL},                             SQL_ROLE_DATA},
+    {"ref",             {.type = TYPE_UUID},                                 SQL_ROLE_DATA},
+    {"extra",           {.type = TYPE_JSON},                                 SQL_ROLE_DATA},
+    {"_connectord_synced_at", {.type = TYPE_TIMESTAMPTZ},                    SQL_ROLE_STAMP},
+};
+static const struct sql_column key_only[] = {{"a", {.type = TYPE_INT}, SQL_ROLE_KEY},
+                                             {"b", {.type = TYPE_INT}, SQL_ROLE_KEY}};
+static const struct column scan_columns[] = {
+    {.name = "id", .type = {.type = TYPE_INT}}, {.name = "na\"me", .type = {.type = TYPE_STRING}},
+    {.name = "updated", .type = {.type = TYPE_TIMESTAMP}},
+};
+/* clang-format on */
+#define N_COLUMNS (sizeof columns / sizeof columns[0])
+
+static const struct sql_dialect *const dialects[] = {&sql_sqlite, &sql_postgres, &sql_mysql};
+
+static void end(struct buf *out, const char *what, struct buf *all)
+{
+    cr_assert_not(out->failed);
+    buf_printf(all, "-- %s\n%s;\n\n", what, buf_str(out));
+    buf_clear(out);
+}
+
+static void put_tables(const struct sql_dialect *d, struct buf *all)
+{
+    struct sql_table t = {"shop", "orders", columns, N_COLUMNS};
+    struct sql_column text = {"note", {.type = TYPE_STRING}, SQL_ROLE_DATA};
+    struct buf out = BUF_INIT(SQL_MAX_STATEMENT);
+
+    sql_put_create(d, &t, SQL_CREATE_PLAIN, &out);
+    end(&out, "create", all);
+    sql_put_key_index(d, &t, "_connectord_key_1", &out);
+    end(&out, "index the key", all);
+    sql_put_add_column(d, &t, &text, &out);
+    end(&out, "add a column", all);
+    if (d->widen == SQL_WIDEN_ALTER) {
+        sql_put_widen(d, &t, &text, &out);
+        end(&out, "widen a column", all);
+    }
+    sql_put_drop(d, "shop", "orders", &out);
+    end(&out, "drop", all);
+    sql_put_rename(d, "shop", "orders__g2", "orders", &out);
+    end(&out, "rename", all);
+    sql_put_delete_all(d, "shop", "orders", &out);
+    end(&out, "delete all", all);
+    sql_put_count(d, "", "or\"ders", &out);
+    end(&out, "count, default schema", all);
+    sql_put_count_repeated(d, &t, &out);
+    end(&out, "count repeated keys", all);
+    if (d->row_id[0]) {
+        sql_put_fold_loaded(d, &t, d->row_id[0], &out);
+        end(&out, "fold a loaded table", all);
+    }
+    sql_put_insert_select(d, &t, "orders__g2", &out);
+    end(&out, "copy all rows", all);
+    buf_release(&out);
+}
+
+static void put_merges(const struct sql_dialect *d, struct buf *all)
+{
+    struct sql_column staged[N_COLUMNS + 1] = {
+        {"_connectord_order", {.type = TYPE_INT}, SQL_ROLE_ORDER}};
+    struct sql_table t = {"shop", "orders", columns, N_COLUMNS};
+    struct sql_table stage = {"", "_connectord_stage_0", staged, N_COLUMNS + 1};
+    struct sql_table keys = {"", "pairs", key_only, 2};
+    struct buf out = BUF_INIT(SQL_MAX_STATEMENT);
+
+    memcpy(staged + 1, columns, sizeof columns);
+    sql_put_create(d, &stage, SQL_CREATE_STAGE, &out);
+    end(&out, "create a staging table", all);
+    sql_put_fold(d, &stage, SQL_KEEP_LAST, &out);
+    end(&out, "fold, the last wins", all);
+    sql_put_fold(d, &stage, SQL_KEEP_FIRST, &out);
+    end(&out, "fold, the first wins", all);
+    cr_assert(sql_put_merge_update(d, &t, &stage, &out));
+    end(&out, "merge: rewrite what differs", all);
+    sql_put_merge_insert(d, &t, &stage, &out);
+    end(&out, "merge: insert what is missing", all);
+    cr_assert_not(sql_put_merge_update(d, &keys, &keys, &out), "nothing but keys can differ");
+    cr_assert_eq(out.len, 0);
+    buf_release(&out);
+}
+
+static void put_inserts(const struct sql_dialect *d, struct buf *all)
+{
+    static const struct sql_bulk_column fill[] = {
+        {.fill = SQL_FILL_COLUMN}, {.fill = SQL_FILL_TEXT}, {.fill = SQL_FILL_META}};
+    struct sql_table t = {"shop", "orders", columns, 3};
+    struct buf out = BUF_INIT(SQL_MAX_STATEMENT);
+
+    sql_put_insert(d, &t, NULL, 2, &out);
+    end(&out, "insert two rows", all);
+    sql_put_insert(d, &t, fill, 2, &out);
+    end(&out, "insert two rows that share a value", all);
+    buf_release(&out);
+}
+
+static void put_state(const struct sql_dialect *d, struct buf *all)
+{
+    struct sql_table state = sql_state_table("shop"), bad = sql_quarantine_table("shop");
+    struct buf out = BUF_INIT(SQL_MAX_STATEMENT);
+
+    sql_put_create(d, &state, SQL_CREATE_KEYED, &out);
+    end(&out, "create the state table", all);
+    sql_put_create(d, &bad, SQL_CREATE_PLAIN, &out);
+    end(&out, "create the quarantine", all);
+    sql_put_state_select(d, "shop", &out);
+    end(&out, "read the state", all);
+    sql_put_owners_select(d, "shop", &out);
+    end(&out, "whose table is it", all);
+    sql_put_state_update(d, "shop", &out);
+    end(&out, "commit the state", all);
+    sql_put_state_delete(d, "shop", &out);
+    end(&out, "forget the state", all);
+    sql_put_quarantine_delete(d, "shop", &out);
+    end(&out, "forget the quarantine", all);
+    buf_release(&out);
+}
+
+static void put_scan(const struct sql_dialect *d, const struct sql_scan *s, const char *what,
+                     struct buf *all)
+{
+    struct sql_value params[SQL_SCAN_PARAMS];
+    struct buf out = BUF_INIT(SQL_MAX_STATEMENT);
+    size_t n = sql_put_scan(d, s, &out, params);
+    char title[100];
+
+    snprintf(title, sizeof title, "scan: %s (%zu parameters)", what, n);
+    end(&out, title, all);
+    buf_release(&out);
+}
+
+static void put_scans(const struct sql_dialect *d, struct buf *all)
+{
+    static const struct schema schema = {scan_columns, 3, NULL, 0};
+    static const char *const key[] = {"id", "na\"me"};
+    static const struct sql_value at[] = {{.kind = SQL_INT}, {.kind = SQL_TEXT}};
+    struct sql_scan s = {.schema = "shop", .table = "orders", .columns = &schema};
+    struct sql_value params[SQL_SCAN_PARAMS];
+    struct buf out = BUF_INIT(SQL_MAX_STATEMENT);
+
+    put_scan(d, &s, "everything, without a key", all);
+    s.key = key;
+    s.n_key = 2;
+    put_scan(d, &s, "everything by key", all);
+    s.after_key = true;
+    s.resume_key = at;
+    put_scan(d, &s, "behind a key", all);
+    s.window = SQL_WINDOW_NULL;
+    s.cursor = "updated";
+    s.cursor_type = TYPE_TIMESTAMP;
+    put_scan(d, &s, "no cursor, behind a key", all);
+    s.after_key = false;
+    s.window = SQL_WINDOW_RANGE;
+    put_scan(d, &s, "first run", all);
+    s.has_lower = true;
+    s.hint = "2024-01-01";
+    put_scan(d, &s, "a window", all);
+    s.after_cursor = s.after_key = true;
+    put_scan(d, &s, "behind cursor and key", all);
+    s.n_key = 0;
+    s.after_key = false;
+    put_scan(d, &s, "behind a cursor, without a key", all);
+    sql_put_scan_count(d, &s, &out, params);
+    end(&out, "count a window", all);
+    sql_put_scan_max(d, &s, &out, params);
+    end(&out, "the greatest time", all);
+    s.cursor = "id";
+    s.cursor_type = TYPE_INT;
+    s.hint = NULL;
+    sql_put_scan_max(d, &s, &out, params);
+    end(&out, "the greatest number", all);
+    buf_release(&out);
+}
+
+static void compare(const struct sql_dialect *d, const struct buf *all)
+{
+    char path[100];
+    struct buf golden = BUF_INIT((size_t)1 << 20);
+    FILE *f;
+    int c;
+
+    snprintf(path, sizeof path, "tests/golden/sql/%s.sql", d->name);
+    if (getenv("UPDATE_GOLDEN")) {
+        f = fopen(path, "w");
+        cr_assert_not_null(f);
+        fwrite(all->data, 1, all->len, f);
+        fclose(f);
+    }
+    f = fopen(path, "r");
+    cr_assert_not_null(f, "%s", path);
+    while ((c = getc(f)) != EOF)
+        buf_putc(&golden, (char)c);
+    fclose(f);
+    cr_assert_str_eq(buf_str(all), buf_str(&golden), "%s differs; see the head of this file", path);
+    buf_release(&golden);
+}
+
+Test(statement, is_what_the_golden_files_say)
+{
+    for (size_t i = 0; i < 3; i++) {
+        struct buf all = BUF_INIT((size_t)1 << 20);
+
+        put_tables(dialects[i], &all);
+        put_merges(dialects[i], &all);
+        put_inserts(dialects[i], &all);
+        put_state(dialects[i], &all);
+        put_scans(dialects[i], &all);
+        compare(dialects[i], &all);
+        buf_release(&all);
+    }
+}
+
+Test(dialect, has_a_column_type_for_every_logical_type)
+{
+    for (size_t i = 0; i < 3; i++) {
+        for (int t = 0; t < TYPE_COUNT; t++) {
+            char text[64];
+
+            cr_assert_not_null(dialects[i]->type[t], "%s has no %s", dialects[i]->name,
+                               type_name((enum type)t));
+            sql_format_type(dialects[i], type_plain((enum type)t), false, text);
+            cr_assert_str_eq(text, dialects[i]->type[t]);
+        }
+        cr_assert_not_null(dialects[i]->columns_query);
+        cr_assert_not_null(dialects[i]->dependents_query);
+        cr_assert((dialects[i]->widen == SQL_WIDEN_ALTER) == (dialects[i]->widen_column != NULL));
+    }
+}
+
+Test(dialect, doubles_the_quote_inside_a_name)
+{
+    struct buf out = BUF_INIT(100);
+
+    sql_put_name(&sql_sqlite, "a\"b`c", &out);
+    cr_assert_str_eq(buf_str(&out), "\"a\"\"b`c\"");
+    buf_clear(&out);
+    sql_put_name(&sql_mysql, "a\"b`c", &out);
+    cr_assert_str_eq(buf_str(&out), "`a\"b``c`");
+    buf_release(&out);
+}
+
+Test(dialect, fits_decimals_into_mysql_where_they_fit)
+{
+    char text[64];
+
+    sql_format_type(&sql_mysql,
+                    (struct column_type){.type = TYPE_DECIMAL, .precision = 65, .scale = 30}, false,
+                    text);
+    cr_assert_str_eq(text, "decimal(65,30)");
+    sql_format_type(&sql_mysql,
+                    (struct column_type){.type = TYPE_DECIMAL, .precision = 66, .scale = 0}, false,
+                    text);
+    cr_assert_str_eq(text, "longtext");
+    sql_format_type(&sql_mysql,
+                    (struct column_type){.type = TYPE_DECIMAL, .precision = 65, .scale = 31}, false,
+                    text);
+    cr_assert_str_eq(text, "longtext");
+}
+
+Test(dialect, reads_the_types_of_foreign_columns)
+{
+    cr_assert_eq(sql_read_type(&sql_sqlite, "VARCHAR(20)").type, TYPE_STRING);
+    cr_assert_eq(sql_read_type(&sql_sqlite, "INTEGER").type, TYPE_INT);
+    cr_assert_eq(sql_read_type(&sql_postgres, "text").type, TYPE_STRING);
+    cr_assert_eq(sql_read_type(&sql_postgres, "boolean").type, TYPE_BOOL);
+    cr_assert_eq(sql_read_type(&sql_postgres, "timestamptz").type, TYPE_TIMESTAMPTZ);
+    cr_assert_eq(sql_read_type(&sql_postgres, "tsvector").type, TYPE_STRING);
+    cr_assert_eq(sql_read_type(&sql_mysql, "tinyint(1)").type, TYPE_BOOL);
+}
