@@ -1,7 +1,9 @@
 #include "tests/conformance/cases.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <sqlite3.h>
 
@@ -9,7 +11,7 @@
 #include "tests/support/fake_sink.h"
 
 extern const struct source_connector source_counter, source_file, source_sample, source_sqlite;
-extern const struct destination_connector destination_sqlite;
+extern const struct destination_connector destination_file, destination_sqlite;
 
 #define FIXTURE_ROWS 5000 /* three batches */
 
@@ -129,7 +131,107 @@ static void sqlite_read_back(const char *dir, struct fake_stream *out)
     sqlite3_close(db);
 }
 
+static const char *folder_config(struct arena *mem, const char *dir)
+{
+    return arena_printf(mem, "{\"path\":\"%s/out\"}", dir);
+}
+
+static const char *folder_broken(struct arena *mem, const char *dir)
+{
+    return arena_printf(mem, "{\"path\":\"%s/no/folder/out\"}", dir);
+}
+
+/* The whole file, to be freed; NULL when there is none. */
+static char *text_of(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    char *text = NULL;
+    size_t cap = 0;
+
+    if (!f)
+        return NULL;
+    if (getdelim(&text, &cap, '\0', f) < 0) {
+        free(text);
+        text = xstrdup("");
+    }
+    fclose(f);
+    return text;
+}
+
+/* The JSON file as a document; NULL when there is no such file. */
+static struct doc *doc_of(const char *path)
+{
+    char *text = text_of(path);
+    struct error err = ERROR_INIT;
+    struct doc *d = NULL;
+
+    if (text && doc_parse_trusted(text, strlen(text), &d, &err) < 0)
+        abort();
+    free(text);
+    return d;
+}
+
+static void add_record(const char *text, size_t n, struct fake_stream *out)
+{
+    struct error err = ERROR_INIT;
+    struct doc *d;
+    struct buf line = BUF_INIT(1 << 16);
+    struct jsonw w = JSONW_INIT(&line);
+    char id[24];
+
+    if (doc_parse_trusted(text, n, &d, &err) < 0)
+        abort();
+    snprintf(id, sizeof id, "%" PRId64, doc_int(doc_get(d, "id"), -1));
+    jsonw_object(&w);
+    jsonw_put_string(&w, "id", id);
+    jsonw_put_string(&w, "name", doc_string(doc_get(d, "name"), NULL));
+    jsonw_put_string(&w, "email", doc_string(doc_get(d, "email"), NULL));
+    jsonw_object_end(&w);
+    fake_sink_add_line(out, line.data, line.len);
+    buf_release(&line);
+    doc_free(d);
+}
+
+static void add_records(const char *path, struct fake_stream *out)
+{
+    char *text = text_of(path);
+
+    if (!text)
+        abort(); /* a manifest names it, so it has to be there */
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1)
+        add_record(line, (size_t)(end - line), out);
+    free(text);
+}
+
+/* What the manifests of the live generation name counts, and nothing else. */
+static void folder_read_back(const char *dir, struct fake_stream *out)
+{
+    char path[256];
+    struct doc *live, *manifest;
+
+    snprintf(path, sizeof path, "%s/out/_manifests/users/live.json", dir);
+    live = doc_of(path);
+    for (int number = 0; live; number++) {
+        const struct doc *files;
+
+        snprintf(path, sizeof path, "%s/out/_manifests/users/%s/%010d.json", dir,
+                 doc_string(doc_get(live, "manifests"), "?"), number);
+        manifest = doc_of(path);
+        if (!manifest)
+            break;
+        files = doc_get(manifest, "files");
+        for (size_t i = 0; i < doc_count(files); i++) {
+            snprintf(path, sizeof path, "%s/out/%s", dir,
+                     doc_string(doc_get(doc_at(files, i), "name"), "?"));
+            add_records(path, out);
+        }
+        doc_free(manifest);
+    }
+    doc_free(live);
+}
+
 const struct destination_case destination_cases[] = {
+    {&destination_file, folder_config, folder_broken, folder_read_back},
     {&destination_sqlite, sqlite_config, sqlite_broken, sqlite_read_back},
     {NULL, NULL, NULL, NULL},
 };
