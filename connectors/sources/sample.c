@@ -18,6 +18,13 @@ static const struct option options[] = {
            .min = 0, .max = SHOP_MAX_UPDATES,
            .help = "How many users change and how many purchases are added between two incremental "
                    "runs. A fifth as many products change."),
+    OPTION(struct sample_config, batch_rows, .title = "Rows per batch", .def = "0", .min = 0,
+           .max = BATCH_MAX_ROWS,
+           .help = "A checkpoint after so many rows; 0 fills batches as other sources do."),
+    OPTION(struct sample_config, batch_delay_ms, .title = "Pause after a batch", .def = "0",
+           .min = 0, .max = 60000,
+           .help = "Milliseconds, with a line in the log for each batch: a run that takes its time, "
+                   "to watch progress, cancellation or a restart."),
     OPTIONS_END,
 };
 /* clang-format on */
@@ -68,6 +75,7 @@ static int parse_place(const char *text, struct place *out, struct error *err)
 /* What one stream is read with. */
 struct reading {
     const struct sample_config *config;
+    struct run *run;
     struct sink *out;
     size_t index;               /* of the stream in the request */
     enum shop_stream_id stream; /* in the shop */
@@ -118,9 +126,22 @@ static int flush(const struct reading *r, struct place next, struct error *err)
 {
     char position[96];
 
-    if (sink_write(r->out, r->index, r->rows, err) < 0)
+    size_t n_rows = batch_rows(r->rows);
+
+    if (sink_write(r->out, r->index, r->rows, err) < 0 ||
+        sink_checkpoint(r->out, r->index, place_text(next, position), err) < 0)
         return -1;
-    return sink_checkpoint(r->out, r->index, place_text(next, position), err);
+    if (r->config->batch_delay_ms == 0)
+        return 0;
+    log_info(r->run->log, .message = "batch read", .fields = {log_int("rows", (int64_t)n_rows)});
+    return cancel_sleep_ms(r->run->cancel, r->config->batch_delay_ms, err);
+}
+
+static bool is_full(const struct reading *r)
+{
+    int64_t most = r->config->batch_rows;
+
+    return batch_is_full(r->rows) || (most > 0 && (int64_t)batch_rows(r->rows) >= most);
 }
 
 static int read_from(const struct reading *r, struct place at, struct error *err)
@@ -139,7 +160,7 @@ static int read_from(const struct reading *r, struct place at, struct error *err
             r->put[i](r->rows, i, &row);
         batch_end_row(r->rows);
         at.next++;
-        if (batch_is_full(r->rows) && flush(r, at, err) < 0)
+        if (is_full(r) && flush(r, at, err) < 0)
             return -1;
     }
     if (!batch_is_empty(r->rows) && flush(r, at, err) < 0)
@@ -152,7 +173,7 @@ static int read_stream(const struct sample_config *c, struct run *run,
                        struct error *err)
 {
     CLEANUP(batch_free_cleanup) struct batch *rows = batch_new(req->want->schema);
-    struct reading r = {.config = c, .out = out, .index = index, .rows = rows};
+    struct reading r = {.config = c, .run = run, .out = out, .index = index, .rows = rows};
     struct error why = ERROR_INIT;
     struct place at;
 

@@ -18,6 +18,8 @@
 
 struct sample_config {
     int64_t rows, seed, updates_per_run;
+    int64_t batch_rows;     /* checkpoint after so many; 0 = after a full batch */
+    int64_t batch_delay_ms; /* pause after each */
 };
 
 enum shop_stream_id { USERS, PRODUCTS, PURCHASES, SHOP_STREAMS };
