@@ -5,7 +5,7 @@
 #define POLICY_BYTES ((size_t)64 << 10)
 
 struct policy {
-    const struct doc *namespace, *quarantine, *run_policy;
+    const struct doc *namespace, *quarantine, *commit, *run_policy;
     const char *prefix, *schema_change, *metadata;
 };
 
@@ -16,6 +16,10 @@ struct namespace_policy {
 struct quarantine_policy {
     int64_t max_rows;
     const struct doc *max_ratio;
+};
+
+struct commit_policy {
+    int64_t max_rows, max_bytes, max_age_s;
 };
 
 struct run_policy {
@@ -59,6 +63,16 @@ static const struct option quarantine_options[] = {
     OPTIONS_END,
 };
 
+static const struct option commit_options[] = {
+    OPTION(struct commit_policy, max_rows, .title = "Rows", .def = "50000", .min = 1,
+           .max = 100000000, .help = "Rows after which a commit is due at the next checkpoint."),
+    OPTION(struct commit_policy, max_bytes, .title = "Bytes", .def = "33554432", .min = 1,
+           .max = (int64_t)1 << 40, .help = "Bytes after which a commit is due."),
+    OPTION(struct commit_policy, max_age_s, .title = "Age", .def = "10", .min = 1, .max = 86400,
+           .help = "Seconds that a row waits for its commit."),
+    OPTIONS_END,
+};
+
 static const struct option run_options[] = {
     OPTION(struct run_policy, max_attempts, .title = "Attempts", .def = "3", .min = 1, .max = 100,
            .help = "How often a run is tried in all."),
@@ -92,6 +106,13 @@ static void check_quarantine(const struct doc *value, const char *pointer,
     (void)options_decode(quarantine_options, value, pointer, &q, problems->mem, problems);
 }
 
+static void check_commit(const struct doc *value, const char *pointer, struct problems *problems)
+{
+    struct commit_policy c = {0};
+
+    (void)options_decode(commit_options, value, pointer, &c, problems->mem, problems);
+}
+
 static void check_run_policy(const struct doc *value, const char *pointer,
                              struct problems *problems)
 {
@@ -113,6 +134,8 @@ const struct option policy_options[] = {
            .choices = metadata_levels, .help = "How many columns of our own are added."),
     OPTION(struct policy, quarantine, .title = "Quarantine", .check = check_quarantine,
            .help = "How many rejected rows are too many."),
+    OPTION(struct policy, commit, .title = "Commits", .check = check_commit,
+           .help = "How much is committed at once."),
     OPTION(struct policy, run_policy, .title = "Run policy", .check = check_run_policy,
            .help = "Attempts and time limits."),
     OPTIONS_END,
@@ -131,6 +154,16 @@ static void put_run_policy(struct jsonw *w, const struct run_policy *r)
     jsonw_object_end(w);
 }
 
+static void put_commit(struct jsonw *w, const struct commit_policy *c)
+{
+    jsonw_key(w, "commit");
+    jsonw_object(w);
+    jsonw_put_int(w, "max_rows", c->max_rows);
+    jsonw_put_int(w, "max_bytes", c->max_bytes);
+    jsonw_put_int(w, "max_age_s", c->max_age_s);
+    jsonw_object_end(w);
+}
+
 const char *policy_text(struct arena *mem, const struct doc *d, const char *pointer,
                         struct problems *problems)
 {
@@ -140,12 +173,14 @@ const char *policy_text(struct arena *mem, const struct doc *d, const char *poin
     struct jsonw w = JSONW_INIT(&b);
     struct namespace_policy n = {0};
     struct quarantine_policy q = {0};
+    struct commit_policy c = {0};
     struct run_policy r = {0};
     struct policy p = {0};
 
     if (!options_decode(policy_options, d, pointer, &p, mem, problems) ||
         !options_decode(namespace_options, p.namespace, "", &n, mem, &said) ||
         !options_decode(quarantine_options, p.quarantine, "", &q, mem, &said) ||
+        !options_decode(commit_options, p.commit, "", &c, mem, &said) ||
         !options_decode(run_options, p.run_policy, "", &r, mem, &said))
         return "{}";
     jsonw_object(&w);
@@ -163,6 +198,7 @@ const char *policy_text(struct arena *mem, const struct doc *d, const char *poin
     jsonw_key(&w, "max_ratio");
     jsonw_double(&w, doc_real(q.max_ratio, 0.01));
     jsonw_object_end(&w);
+    put_commit(&w, &c);
     put_run_policy(&w, &r);
     jsonw_object_end(&w);
     return arena_memdup(mem, buf_str(&b), b.len);

@@ -183,7 +183,7 @@ static int run_plan(const struct plan *plan, struct cli_show *show, struct cance
                             .selection = &streams.selection,
                             .full_refresh = plan->file.full_refresh,
                             .policy = plan->settings.policy,
-                            .commit = COMMIT_LIMITS_DEFAULT,
+                            .commit = plan->settings.commit,
                             .queue_bytes = RUN_QUEUE_BYTES,
                             .cancel = cancel,
                             .source_log = cli_show_log(show, "source"),

@@ -148,7 +148,7 @@ static void run_plan(struct job *j, const struct sync_plan *plan, const char *co
         .override_positions = overrides,
         .full_refresh = plan->full_refresh,
         .policy = plan->settings.policy,
-        .commit = COMMIT_LIMITS_DEFAULT,
+        .commit = plan->settings.commit,
         .queue_bytes = (size_t)j->runs->config.memory_budget_bytes / 2,
         .cancel = j->cancel,
         .source_log = logstream_log(j->log, "source"),

@@ -29,9 +29,10 @@
  *
  * settings of a connection: {"namespace": {"mode": "source|destination|custom", "format": null},
  *   "prefix": "", "schema_change": "propagate_columns|propagate_all|ignore|freeze" (the drift
- * policy of streams that name none: evolve, evolve, ignore, freeze), "metadata":
- * "none|minimal|full", "quarantine": {"max_rows": 1000, "max_ratio": 0.01}, "run_policy":
- * {"max_attempts": 3, "backoff_s": 10, "timeout_s": 0, "idle_timeout_s": 900, "on_stream_error":
+ *   policy of streams that name none: evolve, evolve, ignore, freeze), "metadata":
+ *   "none|minimal|full", "quarantine": {"max_rows": 1000, "max_ratio": 0.01}, "commit":
+ *   {"max_rows": 50000, "max_bytes": 33554432, "max_age_s": 10}, "run_policy": {"max_attempts": 3,
+ *   "backoff_s": 10, "timeout_s": 0, "idle_timeout_s": 900, "on_stream_error":
  *   "abort|continue|ignore"}}. Members may be absent; 0 seconds means no limit.
  *
  * result, check: NULL; a failed check is a failed run and says why in `error`.

@@ -3,7 +3,7 @@
 #include <string.h>
 
 struct whole {
-    const struct doc *namespace, *quarantine, *run_policy;
+    const struct doc *namespace, *quarantine, *commit, *run_policy;
     const char *prefix, *schema_change, *metadata;
 };
 struct namespace_part {
@@ -12,6 +12,9 @@ struct namespace_part {
 struct quarantine_part {
     int64_t max_rows;
     const struct doc *max_ratio;
+};
+struct commit_part {
+    int64_t max_rows, max_bytes, max_age_s;
 };
 struct policy_part {
     int64_t max_attempts, timeout_s, idle_timeout_s;
@@ -65,6 +68,15 @@ static const struct option quarantine_options[] = {
            .help = "Share of rejected rows, looked at after 10,000 rows."),
     OPTIONS_END,
 };
+static const struct option commit_options[] = {
+    OPTION(struct commit_part, max_rows, .title = "Rows", .def = "50000", .min = 1,
+           .max = 100000000, .help = "Rows after which a commit is due at the next checkpoint."),
+    OPTION(struct commit_part, max_bytes, .title = "Bytes", .def = "33554432", .min = 1,
+           .max = (int64_t)1 << 40, .help = "Bytes after which a commit is due."),
+    OPTION(struct commit_part, max_age_s, .title = "Age", .def = "10", .min = 1, .max = 86400,
+           .help = "Seconds that a row waits for its commit."),
+    OPTIONS_END,
+};
 static const struct option policy_options[] = {
     OPTION(struct policy_part, max_attempts, .title = "Attempts", .def = "5", .min = 1, .max = 100,
            .help = "Tries in a row that commit nothing."),
@@ -89,6 +101,7 @@ static const struct option whole_options[] = {
            .choices = metadata_levels, .help = "How many columns of our own are added."),
     OPTION(struct whole, quarantine, .title = "Quarantine",
            .help = "How many rejected rows are too many."),
+    OPTION(struct whole, commit, .title = "Commits", .help = "How much is committed at once."),
     OPTION(struct whole, run_policy, .title = "Run policy", .help = "Attempts and time limits."),
     OPTIONS_END,
 };
@@ -115,6 +128,7 @@ bool sync_settings_decode(const struct doc *d, const char *pointer, struct arena
     struct whole all = {0};
     struct namespace_part ns = {0};
     struct quarantine_part quarantine = {0};
+    struct commit_part commit = {0};
     struct policy_part policy = {0};
     bool ok = options_decode(whole_options, d, pointer, &all, mem, problems);
 
@@ -122,12 +136,15 @@ bool sync_settings_decode(const struct doc *d, const char *pointer, struct arena
                          mem, problems);
     ok &= options_decode(quarantine_options, all.quarantine, below(mem, pointer, "quarantine"),
                          &quarantine, mem, problems);
+    ok &= options_decode(commit_options, all.commit, below(mem, pointer, "commit"), &commit, mem,
+                         problems);
     ok &= options_decode(policy_options, all.run_policy, below(mem, pointer, "run_policy"), &policy,
                          mem, problems);
     if (!ok)
         return false;
     *out = (struct sync_settings){
         .policy = RUN_POLICY_DEFAULT,
+        .commit = {commit.max_rows, commit.max_bytes, commit.max_age_s * 1000000},
         .namespace_mode = (enum namespace_mode)place_of(modes, ns.mode),
         .namespace_format = ns.format,
         .prefix = all.prefix,

@@ -10,6 +10,7 @@ enum namespace_mode { NAMESPACE_SOURCE, NAMESPACE_DESTINATION, NAMESPACE_CUSTOM 
 
 struct sync_settings {
     struct run_policy policy;
+    struct commit_limits commit;
     enum namespace_mode namespace_mode;
     const char *namespace_format; /* for CUSTOM */
     const char *prefix;           /* "" = none */
