@@ -282,7 +282,7 @@ int output_make_folders(int dir, const char *folder, const char *path, struct er
 
     for (char *part = strtok_r(rest, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
         bool is_new = mkdirat(at, part, 0700) == 0;
-        int next;
+        int next = -1;
 
         if (!is_new && errno != EEXIST)
             return error_set_errno(err, errno, "creating the folder \"%s/%s\"", folder, path);
