@@ -235,6 +235,13 @@ static int commit_stream(struct sql_destination *d, struct load *l, const char *
     return 0;
 }
 
+/* A full refresh that merges into the live table has no position once it is complete: the next one
+ * begins at the beginning. */
+static bool starts_over(const struct load *l)
+{
+    return l->merging && !l->building && l->want->sync_mode == SYNC_FULL_REFRESH;
+}
+
 /* All that is open, of all streams. Exactly one of them may be complete. */
 static int commit_all(struct sql_destination *d, const char *const *upto, long complete,
                       const struct counts *dropped, struct error *err)
@@ -249,6 +256,8 @@ static int commit_all(struct sql_destination *d, const char *const *upto, long c
         if (check_covered(&d->streams[i], upto[i], complete == (long)i, err) < 0 ||
             commit_stream(d, &d->streams[i], upto[i], &dropped[i], &next[i], err) < 0)
             return -1;
+        if (complete == (long)i && starts_over(&d->streams[i]))
+            next[i].position = NULL;
     }
     if (check_limits(d, err) < 0)
         return -1;
@@ -265,7 +274,7 @@ static int commit_all(struct sql_destination *d, const char *const *upto, long c
 
         if (!l->dirty)
             continue;
-        if (upto[i]) {
+        if (upto[i] && next[i].position) {
             buf_clear(&l->position);
             buf_puts(&l->position, upto[i]);
             next[i].position = buf_str(&l->position);

@@ -180,6 +180,15 @@ static const char *generation_table(struct sql_destination *d, const struct stat
                             d->dialect->max_identifier);
 }
 
+/*
+ * Whether rows go to the live table from the first. Incremental runs add to it; a full refresh that
+ * merges by key changes the rows that are there, and may be repeated as often as it is cut short.
+ */
+static bool writes_live(const struct load *l)
+{
+    return l->want->sync_mode == SYNC_INCREMENTAL || l->merging;
+}
+
 /* Whether what was begun can be gone on with. */
 static bool continues(const struct sql_destination *d, const struct load *l,
                       const struct state_row *row, bool generation_exists)
@@ -190,7 +199,7 @@ static bool continues(const struct sql_destination *d, const struct load *l,
         strcmp(row->target, l->row.target) != 0)
         return false;
     if (complete)
-        return l->want->sync_mode == SYNC_INCREMENTAL && l->live_exists;
+        return writes_live(l) && l->live_exists;
     if (row->live_generation > 0 && !l->live_exists)
         return false;
     if (strcmp(row->schema_hash, l->schema_hash) != 0)
@@ -205,7 +214,7 @@ static int decide(struct sql_destination *d, struct load *l, const struct state_
 {
     struct state_row *row = &l->row;
     const char *target = row->target;
-    bool incremental = l->want->sync_mode == SYNC_INCREMENTAL, generation_exists = false;
+    bool generation_exists = false;
 
     if (table_exists(d, l, target, &l->live_exists, err) < 0)
         return -1;
@@ -215,7 +224,7 @@ static int decide(struct sql_destination *d, struct load *l, const struct state_
                                     "table \"%s\" is there already and not ours", target);
         row->generation = 1;
         row->adopted = l->live_exists;
-        row->live_generation = incremental ? 1 : 0;
+        row->live_generation = writes_live(l) ? 1 : 0;
         return 0;
     }
     if (table_exists(d, l, generation_table(d, was), &generation_exists, err) < 0)
@@ -243,7 +252,7 @@ static int decide(struct sql_destination *d, struct load *l, const struct state_
         return error_set_reason(err, ERR_CONFLICT, "table_exists",
                                 "table \"%s\" is there already and not ours", target);
     row->adopted = l->live_exists;
-    row->live_generation = incremental ? row->generation : 0;
+    row->live_generation = writes_live(l) ? row->generation : 0;
     return 0;
 }
 
