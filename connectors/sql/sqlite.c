@@ -285,13 +285,10 @@ static int exec(struct sql_conn *conn, const char *sql, const struct sql_value *
  * generation stands behind it, and one that is broken already must not stop us.
  */
 static const char *const writer_pragmas[] = {
-    "PRAGMA synchronous = FULL",
-    "PRAGMA secure_delete = OFF",
-    "PRAGMA cache_size = -16384",
-    "PRAGMA temp_store = FILE",
-    "PRAGMA foreign_keys = OFF",
-    "PRAGMA recursive_triggers = OFF",
-    "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA synchronous = FULL",      "PRAGMA secure_delete = OFF",
+    "PRAGMA cache_size = -16384",     "PRAGMA temp_store = FILE",
+    "PRAGMA foreign_keys = OFF",      "PRAGMA recursive_triggers = OFF",
+    "PRAGMA legacy_alter_table = ON", "PRAGMA journal_size_limit = 67108864",
 };
 
 static int open_destination(const void *config, struct run *run, struct sql_conn **out,

@@ -193,6 +193,16 @@ static void choose_cursors(struct building *b, const struct schema *schema, stru
     out->cursors = cursors;
 }
 
+/* A user may know more than the names of columns say. */
+static bool can_be_incremental(const struct building *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        if (sql_sqlite.cursor[b->columns[i].type.type])
+            return true;
+    }
+    return false;
+}
+
 static int64_t leading_number(const char *s)
 {
     int64_t v = 0;
@@ -262,7 +272,7 @@ static int discover_table(struct sqlite_conn *c, const struct table *t, struct b
     s->name = t->name;
     s->schema = schema;
     choose_cursors(b, schema, s);
-    s->incremental = s->n_cursors > 0;
+    s->incremental = can_be_incremental(b);
     s->resumable = schema->n_key > 0;
     return estimate(c, t, &s->row_estimate, err);
 }
