@@ -128,7 +128,7 @@ char *folder_read(const char *name, size_t *out_n)
     return out;
 }
 
-size_t folder_count(const char *below, const char *suffix)
+static size_t find(const char *below, const char *suffix, char *out_last, size_t room)
 {
     DIR *d = opendir(folder_path(below));
     size_t n = 0;
@@ -138,8 +138,27 @@ size_t folder_count(const char *below, const char *suffix)
     for (const struct dirent *e = readdir(d); e; e = readdir(d)) {
         size_t len = strlen(e->d_name), n_suffix = strlen(suffix);
 
-        n += e->d_name[0] != '.' && len >= n_suffix && !strcmp(e->d_name + len - n_suffix, suffix);
+        if (e->d_name[0] == '.' || len < n_suffix ||
+            strcmp(e->d_name + len - n_suffix, suffix) != 0)
+            continue;
+        n++;
+        snprintf(out_last, room, "%s/%s", below, e->d_name);
     }
     closedir(d);
     return n;
+}
+
+size_t folder_count(const char *below, const char *suffix)
+{
+    char ignored[600];
+
+    return find(below, suffix, ignored, sizeof ignored);
+}
+
+const char *folder_only(const char *below, const char *suffix)
+{
+    static char name[600];
+
+    need(find(below, suffix, name, sizeof name) == 1, below);
+    return name;
 }

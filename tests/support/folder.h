@@ -25,5 +25,7 @@ const char *folder_path(const char *name);
 char *folder_read(const char *name, size_t *out_n);
 /* Files in a folder below, "" = the folder itself, whose name ends in `suffix`. */
 size_t folder_count(const char *below, const char *suffix);
+/* The name of the only such file, from the folder on; in a static buffer. */
+const char *folder_only(const char *below, const char *suffix);
 
 #endif

@@ -582,9 +582,8 @@ Test(file_source, a_file_that_shrank_or_was_rewritten_needs_a_resync)
     open_files("*.csv", ",\"stream\":\"t\"", incremental);
     at = run_incremental(NULL, "{\"x\":\"1\"}{\"x\":\"2\"}");
     folder_puts("a.csv", "x\n1\n");
-    cr_assert(strstr(read_all(at), "failed: resync_required: \"a.csv\" has become shorter") == NULL
-                  ? false
-                  : true);
+    cr_assert(strstr(read_all(at), "failed: resync_required: \"a.csv\" has become shorter") !=
+              NULL);
     folder_puts("a.csv", "x\n9\n2\n3\n");
     cr_assert(strstr(read_all(at), "failed: resync_required: \"a.csv\" was rewritten") != NULL);
 }
