@@ -7,6 +7,7 @@ unit_test(test_run fake_sync)
 unit_test(test_config config)
 unit_test(test_logstream sync)
 unit_test(test_runs sync fake_sync)
+unit_test(test_settings sync fake_sync)
 
 # Plain main(): Criterion does not start under ThreadSanitizer, which this is for.
 add_executable(stress_sync ${CMAKE_CURRENT_SOURCE_DIR}/stress/stress_sync.c)

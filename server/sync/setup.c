@@ -190,7 +190,7 @@ static void check_targets(struct arena *mem, const struct selection *selection,
     for (size_t i = 1; i < selection->n; i++) {
         if (by_target(&sorted[i - 1], &sorted[i]) != 0)
             continue;
-        problems_add(problems, "/streams", "name_taken",
+        problems_add(problems, "/streams", "duplicate_alias",
                      "streams \"%s\" and \"%s\" would both be written to \"%s\"",
                      stream_full_name(mem, sorted[i - 1]->stream),
                      stream_full_name(mem, sorted[i]->stream), sorted[i]->alias);

@@ -29,10 +29,11 @@ static const char *text_of(const char *json, struct problems *problems)
     return policy_text(mem, d, "", problems);
 }
 
-#define DEFAULTS                                                                                \
-    "{\"namespace\":{\"mode\":\"source\",\"format\":null},\"prefix\":\"\","                     \
-    "\"schema_change\":\"propagate_columns\",\"metadata\":\"minimal\","                         \
-    "\"quarantine\":{\"max_rows\":1000,\"max_ratio\":0.01},\"run_policy\":{\"max_attempts\":3," \
+#define DEFAULTS                                                                            \
+    "{\"namespace\":{\"mode\":\"source\",\"format\":null},\"prefix\":\"\","                 \
+    "\"schema_change\":\"propagate_columns\",\"metadata\":\"minimal\","                     \
+    "\"quarantine\":{\"max_rows\":1000,\"max_ratio\":0.01},\"commit\":{\"max_rows\":50000," \
+    "\"max_bytes\":33554432,\"max_age_s\":10},\"run_policy\":{\"max_attempts\":3,"          \
     "\"backoff_s\":10,\"timeout_s\":0,\"idle_timeout_s\":900,\"on_stream_error\":\"continue\"}}"
 
 Test(policy, is_stored_whole)
@@ -85,6 +86,7 @@ Test(policy, refuses_each_mistake_with_its_place)
     expect_problem("{\"run_policy\":{\"max_attempts\":101}}", "/run_policy/max_attempts",
                    "out_of_range");
     expect_problem("{\"run_policy\":[]}", "/run_policy", "wrong_type");
+    expect_problem("{\"commit\":{\"max_rows\":0}}", "/commit/max_rows", "out_of_range");
 }
 
 Test(policy, limits_themselves_are_accepted)
