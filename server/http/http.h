@@ -134,7 +134,8 @@ struct http_config {
     const char *base_path;    /* "" or "/prefix", put in front of every route */
 };
 
-/* `routes` ends with a NULL method and must stay valid. */
+/* `routes` ends with a NULL method and must stay valid. *out is set before the first request can
+ * arrive, so it may be a member of `app`. */
 CHECKED int http_start(const struct http_config *config, const struct route *routes,
                        struct app *app, struct log *access_log, struct http **out,
                        struct error *err);

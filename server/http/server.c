@@ -255,12 +255,13 @@ int http_start(const struct http_config *config, const struct route *routes, str
     pthread_condattr_destroy(&attr);
     set_config(h, config);
     reserve_descriptors(h);
+    *out = h; /* before the first event thread: `out` may be what its handlers look at */
     if (start(h, routes, err) < 0) {
+        *out = NULL;
         stop_listening(h);
         http_free(h);
         return -1;
     }
-    *out = h;
     return 0;
 }
 
