@@ -136,6 +136,7 @@ static int start_http(struct service *s, struct error *err)
     if (http_start(&config, routes, &s->app, servicelog_for("access"), &s->app.http, err) < 0)
         return -1;
     atomic_store(&notified, s->app.http);
+    http_notify(s->app.http); /* for whoever has begun to wait in between */
     return 0;
 }
 

@@ -36,6 +36,7 @@ static const struct status_row rows[] = {
     {"run_active",              409, true,  "The run is active"},
     {"run_not_active",          409, false, "The run is not active"},
     {"connection_busy",         409, true,  "The connection is busy"},
+    {"nothing_to_retry",        409, false, "Nothing has failed that could be retried"},
     {"paused",                  409, false, "The connection is paused"},
     {"idempotency_in_progress", 409, true,  "A request with this key is in progress"},
     {"nothing_to_retry",        409, false, "There is nothing to retry"},
