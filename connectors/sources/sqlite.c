@@ -17,6 +17,10 @@ static const struct option options[] = {
     OPTION(struct sqlite_source, skew_s, .title = "Clock skew in seconds", .def = "1", .min = 0,
            .max = 86400,
            .help = "How far the clock that writes the cursor may be off."),
+    OPTION(struct sqlite_source, safe_wait_s, .title = "Seconds to wait for writers", .def = "5",
+           .min = 0, .max = 600,
+           .help = "How long an incremental run waits for transactions that are open when it "
+                   "begins. Where one stays open, rows are read again for ten minutes instead."),
     OPTION(struct sqlite_source, null_cursor, .title = "Rows without a cursor", .def = "first_run",
            .choices = null_cursors,
            .help = "Whether rows that are NULL in the cursor column come with the first run, with "

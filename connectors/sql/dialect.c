@@ -59,12 +59,13 @@ const struct sql_dialect sql_sqlite = {
         [TYPE_TIMESTAMPTZ] = "{cursor} IS NULL",
         [TYPE_STRING] = "{cursor} IS NULL",
     },
-    /* Signed years sort before the digits, so '+12345-01-01' is not lost. */
+    /* Signed years sort before the digits, so '+12345-01-01' is not lost. The bound of that is no
+     * numeral: a column of numeric affinity would turn it into one. */
     .cursor_hint = {
-        [TYPE_DATE] = "({column} >= {bound} OR {column} < '0')",
-        [TYPE_TIMESTAMP] = "({column} >= {bound} OR {column} < '0')",
-        [TYPE_TIMESTAMPTZ] = "({column} >= {bound} OR {column} < '0')",
-        [TYPE_STRING] = "({column} >= {bound} OR {column} < '0')",
+        [TYPE_DATE] = "({column} >= {bound} OR {column} < '/')",
+        [TYPE_TIMESTAMP] = "({column} >= {bound} OR {column} < '/')",
+        [TYPE_TIMESTAMPTZ] = "({column} >= {bound} OR {column} < '/')",
+        [TYPE_STRING] = "({column} >= {bound} OR {column} < '/')",
     },
     .parse_type = sqlite_parse_type,
 };

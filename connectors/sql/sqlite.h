@@ -31,7 +31,7 @@ CHECKED int sqlite_check_writable(const char *path, struct run *run, struct erro
 /* Sources: opens for reading only. `config` is this; see source.h for the settings. */
 struct sqlite_source {
     const char *path;
-    int64_t lookback_s, skew_s;
+    int64_t lookback_s, skew_s, safe_wait_s;
     const char *null_cursor;
     int64_t busy_timeout_s;
 };

@@ -4,8 +4,9 @@
  * connectord_convert(value, from, to): the text that a column of the wider type holds, for a stored
  * value of the narrower one; used when a table is rebuilt.
  * connectord_instant(value, type): a date, timestamp or instant as a number that can be compared,
- * in days or microseconds; NULL for what is none. Text is compared by meaning: '2024-01-01
- * 00:00:00', '2024-01-01T00:00:00' and '2024-01-01T00:00:00.000' are one point in time.
+ * in days or microseconds; NULL for what is none, and for years of five digits without a sign,
+ * since they sort before 2024 as text. Text is compared by meaning: '2024-01-01 00:00:00',
+ * '2024-01-01T00:00:00' and '2024-01-01T00:00:00.000' are one point in time.
  */
 #include <sqlite3.h>
 
@@ -73,7 +74,8 @@ static void instant(sqlite3_context *ctx, int n, sqlite3_value **args)
     bool ok;
 
     (void)n;
-    if (sqlite3_value_type(args[0]) != SQLITE_TEXT || !s)
+    if (sqlite3_value_type(args[0]) != SQLITE_TEXT || !s ||
+        (len > 4 && s[0] >= '0' && s[0] <= '9' && s[4] != '-'))
         return;
     if (t == TYPE_DATE)
         ok = value_parse_date(s, len, &v);

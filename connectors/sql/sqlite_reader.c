@@ -49,7 +49,8 @@ static int horizon(struct sql_reader *base, int64_t *out_unix_us, bool *out_prov
 
     *out_unix_us = clock_unix_us();
     *out_proven = false;
-    if (sqlite_open_conn(r->config->path, SQLITE_MODE_WRITE, SAFE_WAIT_MS, base->run, &c, &why) < 0)
+    if (sqlite_open_conn(r->config->path, SQLITE_MODE_WRITE, r->config->safe_wait_s * 1000,
+                         base->run, &c, &why) < 0)
         return cancel_check(base->run->cancel, err);
     sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     rc = sqlite3_db_readonly(c->db, "main") == 0

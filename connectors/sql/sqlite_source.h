@@ -7,8 +7,6 @@
 #include "connectors/sql/source.h"
 #include "connectors/sql/sqlite_internal.h"
 
-#define SAFE_WAIT_MS 5000 /* for writers that are open when a run begins */
-
 struct sqlite_reader {
     struct sql_reader base;
     struct sqlite_conn *conn;

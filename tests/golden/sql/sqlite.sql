@@ -86,19 +86,19 @@ SELECT "id", "na""me", "updated", "id", "na""me" FROM "orders" WHERE connectord_
 SELECT "id", "na""me", "updated", "id", "na""me", connectord_instant("updated", 'timestamp') FROM "orders" WHERE connectord_instant("updated", 'timestamp') <= ?1 ORDER BY connectord_instant("updated", 'timestamp'), "id", "na""me";
 
 -- scan: a window (3 parameters)
-SELECT "id", "na""me", "updated", "id", "na""me", connectord_instant("updated", 'timestamp') FROM "orders" WHERE ("updated" >= ?1 OR "updated" < '0') AND connectord_instant("updated", 'timestamp') >= ?2 AND connectord_instant("updated", 'timestamp') <= ?3 ORDER BY connectord_instant("updated", 'timestamp'), "id", "na""me";
+SELECT "id", "na""me", "updated", "id", "na""me", connectord_instant("updated", 'timestamp') FROM "orders" WHERE ("updated" >= ?1 OR "updated" < '/') AND connectord_instant("updated", 'timestamp') >= ?2 AND connectord_instant("updated", 'timestamp') <= ?3 ORDER BY connectord_instant("updated", 'timestamp'), "id", "na""me";
 
 -- scan: behind cursor and key (5 parameters)
-SELECT "id", "na""me", "updated", "id", "na""me", connectord_instant("updated", 'timestamp') FROM "orders" WHERE ("updated" >= ?1 OR "updated" < '0') AND connectord_instant("updated", 'timestamp') <= ?2 AND (connectord_instant("updated", 'timestamp'), "id", "na""me") > (?3, ?4, ?5) ORDER BY connectord_instant("updated", 'timestamp'), "id", "na""me";
+SELECT "id", "na""me", "updated", "id", "na""me", connectord_instant("updated", 'timestamp') FROM "orders" WHERE ("updated" >= ?1 OR "updated" < '/') AND connectord_instant("updated", 'timestamp') <= ?2 AND (connectord_instant("updated", 'timestamp'), "id", "na""me") > (?3, ?4, ?5) ORDER BY connectord_instant("updated", 'timestamp'), "id", "na""me";
 
 -- scan: behind a cursor, without a key (3 parameters)
-SELECT "id", "na""me", "updated", connectord_instant("updated", 'timestamp') FROM "orders" WHERE ("updated" >= ?1 OR "updated" < '0') AND connectord_instant("updated", 'timestamp') <= ?2 AND (connectord_instant("updated", 'timestamp')) > (?3) ORDER BY connectord_instant("updated", 'timestamp');
+SELECT "id", "na""me", "updated", connectord_instant("updated", 'timestamp') FROM "orders" WHERE ("updated" >= ?1 OR "updated" < '/') AND connectord_instant("updated", 'timestamp') <= ?2 AND (connectord_instant("updated", 'timestamp')) > (?3) ORDER BY connectord_instant("updated", 'timestamp');
 
 -- count a window
-SELECT count(*) FROM "orders" WHERE ("updated" >= ?1 OR "updated" < '0') AND connectord_instant("updated", 'timestamp') <= ?2 AND (connectord_instant("updated", 'timestamp')) > (?3);
+SELECT count(*) FROM "orders" WHERE ("updated" >= ?1 OR "updated" < '/') AND connectord_instant("updated", 'timestamp') <= ?2 AND (connectord_instant("updated", 'timestamp')) > (?3);
 
 -- the greatest time
-SELECT max(connectord_instant("updated", 'timestamp')) FROM "orders" WHERE ("updated" >= ?1 OR "updated" < '0');
+SELECT max(connectord_instant("updated", 'timestamp')) FROM "orders" WHERE ("updated" >= ?1 OR "updated" < '/');
 
 -- the greatest number
 SELECT max("id") FROM "orders" WHERE "id" <= 9223372036854775807;
