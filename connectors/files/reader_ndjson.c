@@ -101,6 +101,8 @@ static int put_members(struct reader *r, struct batch *rows, bool *out_unknown, 
             return -1;
         if (token != JSONREAD_KEY)
             return jsonread_next(&r->json, &token, err); /* nothing may stand behind the object */
+        if (memchr(r->json.text.ptr, '\0', r->json.text.len))
+            return error_set(err, ERR_DATA, "the name of a member has a NUL character");
         column = find_member(r, &at, r->json.text);
         *out_unknown |= column == BIND_UNKNOWN;
         rc = column >= 0 ? put_member(r, rows, (size_t)column, err)
