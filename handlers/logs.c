@@ -51,8 +51,8 @@ struct log_response {
     struct log_follower *follower;
     int64_t run;
     enum logs_disconnect gone;
-    bool ended; /* it said so itself: the caller did not just go away */
-    char ahead[16 << 10];
+    bool ended;        /* it said so itself: the caller did not just go away */
+    const char *ahead; /* in the request's arena; NULL = nothing was read ahead */
     size_t ahead_n, ahead_sent;
 };
 
@@ -95,19 +95,32 @@ static void release(void *ctx)
         l->ended = true;
 }
 
+/*
+ * Reads the beginning before the answer is chosen. Only where that decides something: what is kept
+ * for it lives as long as the follower.
+ */
+static void read_ahead(struct log_response *l, struct arena *mem)
+{
+    char first[16 << 10];
+    int64_t wake_us = 0;
+    int64_t n = log_follower_read(l->follower, first, sizeof first, &wake_us);
+
+    l->ahead_n = n > 0 ? (size_t)n : 0;
+    l->ahead = arena_memdup(mem, first, l->ahead_n);
+    l->ended = n < 0;
+}
+
 int logs_answer(struct app *app, struct request *req, struct response *res, int64_t run,
                 const struct log_query *q, enum logs_disconnect gone, struct error *err)
 {
     struct log_response *l = arena_alloc(request_mem(req), sizeof *l);
-    int64_t n, wake_us = 0;
 
     *l = (struct log_response){.app = app, .run = run, .gone = gone};
     if (log_follow(app->logs, run, q, &l->follower, err) < 0)
         return -1;
-    n = log_follower_read(l->follower, l->ahead, sizeof l->ahead, &wake_us);
-    l->ahead_n = n > 0 ? (size_t)n : 0;
-    l->ended = n < 0;
-    if (l->ended && q->follow && q->format == LOG_FORMAT_SSE && q->after > 0) {
+    if (q->follow && q->format == LOG_FORMAT_SSE && q->after > 0)
+        read_ahead(l, request_mem(req));
+    if (l->ended) {
         /* Everything was seen before: 204 is what stops an EventSource from coming back. */
         log_follower_free(l->follower);
         res->status = 204;

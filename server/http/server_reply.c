@@ -174,6 +174,9 @@ enum MHD_Result reply_send(struct request *req, struct response *res, bool close
     check_etag(req, res);
     finish_body(req, res, type);
     empty = !res->priv->streaming && !res->body.len;
+    /* To keep a connection the library would clear all of its memory for the next request, which a
+     * thousand streams that end together would fill at the same moment. */
+    close |= res->priv->streaming;
     m = res->priv->streaming ? new_stream(req, res) : new_plain(req, res);
     if (!m)
         return MHD_NO;
