@@ -144,7 +144,7 @@ static struct doc *as_body(const struct connection *old)
 
 static bool is_known(const char *name)
 {
-    return option_find(connection_options, name) || option_find(policy_options, name);
+    return option_find(connection_options, name) || policy_has(name);
 }
 
 static struct doc *patched(const struct connection *old, const struct doc *patch,
@@ -166,7 +166,7 @@ static struct doc *part_of(const struct doc *d, bool policy)
     struct doc *part = doc_new_object();
 
     for (const struct doc_member *it = doc_first(d); it; it = doc_next(d, it)) {
-        if (policy == (option_find(policy_options, doc_member_key(it)) != NULL))
+        if (policy == policy_has(doc_member_key(it)))
             doc_set(part, doc_member_key(it), doc_copy(doc_member_value(it)));
     }
     return part;

@@ -91,7 +91,7 @@ static const struct option policy_options[] = {
            .choices = on_errors, .help = "Stop, go on with the others, or go on and succeed."),
     OPTIONS_END,
 };
-static const struct option whole_options[] = {
+const struct option sync_settings_options[] = {
     OPTION(struct whole, namespace, .title = "Namespace", .help = "Where tables go."),
     OPTION(struct whole, prefix, .title = "Prefix", .def = "", .max = 64,
            .help = "Put in front of every table or file name."),
@@ -122,6 +122,12 @@ static const char *below(struct arena *mem, const char *pointer, const char *mem
     return arena_printf(mem, "%s/%s", pointer, member);
 }
 
+/* What is no object has been complained about as a member of the whole. */
+static const struct doc *part_of(const struct doc *part)
+{
+    return doc_is(part, DOC_OBJECT) ? part : NULL;
+}
+
 bool sync_settings_decode(const struct doc *d, const char *pointer, struct arena *mem,
                           struct sync_settings *out, struct problems *problems)
 {
@@ -130,16 +136,16 @@ bool sync_settings_decode(const struct doc *d, const char *pointer, struct arena
     struct quarantine_part quarantine = {0};
     struct commit_part commit = {0};
     struct policy_part policy = {0};
-    bool ok = options_decode(whole_options, d, pointer, &all, mem, problems);
+    bool ok = options_decode(sync_settings_options, d, pointer, &all, mem, problems);
 
-    ok &= options_decode(namespace_options, all.namespace, below(mem, pointer, "namespace"), &ns,
-                         mem, problems);
-    ok &= options_decode(quarantine_options, all.quarantine, below(mem, pointer, "quarantine"),
-                         &quarantine, mem, problems);
-    ok &= options_decode(commit_options, all.commit, below(mem, pointer, "commit"), &commit, mem,
-                         problems);
-    ok &= options_decode(policy_options, all.run_policy, below(mem, pointer, "run_policy"), &policy,
-                         mem, problems);
+    ok &= options_decode(namespace_options, part_of(all.namespace),
+                         below(mem, pointer, "namespace"), &ns, mem, problems);
+    ok &= options_decode(quarantine_options, part_of(all.quarantine),
+                         below(mem, pointer, "quarantine"), &quarantine, mem, problems);
+    ok &= options_decode(commit_options, part_of(all.commit), below(mem, pointer, "commit"),
+                         &commit, mem, problems);
+    ok &= options_decode(policy_options, part_of(all.run_policy), below(mem, pointer, "run_policy"),
+                         &policy, mem, problems);
     if (!ok)
         return false;
     *out = (struct sync_settings){
@@ -167,4 +173,30 @@ bool sync_settings_decode(const struct doc *d, const char *pointer, struct arena
         return false;
     }
     return true;
+}
+
+static void put_part(struct doc *whole, const char *name, const struct option *table)
+{
+    doc_set(whole, name, options_normalized(table, doc_get(whole, name)));
+}
+
+/* The defaults of numbers that have no row type of their own. */
+static void put_real(struct doc *part, const char *name, double fallback)
+{
+    if (!doc_get(part, name))
+        doc_set(part, name, doc_new_real(fallback));
+}
+
+struct doc *sync_settings_normalized(const struct doc *d)
+{
+    const struct run_policy policy = RUN_POLICY_DEFAULT;
+    struct doc *whole = options_normalized(sync_settings_options, d);
+
+    put_part(whole, "namespace", namespace_options);
+    put_part(whole, "quarantine", quarantine_options);
+    put_part(whole, "commit", commit_options);
+    put_part(whole, "run_policy", policy_options);
+    put_real(doc_get_mutable(whole, "quarantine"), "max_ratio", policy.max_quarantined_ratio);
+    put_real(doc_get_mutable(whole, "run_policy"), "backoff_s", (double)policy.backoff_ms / 1000);
+    return whole;
 }

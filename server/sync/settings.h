@@ -22,4 +22,10 @@ __attribute__((nonnull(2, 3, 4, 5))) bool
 sync_settings_decode(const struct doc *d, const char *pointer, struct arena *mem,
                      struct sync_settings *out, struct problems *problems);
 
+/* The members of the whole, for whoever finds them among others. */
+extern const struct option sync_settings_options[];
+
+/* Every default filled in, in all parts; the caller owns it. For settings that were decoded. */
+struct doc *sync_settings_normalized(const struct doc *d);
+
 #endif

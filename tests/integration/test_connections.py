@@ -24,7 +24,7 @@ class Connections(ServiceTest):
         self.assertIsNone(made["streams"])
         self.assertEqual((made["paused"], made["prefix"], made["schema_change"], made["metadata"]),
                          (False, "", "propagate_columns", "minimal"))
-        self.assertEqual(made["run_policy"], {"max_attempts": 3, "backoff_s": 10, "timeout_s": 0, "idle_timeout_s": 900,
+        self.assertEqual(made["run_policy"], {"max_attempts": 5, "backoff_s": 0.5, "timeout_s": 0, "idle_timeout_s": 900,
                                               "on_stream_error": "continue"})
         self.assertEqual(made["quarantine"], {"max_rows": 1000, "max_ratio": 0.01})
         self.assertIsNone(made["last_run"])
