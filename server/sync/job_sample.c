@@ -89,29 +89,50 @@ static const struct sink_ops ops = {
     .fail = on_fail,
 };
 
+/* The columns named in `fields`, in that order; a sample may leave out the key. */
+static int pick_fields(const struct doc *fields, struct arena *mem, struct selected_stream *io,
+                       struct error *err)
+{
+    const struct schema *schema = io->stream->schema;
+    size_t *columns = arena_array(mem, doc_count(fields) + 1, sizeof *columns);
+
+    if (doc_count(fields) == 0)
+        return 0;
+    for (size_t i = 0; i < doc_count(fields); i++) {
+        const char *name = doc_string(doc_at(fields, i), "");
+        long column = schema_find(schema, name);
+
+        if (column < 0)
+            return error_set_reason(err, ERR_INVALID, "unknown_field",
+                                    "stream \"%s\" has no field \"%s\"", io->stream->name, name);
+        for (size_t k = 0; k < i; k++) {
+            if (columns[k] == (size_t)column)
+                return error_set_reason(err, ERR_INVALID, "duplicate_field",
+                                        "field \"%s\" is named twice", name);
+        }
+        columns[i] = (size_t)column;
+    }
+    io->schema = schema_pick(mem, schema, columns, doc_count(fields));
+    return 0;
+}
+
 /* The one stream of the request, with the fields it wants. */
 static int select_stream(struct job *j, const struct catalog *catalog, struct selection *out,
                          struct error *err)
 {
     struct problems problems = PROBLEMS_INIT(j->mem);
-    const struct doc *fields = doc_get(j->request, "fields");
-    struct doc *streams = doc_new_array(), *entry = doc_new_object(), *lists;
+    struct doc *streams = doc_new_array(), *entry = doc_new_object();
     bool ok;
 
     doc_set(entry, "name", doc_new_string(doc_string(doc_get(j->request, "stream"), "")));
     doc_set(entry, "namespace", doc_new_string(doc_string(doc_get(j->request, "namespace"), "")));
-    if (fields) {
-        lists = doc_new_object();
-        doc_set(lists, "include", doc_copy(fields));
-        doc_set(entry, "fields", lists);
-    }
     doc_append(streams, entry);
     ok = selection_resolve(streams, catalog, "", j->mem, out, &problems);
     doc_free(streams);
-    if (ok)
-        return 0;
-    return error_set_reason(err, ERR_INVALID, problems.items[0].code, "%s",
-                            problems.items[0].message);
+    if (!ok)
+        return error_set_reason(err, ERR_INVALID, problems.items[0].code, "%s",
+                                problems.items[0].message);
+    return pick_fields(doc_get(j->request, "fields"), j->mem, &out->streams[0], err);
 }
 
 static void put_schema(struct jsonw *w, const struct schema *schema)

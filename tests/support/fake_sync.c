@@ -107,6 +107,8 @@ static int one_batch(struct reading *r, size_t i, struct error *err)
         batch_put_int64(r->rows, 0, r->next[i]++);
         batch_end_row(r->rows);
     }
+    for (int64_t k = 0; k < f->bad_rows && r->batches[i] == 0; k++)
+        batch_reject_row(r->rows, REASON_PARSE, "numbers.csv line 1: no number", "x", 1);
     if (source_call(f, err) < 0 || sink_write(r->out, i, r->rows, err) < 0)
         return -1;
     if (f->dropped > 0 && sink_count_dropped(r->out, i, f->dropped, 0, err) < 0)
@@ -275,6 +277,10 @@ static int recover(struct destination *d, struct stream_position *out, struct er
 
     if (destination_call(o, false, err) < 0)
         return -1;
+    for (size_t i = 0; i < o->plan->n; i++) {
+        if (o->plan->streams[i].stream->name[1] - '0' == o->f->refuse - 1)
+            return error_set_reason(err, ERR_CONFLICT, "table_exists", "that table is not ours");
+    }
     for (size_t i = 0; i < o->plan->n; i++) {
         struct fake_table *t = table_of(o, i);
         const char *edit = o->plan->override_positions ? o->plan->override_positions[i] : NULL;

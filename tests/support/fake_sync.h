@@ -17,6 +17,7 @@ struct fake_source {
     int64_t rows, batch_rows;
     int64_t checkpoint_every;  /* batches; 0 = only at the end */
     int64_t dropped;           /* counted as filtered with each batch */
+    int64_t bad_rows;          /* rejected rows in the first batch */
     bool interleave;           /* a batch of each stream in turn */
     bool no_end;               /* returns without ending its streams */
     bool null_end;             /* the end has no position */
@@ -58,6 +59,7 @@ struct fake_destination {
     bool lose_answer; /* the failing commit has happened all the same */
     enum error_code fail_code;
     const char *fail_reason;
+    long refuse;   /* recover fails when stream number refuse - 1 is part of the plan; 0 = never */
     bool miscount; /* says one row too many was inserted */
     int64_t cancel_at;
     struct cancel *cancel;

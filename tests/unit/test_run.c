@@ -463,6 +463,53 @@ Test(run, a_refused_finish_fails_its_stream_only)
     bench_free(b);
 }
 
+Test(run, a_stream_that_the_destination_refuses_does_not_stop_the_others)
+{
+    for (size_t refused = 0; refused < 3; refused++) {
+        struct bench *b = bench_new(3);
+
+        b->destination.refuse = (long)refused + 1;
+        run(b);
+        cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
+        cr_expect_str_eq(error_reason(&b->result.error), "table_exists");
+        cr_expect_eq(b->result.stream, (long)refused);
+        for (size_t i = 0; i < 3; i++)
+            cr_expect_eq(stream_of(b, i).status, i == refused ? STREAM_INCOMPLETE : STREAM_COMPLETE,
+                         "%zu", i);
+        cr_expect(b->result.partial_success);
+        bench_free(b);
+    }
+}
+
+Test(run, a_refused_stream_ends_it_when_that_is_the_policy)
+{
+    struct bench *b = bench_new(3);
+
+    b->destination.refuse = 2;
+    b->job.policy.on_stream_error = ON_ERROR_ABORT;
+    run(b);
+    cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
+    cr_expect_str_eq(error_reason(&b->result.error), "table_exists");
+    cr_expect_eq(b->memory.tables[0].n, 0);
+    bench_free(b);
+}
+
+Test(run, too_many_bad_rows_say_where_they_begin)
+{
+    struct bench *b = bench_new(1);
+
+    b->source.bad_rows = 3;
+    b->destination.fail_at = 2;
+    b->destination.fail_times = 1;
+    b->destination.fail_code = ERR_DATA;
+    b->destination.fail_reason = "quarantine_limit";
+    run(b);
+    cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
+    cr_expect(strstr(b->result.error.message, "numbers.csv line 1:"), "%s",
+              b->result.error.message);
+    bench_free(b);
+}
+
 Test(run, stops_at_any_call_of_either_side_and_continues_later)
 {
     for (int64_t at = 1; at < 40; at++) {

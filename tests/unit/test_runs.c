@@ -555,6 +555,9 @@ Test(runs, sample_gives_the_first_rows)
     row.request = "{\"stream\":\"s1\",\"fields\":[\"nope\"]}";
     got = finished(submit(&row));
     expect_failed(&got, "unknown_field");
+    row.request = "{\"stream\":\"s1\",\"fields\":[\"id\",\"id\"]}";
+    got = finished(submit(&row));
+    expect_failed(&got, "duplicate_field");
 }
 
 Test(runs, count_tells_what_it_can)
