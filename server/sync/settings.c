@@ -146,6 +146,11 @@ bool sync_settings_decode(const struct doc *d, const char *pointer, struct arena
                          &commit, mem, problems);
     ok &= options_decode(policy_options, part_of(all.run_policy), below(mem, pointer, "run_policy"),
                          &policy, mem, problems);
+    if (doc_is(all.namespace, DOC_OBJECT) && ns.mode && !strcmp(ns.mode, "custom") && !ns.format) {
+        problems_add(problems, below(mem, pointer, "namespace/format"), "required",
+                     "mode custom needs a format");
+        ok = false;
+    }
     if (!ok)
         return false;
     *out = (struct sync_settings){
@@ -167,36 +172,31 @@ bool sync_settings_decode(const struct doc *d, const char *pointer, struct arena
     out->policy.max_quarantined_rows = quarantine.max_rows;
     out->policy.max_quarantined_ratio =
         doc_real(quarantine.max_ratio, out->policy.max_quarantined_ratio);
-    if (out->namespace_mode == NAMESPACE_CUSTOM && !ns.format) {
-        problems_add(problems, below(mem, pointer, "namespace/format"), "required",
-                     "mode custom needs a format");
-        return false;
-    }
     return true;
 }
 
-static void put_part(struct doc *whole, const char *name, const struct option *table)
+/* The part with its defaults; `real` (may be NULL) is a number without a row type of its own. */
+static void put_part(struct doc *whole, const char *name, const struct option *table,
+                     const char *real, double fallback)
 {
-    doc_set(whole, name, options_normalized(table, doc_get(whole, name)));
-}
+    CLEANUP(doc_free_cleanup)
+    struct doc *part = doc_is(doc_get(whole, name), DOC_OBJECT) ? doc_copy(doc_get(whole, name))
+                                                                : doc_new_object();
 
-/* The defaults of numbers that have no row type of their own. */
-static void put_real(struct doc *part, const char *name, double fallback)
-{
-    if (!doc_get(part, name))
-        doc_set(part, name, doc_new_real(fallback));
+    if (real && (!doc_get(part, real) || doc_is(doc_get(part, real), DOC_NULL)))
+        doc_set(part, real, doc_new_real(fallback));
+    doc_set(whole, name, options_normalized(table, part));
 }
 
 struct doc *sync_settings_normalized(const struct doc *d)
 {
     const struct run_policy policy = RUN_POLICY_DEFAULT;
-    struct doc *whole = options_normalized(sync_settings_options, d);
+    CLEANUP(doc_free_cleanup) struct doc *whole = d ? doc_copy(d) : doc_new_object();
 
-    put_part(whole, "namespace", namespace_options);
-    put_part(whole, "quarantine", quarantine_options);
-    put_part(whole, "commit", commit_options);
-    put_part(whole, "run_policy", policy_options);
-    put_real(doc_get_mutable(whole, "quarantine"), "max_ratio", policy.max_quarantined_ratio);
-    put_real(doc_get_mutable(whole, "run_policy"), "backoff_s", (double)policy.backoff_ms / 1000);
-    return whole;
+    put_part(whole, "namespace", namespace_options, NULL, 0);
+    put_part(whole, "quarantine", quarantine_options, "max_ratio", policy.max_quarantined_ratio);
+    put_part(whole, "commit", commit_options, NULL, 0);
+    put_part(whole, "run_policy", policy_options, "backoff_s", (double)policy.backoff_ms / 1000);
+    /* In the order of the table: the same settings are the same text. */
+    return options_normalized(sync_settings_options, whole);
 }

@@ -100,7 +100,7 @@ class Connections(ServiceTest):
         self.assertEqual((patched["id"], patched["revision"]), (first["id"], 2))
         self.fails(self.service.patch(self.path(), {"prefix": "y"}, if_match='"1"'), 412, "revision_mismatch")
         replaced = self.ok(self.service.put(self.path(), ends))
-        self.assertEqual((replaced["prefix"], replaced["run_policy"]["max_attempts"], replaced["labels"]), ("", 3, {}))
+        self.assertEqual((replaced["prefix"], replaced["run_policy"]["max_attempts"], replaced["labels"]), ("", 5, {}))
         self.assertEqual(self.service.patch(self.path(), {"id": "x"}).status, 422)
         self.assertEqual(self.service.patch(self.path(), {"nonsense": None}).status, 422)
 

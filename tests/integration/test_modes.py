@@ -264,7 +264,9 @@ class FileToSqlite(Modes):
         self.destination("sqlite")
         self.connection(quarantine={"max_rows": 5}, run_policy={"max_attempts": 1})
         run = self.run_it(status="failed")
-        self.assertIn("t.ndjson", run["error"]["message"] + json.dumps(run["stats"]), run)
+        self.assertEqual(run["error"]["code"], "quarantine_limit")
+        log = self.service.get(f"/v1/runs/{run['id']}/logs?level=warn&type=log").text
+        self.assertRegex(log, r'"msg":"row rejected".*t\.ndjson.*line 2\b')
 
     def test_a_ragged_csv_names_the_line(self):
         path = self.work / "t.csv"
