@@ -17,24 +17,7 @@ struct reader {
     enum call_order *order; /* per stream */
     long current;           /* the stream last begun, in the selection; -1 before */
     bool has_queued;        /* for the fail point */
-    size_t n_told;          /* rejected rows that the log has heard of */
 };
-
-/* The first ones of an attempt; all of them are in the quarantine of the destination. */
-#define MAX_TOLD 20
-
-/* Says where the broken rows stand, even if the run fails because there are too many of them. */
-static void tell_rejected(struct reader *r, size_t stream, const struct batch *rows)
-{
-    size_t n;
-    const struct rejected_row *rejected = batch_rejected(rows, &n);
-
-    for (size_t i = 0; i < n && r->n_told < MAX_TOLD; i++, r->n_told++)
-        log_warn(r->a->job->source_log, .message = "row rejected",
-                 .fields = {log_text("stream", r->a->selected[stream].stream->name),
-                            log_text("reason", reason_name(rejected[i].reason)),
-                            log_text("detail", rejected[i].detail)});
-}
 
 static struct reader *reader_of(struct sink *s)
 {
@@ -85,7 +68,6 @@ static int on_write(struct sink *s, size_t stream, struct batch *rows, struct er
     if (batch_is_empty(rows))
         return cancel_check(r->a->stop, err);
     batch_rejected(rows, &n_rejected);
-    tell_rejected(r, stream, rows);
     item.bytes = batch_bytes(rows);
     progress_read(r->a->progress, r->a->stream[stream], (int64_t)(batch_rows(rows) + n_rejected),
                   (int64_t)item.bytes);
