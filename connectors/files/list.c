@@ -102,8 +102,9 @@ static int add_if_wanted(const struct files_config *c, struct run *run, const ch
     }
     reason = why_not(c, name, &st);
     if (reason) {
-        log_info(run->log, .message = "a file is passed over",
-                 .fields = {log_text("file", name), log_text("reason", reason)});
+        if (l->n_passed++ < LIST_MAX_LINES)
+            log_info(run->log, .message = "a file is passed over",
+                     .fields = {log_text("file", name), log_text("reason", reason)});
         return 0;
     }
     if (l->n == LIST_MAX_FILES)
@@ -144,6 +145,9 @@ static int scan_folder(const struct files_config *c, struct run *run, const char
     }
     if (errno)
         return error_set_errno(err, errno, "listing \"%s\"", l->folder);
+    if (l->n_passed > LIST_MAX_LINES)
+        log_info(run->log, .message = "more files are passed over",
+                 .fields = {log_int("files", (int64_t)(l->n_passed - LIST_MAX_LINES))});
     if (!l->n && pattern)
         return error_set_reason(err, ERR_NOT_FOUND, "no_files", "no file in \"%s\" matches \"%s\"",
                                 l->folder, pattern);

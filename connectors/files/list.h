@@ -12,6 +12,7 @@
 #include "connectors/files/settings.h"
 
 #define LIST_MAX_FILES 100000
+#define LIST_MAX_LINES 20 /* of the log, about files that are passed over */
 
 struct files_entry {
     const char *name; /* in the folder */
@@ -25,6 +26,7 @@ struct files_list {
     const char *stem;   /* name of the stream when all files are one */
     struct files_entry *entries;
     size_t n;
+    size_t n_passed; /* files that were passed over */
 };
 
 /*

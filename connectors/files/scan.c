@@ -11,8 +11,13 @@ static void list_cleanup(struct files_list *l)
 struct files_group files_group_find(const struct files_list *l, const struct files_config *c,
                                     const char *stream, struct arena *mem)
 {
-    struct files_group g = {arena_array(mem, l->n ? l->n : 1, sizeof *g.files), 0};
+    struct files_group g = {0};
 
+    /* Counted first: with a stream per file, all groups together are as long as the list. */
+    for (size_t i = 0; i < l->n; i++)
+        g.n += !strcmp(files_list_stream(l, c, i), stream);
+    g.files = arena_array(mem, g.n ? g.n : 1, sizeof *g.files);
+    g.n = 0;
     for (size_t i = 0; i < l->n; i++) {
         if (!strcmp(files_list_stream(l, c, i), stream))
             g.files[g.n++] = &l->entries[i];

@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include "tests/support/fake_sink.h"
 #include "tests/support/folder.h"
@@ -410,6 +412,59 @@ Test(file_source, a_truncated_or_damaged_file_is_an_error_with_its_name)
         fake_sink_free(f);
     }
     buf_release(&text);
+}
+
+Test(file_source, a_bomb_costs_no_memory)
+{
+    size_t n = 4 << 20;
+    char *zeros = calloc(1, n);
+    struct rusage before, after;
+    struct fake_sink *f;
+
+    folder_append_gzip("t.csv.gz", "a\n1\n", 4);
+    for (int i = 0; i < 64; i++)
+        folder_append_gzip("t.csv.gz", zeros, n);
+    folder_append_gzip("t.csv.gz", "\n2\n", 3);
+    free(zeros);
+    getrusage(RUSAGE_SELF, &before);
+    open_files("t.csv.gz", "", NULL);
+    f = read_from(NULL);
+    getrusage(RUSAGE_SELF, &after);
+    cr_assert_eq(f->streams[0].n_lines, 3);
+    cr_assert_eq(f->streams[0].n_rejected, 1);
+    cr_assert(strstr(f->streams[0].lines[1], "268435456 bytes") != NULL, "%s",
+              f->streams[0].lines[1]);
+    cr_assert_lt(after.ru_maxrss - before.ru_maxrss, 64 << 10, "%ld KiB more",
+                 after.ru_maxrss - before.ru_maxrss);
+    fake_sink_free(f);
+}
+
+Test(file_source, refuses_a_zstd_window_of_more_than_32_megabytes)
+{
+    ZSTD_CCtx *z = ZSTD_createCCtx();
+    size_t n = 40 << 20, room = ZSTD_compressBound(n), packed_n;
+    char *text = malloc(n), *packed = malloc(room);
+    struct fake_sink *f;
+
+    for (int log = 25; log <= 26; log++) {
+        for (size_t i = 0; i < n; i++)
+            text[i] = i % 100 == 99 ? '\n' : 'x';
+        ZSTD_CCtx_setParameter(z, ZSTD_c_windowLog, log);
+        packed_n = ZSTD_compress2(z, packed, room, text, n);
+        cr_assert_not(ZSTD_isError(packed_n));
+        folder_write("t.csv.zst", packed, packed_n);
+        err = ERROR_INIT;
+        if (log == 25) {
+            open_files("t.csv.zst", ",\"header\":false", NULL);
+            continue;
+        }
+        f = read_from(NULL);
+        cr_assert_str_eq(error_reason(&f->streams[0].why), "damaged_file");
+        fake_sink_free(f);
+    }
+    ZSTD_freeCCtx(z);
+    free(text);
+    free(packed);
 }
 
 /* ------------------------------------------------------------------- resume */
