@@ -208,10 +208,14 @@ class Case:
         service.stop()
         self.source.change()
 
-        service = self.service(f"{point}:{nth}:{action}").start()
+        service = self.service(f"{point}:{nth}:{action}")
         try:
-            run = self.run(service)
+            run = self.run(service.start())
         except OSError:
+            run = None
+        except AssertionError:  # it died before it was ready, or would not start
+            if service.alive():
+                raise
             run = None
         if run is None:
             service.process.wait(60)
