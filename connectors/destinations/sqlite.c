@@ -52,7 +52,9 @@ const struct destination_connector destination_sqlite = {
             "them are committed together, so a crash neither loses nor doubles a row. A full "
             "refresh is built beside the live table and exchanged when it is complete: readers "
             "never see half a table, and views, triggers and indexes on it stay. Decimals, dates "
-            "and times are stored as text, since SQLite's numbers would round them.",
+            "and times are stored as text, since SQLite's numbers would round them. The journal "
+            "mode of the file is kept: in WAL mode readers never wait, else they do for the moment "
+            "of a commit. SQLite knows no NaN, which goes to quarantine, and no negative zero.",
     .options = options,
     .config_size = sizeof(struct sqlite_destination),
     .write_modes = SQL_WRITE_MODES,

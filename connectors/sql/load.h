@@ -36,6 +36,7 @@ struct state_row {
     const char *identity;             /* modes, key and cursor as text */
     const char *schema_hash;
     const char *garbage; /* a table to drop, "" = none */
+    const char *run_id;  /* of the run that wrote the row last */
     bool adopted;        /* the live table was there before us */
     const struct known_column *columns;
     size_t n_columns;

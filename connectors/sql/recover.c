@@ -9,8 +9,9 @@
  *   none     exists     CONFLICT table_exists, unless tables are adopted
  *   another's           CONFLICT table_owned
  *   present  missing    the data is gone: a new generation from zero
- *   present  exists     continued, unless it is complete (full refresh), was asked to start over,
- *                       or key, cursor, modes or (while it is being built) schema are others
+ *   present  exists     continued, unless it is complete (full refresh, by another run), was asked
+ *                       to start over, or key, cursor, modes or (while it is being built) schema
+ *                       are others
  */
 #include <stdio.h>
 #include <string.h>
@@ -189,6 +190,13 @@ static bool writes_live(const struct load *l)
     return l->want->sync_mode == SYNC_INCREMENTAL || l->merging;
 }
 
+/* The answer to the last commit was lost, and the run is tried again: an append would come twice.
+ */
+static bool completed_by_this_run(const struct sql_destination *d, const struct state_row *row)
+{
+    return *d->run->id && row->position && strcmp(row->run_id, d->run->id) == 0;
+}
+
 /* Whether what was begun can be gone on with. */
 static bool continues(const struct sql_destination *d, const struct load *l,
                       const struct state_row *row, bool generation_exists)
@@ -199,7 +207,7 @@ static bool continues(const struct sql_destination *d, const struct load *l,
         strcmp(row->target, l->row.target) != 0)
         return false;
     if (complete)
-        return writes_live(l) && l->live_exists;
+        return l->live_exists && (writes_live(l) || completed_by_this_run(d, row));
     if (row->live_generation > 0 && !l->live_exists)
         return false;
     if (strcmp(row->schema_hash, l->schema_hash) != 0)

@@ -164,6 +164,7 @@ static int take_row(void *arg, const struct sql_value *v, size_t n, struct error
     row->identity = sql_value_text(mem, &v[STATE_IDENTITY]);
     row->schema_hash = sql_value_text(mem, &v[STATE_SCHEMA_HASH]);
     row->garbage = sql_value_text(mem, &v[STATE_GARBAGE]);
+    row->run_id = sql_value_text(mem, &v[STATE_RUN_ID]);
     if (counts_read(sql_value_text(c->d->scratch, &v[STATE_COUNTERS]), &row->counts, err) < 0 ||
         columns_read(mem, sql_value_text(c->d->scratch, &v[STATE_COLUMNS]), row, err) < 0)
         return error_wrap(err, "reading the state of stream \"%s\"", row->stream);

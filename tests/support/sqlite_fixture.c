@@ -127,21 +127,29 @@ void fixture_select(struct sqlite_fixture *f, const char *streams_json)
     if (harness_decode(destination_sqlite.options, destination_sqlite.config_size, json, f->h.mem,
                        &f->to_config, &f->to_doc, &err) < 0)
         die("configuring", err.message);
-    f->h.run.id = "17";
+    f->h.run.id = f->run_id;
     pump_init(&f->pump, &source_sqlite, f->h.config, &destination_sqlite, f->to_config, &f->h.run,
               &f->h.selection);
+}
+
+void fixture_next_run(struct sqlite_fixture *f)
+{
+    snprintf(f->run_id, sizeof f->run_id, "%d", 17 + f->n_runs);
 }
 
 void fixture_run(struct sqlite_fixture *f)
 {
     f->err = ERROR_INIT;
+    fixture_next_run(f);
     if (pump_attempt(&f->pump, &f->err) < 0)
         die("the run failed", f->err.message);
+    f->n_runs++;
 }
 
 const struct error *fixture_fail(struct sqlite_fixture *f)
 {
     f->err = ERROR_INIT;
+    fixture_next_run(f);
     if (pump_attempt(&f->pump, &f->err) == 0)
         die("the run", "it was to fail and succeeded");
     return &f->err;

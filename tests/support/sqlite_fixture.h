@@ -18,6 +18,8 @@ struct sqlite_fixture {
     const char *options;    /* more members of the source's configuration: ",\"skew_s\":0" */
     const char *to_options; /* the same of the destination's */
     struct pump pump;
+    int n_runs; /* 17 is the id of the first one */
+    char run_id[16];
     struct error err;
 };
 
@@ -32,7 +34,11 @@ long long fixture_int(const char *path, const char *sql);
 
 /* Discovers the source and takes these streams (NULL = all); makes the pump ready. */
 void fixture_select(struct sqlite_fixture *f, const char *streams_json);
-/* One attempt, which must succeed; or which must fail, and gives the error. */
+/* The attempts from here on belong to another run; fixture_run and fixture_fail do it themselves.
+ */
+void fixture_next_run(struct sqlite_fixture *f);
+/* One attempt, which must succeed; or which must fail, and gives the error. The attempt after one
+ * that failed belongs to the same run. */
 void fixture_run(struct sqlite_fixture *f);
 const struct error *fixture_fail(struct sqlite_fixture *f);
 

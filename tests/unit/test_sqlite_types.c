@@ -226,6 +226,7 @@ static const struct {
     {TYPE_FLOAT, "NaN", NULL},
     {TYPE_FLOAT, "Infinity", "Inf"},
     {TYPE_FLOAT, "-Infinity", "-Inf"},
+    {TYPE_FLOAT, "-0.0", "0.0"}, /* SQLite stores it as 0, which is equal to it */
     {TYPE_FLOAT, "5e-324", "4.94065645841247e-324"},
     {TYPE_FLOAT, "1.7976931348623157e+308", "1.79769313486232e+308"},
     {TYPE_DECIMAL, "NaN", "NaN"},
