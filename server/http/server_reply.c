@@ -133,6 +133,7 @@ static struct MHD_Response *new_stream(struct request *req, struct response *res
     size_t block = req->http10 ? STREAM_BLOCK_10 : STREAM_BLOCK_11;
     struct MHD_Response *m;
 
+    buf_release(&res->body); /* a handler may have begun one before it chose to stream */
     req->stream = res->priv->stream;
     req->streaming = true;
     req->dirty = true;

@@ -156,7 +156,7 @@ class Connectors(ServiceTest):
         verdict = self.ok(self.service.post("/v1/connectors/source/sample/validate", {"rows": 5}))
         self.assertTrue(verdict["valid"])
         self.assertEqual(verdict["errors"], [])
-        self.assertEqual(verdict["normalized"], {"rows": 5, "seed": 1, "updates_per_run": 10})
+        self.assertLessEqual({"rows": 5, "seed": 1, "updates_per_run": 10}.items(), verdict["normalized"].items())
 
     def test_limits_of_numbers(self):
         for rows, valid in ((0, False), (1, True), (100000000, True), (100000001, False)):
