@@ -33,8 +33,8 @@ struct evolve_step {
  * FREEZE fails with SCHEMA, reason "schema_frozen", when a column is new, missing or of another
  * type.
  */
-CHECKED int evolve_plan(const struct evolve_column *have, size_t n_have,
-                        const struct evolve_column *want, size_t n_want, enum drift_policy policy,
-                        struct evolve_step *steps, struct error *err);
+__attribute__((nonnull(3, 6, 7), warn_unused_result)) int
+evolve_plan(const struct evolve_column *have, size_t n_have, const struct evolve_column *want,
+            size_t n_want, enum drift_policy policy, struct evolve_step *steps, struct error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Every statement of every dialect against tests/golden/sql. UPDATE_GOLDEN=1 in the environment
- * writes the files anew; the difference is then read by a person.
+ * Every statement of every dialect against tests/golden/sql. CONNECTORD_GOLDEN=write in the
+ * environment writes the files anew; the difference is then read by a person.
  */
 #include <criterion/criterion.h>
 
@@ -208,7 +208,7 @@ static void compare(const struct sql_dialect *d, const struct buf *all)
     int c;
 
     snprintf(path, sizeof path, "tests/golden/sql/%s.sql", d->name);
-    if (getenv("UPDATE_GOLDEN")) {
+    if (getenv("CONNECTORD_GOLDEN")) {
         f = fopen(path, "w");
         cr_assert_not_null(f);
         fwrite(all->data, 1, all->len, f);

@@ -517,7 +517,8 @@ Test(sqlite_source, is_not_pushed_by_a_row_of_the_future)
         "%s", position);
     fixture_exec(f.from, "insert into t values (5,'2024-01-01 12:30:00')");
     set_time("2024-01-01T13:00:00Z");
-    cr_assert_eq(read_well()->n_lines, 3, "new, 2099 and 12345 again, not %s", lines(&got->streams[0]));
+    cr_assert_eq(read_well()->n_lines, 3, "new, 2099 and 12345 again, not %s",
+                 lines(&got->streams[0]));
 }
 
 Test(sqlite_source, compares_times_by_meaning_not_as_text)
