@@ -82,15 +82,17 @@ static int merge(struct sql_destination *d, struct load *l, struct error *err)
 {
     CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
     bool insert_only = l->want->write_mode == WRITE_INSERT_ONLY;
-    int64_t folded, updated = 0, inserted, ignored;
+    int64_t folded = 0, updated = 0, inserted, ignored;
 
     if (l->n_staged == 0)
         return 0;
     if (failpoint("before_merge", err) < 0)
         return -1;
-    sql_put_fold(d->dialect, &l->stage, insert_only ? SQL_KEEP_FIRST : SQL_KEEP_LAST, &sql);
-    if (load_run(d, &sql, &folded, err) < 0)
-        return -1;
+    if (keyset_may_repeat(l->keys)) {
+        sql_put_fold(d->dialect, &l->stage, insert_only ? SQL_KEEP_FIRST : SQL_KEEP_LAST, &sql);
+        if (load_run(d, &sql, &folded, err) < 0)
+            return -1;
+    }
     if (!insert_only && sql_put_merge_update(d->dialect, &l->table, &l->stage, &sql) &&
         load_run(d, &sql, &updated, err) < 0)
         return -1;
@@ -105,7 +107,24 @@ static int merge(struct sql_destination *d, struct load *l, struct error *err)
     l->pending.inserted += inserted;
     l->pending.unchanged += l->n_staged - folded - updated - inserted;
     l->n_staged = 0;
+    keyset_clear(l->keys);
     return failpoint("after_merge", err);
+}
+
+/* Whether what is staged has to be folded at all: usually it has not, and folding costs most. */
+static void note_keys(struct load *l, const struct batch *rows, const bool *skip)
+{
+    const struct schema *schema = batch_schema(rows);
+    bool same_key = schema->n_key == l->want->schema->n_key;
+
+    if (!l->keys)
+        l->keys = keyset_new();
+    for (size_t i = 0; i < schema->n_key && same_key; i++)
+        same_key = schema->key[i] == l->key[i];
+    if (same_key)
+        keyset_add(l->keys, rows, skip);
+    else
+        keyset_give_up(l->keys);
 }
 
 static int put_rows(struct sql_destination *d, struct load *l, const struct batch *rows,
@@ -130,6 +149,8 @@ static int put_rows(struct sql_destination *d, struct load *l, const struct batc
         n_skipped += skip[i];
     bulk.skip = n_skipped > 0 ? skip : NULL;
     bulk.meta = meta;
+    if (l->merging)
+        note_keys(l, rows, bulk.skip);
     if (d->conn->driver->bulk(d->conn, &bulk, rows, &inserted, err) < 0)
         return -1;
     if (inserted != (int64_t)(n_rows - n_skipped))
@@ -367,6 +388,7 @@ void load_close(struct destination *base)
     for (size_t i = 0; i < d->plan->n; i++) {
         arena_free(d->streams[i].mem);
         buf_release(&d->streams[i].position);
+        keyset_free(d->streams[i].keys);
     }
     arena_free(d->mem);
     arena_free(d->scratch);

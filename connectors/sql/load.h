@@ -15,6 +15,7 @@
 
 #include "connectors/base/clock.h"
 #include "connectors/sql/destination.h"
+#include "connectors/sql/keyset.h"
 #include "connectors/sql/names.h"
 #include "connectors/sql/statement.h"
 
@@ -69,6 +70,7 @@ struct load {
     /* Since the last commit. */
     struct counts pending;
     int64_t n_staged, ordinal;
+    struct keyset *keys; /* of what is staged; NULL before the first */
     bool dirty;
     struct buf position; /* holds row.position */
     /* Committed by a call for another stream, not reported to the caller yet. */

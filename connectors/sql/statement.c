@@ -138,6 +138,8 @@ void sql_put_create(const struct sql_dialect *d, const struct sql_table *t, enum
         put_column(d, &t->columns[i], out);
         if (how == SQL_CREATE_KEYED && t->columns[i].role == SQL_ROLE_KEY)
             buf_puts(out, " NOT NULL");
+        if (t->columns[i].role == SQL_ROLE_ORDER)
+            buf_puts(out, " PRIMARY KEY"); /* SQLite's row number, so reading in order is free */
     }
     if (how == SQL_CREATE_KEYED) {
         buf_puts(out, ", PRIMARY KEY (");

@@ -29,7 +29,7 @@ SELECT count(*) FROM (SELECT 1 AS one FROM `shop`.`orders` GROUP BY `id`, `re"gi
 INSERT INTO `shop`.`orders` (`id`, `re"gi``on`, `paid`, `price`, `exact`, `ratio`, `small`, `raw`, `day`, `at`, `seen`, `updated`, `span`, `ref`, `extra`, `_connectord_synced_at`) SELECT `id`, `re"gi``on`, `paid`, `price`, `exact`, `ratio`, `small`, `raw`, `day`, `at`, `seen`, `updated`, `span`, `ref`, `extra`, `_connectord_synced_at` FROM `shop`.`orders__g2`;
 
 -- create a staging table
-CREATE TEMPORARY TABLE `_connectord_stage_0` (`_connectord_order` bigint, `id` bigint, `re"gi``on` varchar(255), `paid` tinyint(1), `price` decimal(65,2), `exact` longtext, `ratio` double, `small` float, `raw` longblob, `day` date, `at` time(6), `seen` datetime(6), `updated` datetime(6), `span` longtext, `ref` char(36), `extra` json, `_connectord_synced_at` datetime(6));
+CREATE TEMPORARY TABLE `_connectord_stage_0` (`_connectord_order` bigint PRIMARY KEY, `id` bigint, `re"gi``on` varchar(255), `paid` tinyint(1), `price` decimal(65,2), `exact` longtext, `ratio` double, `small` float, `raw` longblob, `day` date, `at` time(6), `seen` datetime(6), `updated` datetime(6), `span` longtext, `ref` char(36), `extra` json, `_connectord_synced_at` datetime(6));
 
 -- fold, the last wins
 DELETE FROM `_connectord_stage_0` WHERE `_connectord_order` NOT IN (SELECT keep FROM (SELECT max(`_connectord_order`) AS keep FROM `_connectord_stage_0` GROUP BY `id`, `re"gi``on`) AS kept);

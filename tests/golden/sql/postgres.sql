@@ -32,7 +32,7 @@ DELETE FROM "shop"."orders" WHERE "ctid" NOT IN (SELECT keep FROM (SELECT max("c
 INSERT INTO "shop"."orders" ("id", "re""gi`on", "paid", "price", "exact", "ratio", "small", "raw", "day", "at", "seen", "updated", "span", "ref", "extra", "_connectord_synced_at") SELECT "id", "re""gi`on", "paid", "price", "exact", "ratio", "small", "raw", "day", "at", "seen", "updated", "span", "ref", "extra", "_connectord_synced_at" FROM "shop"."orders__g2";
 
 -- create a staging table
-CREATE TEMPORARY TABLE "_connectord_stage_0" ("_connectord_order" bigint, "id" bigint, "re""gi`on" text, "paid" boolean, "price" numeric, "exact" numeric, "ratio" double precision, "small" double precision, "raw" bytea, "day" date, "at" time, "seen" timestamp, "updated" timestamptz, "span" interval, "ref" uuid, "extra" jsonb, "_connectord_synced_at" timestamptz);
+CREATE TEMPORARY TABLE "_connectord_stage_0" ("_connectord_order" bigint PRIMARY KEY, "id" bigint, "re""gi`on" text, "paid" boolean, "price" numeric, "exact" numeric, "ratio" double precision, "small" double precision, "raw" bytea, "day" date, "at" time, "seen" timestamp, "updated" timestamptz, "span" interval, "ref" uuid, "extra" jsonb, "_connectord_synced_at" timestamptz);
 
 -- fold, the last wins
 DELETE FROM "_connectord_stage_0" WHERE "_connectord_order" NOT IN (SELECT keep FROM (SELECT max("_connectord_order") AS keep FROM "_connectord_stage_0" GROUP BY "id", "re""gi`on") AS kept);

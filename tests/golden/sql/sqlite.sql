@@ -29,7 +29,7 @@ DELETE FROM "orders" WHERE "rowid" NOT IN (SELECT keep FROM (SELECT max("rowid")
 INSERT INTO "orders" ("id", "re""gi`on", "paid", "price", "exact", "ratio", "small", "raw", "day", "at", "seen", "updated", "span", "ref", "extra", "_connectord_synced_at") SELECT "id", "re""gi`on", "paid", "price", "exact", "ratio", "small", "raw", "day", "at", "seen", "updated", "span", "ref", "extra", "_connectord_synced_at" FROM "orders__g2";
 
 -- create a staging table
-CREATE TEMP TABLE "_connectord_stage_0" ("_connectord_order" INTEGER, "id" INTEGER, "re""gi`on" TEXT, "paid" INTEGER, "price" TEXT, "exact" TEXT, "ratio" REAL, "small" REAL, "raw" BLOB, "day" TEXT, "at" TEXT, "seen" TEXT, "updated" TEXT, "span" TEXT, "ref" TEXT, "extra" TEXT, "_connectord_synced_at" TEXT);
+CREATE TEMP TABLE "_connectord_stage_0" ("_connectord_order" INTEGER PRIMARY KEY, "id" INTEGER, "re""gi`on" TEXT, "paid" INTEGER, "price" TEXT, "exact" TEXT, "ratio" REAL, "small" REAL, "raw" BLOB, "day" TEXT, "at" TEXT, "seen" TEXT, "updated" TEXT, "span" TEXT, "ref" TEXT, "extra" TEXT, "_connectord_synced_at" TEXT);
 
 -- fold, the last wins
 DELETE FROM "_connectord_stage_0" WHERE "_connectord_order" NOT IN (SELECT keep FROM (SELECT max("_connectord_order") AS keep FROM "_connectord_stage_0" GROUP BY "id", "re""gi`on") AS kept);
