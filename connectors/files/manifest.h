@@ -9,7 +9,8 @@
  *
  * Layout below the folder of the destination:
  *   _manifests/<stream>/<generation>/<number>.json    commits
- *   _manifests/<stream>/live.json                     which generation is live, for readers
+ *   _manifests/<stream>/live.json                     which generation is live, for readers:
+ *                          {"generation":2,"directory":"0000000002","data":"g0000000002"}
  *   <stream>/g<generation>/<number>-<random>.<ext>    data
  *   <stream>/current -> g<generation>                 the same as live.json, as a link
  *   _connectord_quarantine/<stream>-<generation>-<number>-<random>.ndjson

@@ -263,7 +263,7 @@ int manifest_set_live(int root, const char *stream, int64_t generation, struct e
     const char *folder = arena_printf(mem, MANIFEST_FOLDER "/%s", stream);
     CLEANUP(output_close_folder) int dir = -1;
     const char *text =
-        arena_printf(mem, "{\"generation\":%lld,\"data\":\"g%010lld\",\"manifests\":\"%010lld\"}\n",
+        arena_printf(mem, "{\"generation\":%lld,\"directory\":\"%010lld\",\"data\":\"g%010lld\"}\n",
                      (long long)generation, (long long)generation, (long long)generation);
 
     if (output_open_folder(root, ".", folder, &dir, err) < 0)

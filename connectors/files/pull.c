@@ -138,6 +138,7 @@ static int verify(struct pull *p, struct input *in, struct error *err)
     short_digest(hex, m->head);
     m->size = size;
     m->mtime_us = input_mtime_us(in);
+    m->done = false; /* of a run before: checkpoints on the way must not say so */
     return 0;
 }
 

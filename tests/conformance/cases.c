@@ -215,7 +215,7 @@ static void folder_read_back(const char *dir, struct fake_stream *out)
         const struct doc *files;
 
         snprintf(path, sizeof path, "%s/out/_manifests/users/%s/%010d.json", dir,
-                 doc_string(doc_get(live, "manifests"), "?"), number);
+                 doc_string(doc_get(live, "directory"), "?"), number);
         manifest = doc_of(path);
         if (!manifest)
             break;

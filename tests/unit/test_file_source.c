@@ -15,6 +15,16 @@
 
 extern const struct source_connector source_file;
 
+/* A sanitizer keeps memory of its own, which says nothing about ours. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MEMORY_TELLS false
+#endif
+#endif
+#ifndef MEMORY_TELLS
+#define MEMORY_TELLS true
+#endif
+
 static struct harness h;
 static struct error err;
 
@@ -434,8 +444,8 @@ Test(file_source, a_bomb_costs_no_memory)
     cr_assert_eq(f->streams[0].n_rejected, 1);
     cr_assert(strstr(f->streams[0].lines[1], "268435456 bytes") != NULL, "%s",
               f->streams[0].lines[1]);
-    cr_assert_lt(after.ru_maxrss - before.ru_maxrss, 64 << 10, "%ld KiB more",
-                 after.ru_maxrss - before.ru_maxrss);
+    cr_assert(!MEMORY_TELLS || after.ru_maxrss - before.ru_maxrss < 64 << 10, "%ld KiB more",
+              after.ru_maxrss - before.ru_maxrss);
     fake_sink_free(f);
 }
 
@@ -470,12 +480,12 @@ Test(file_source, refuses_a_zstd_window_of_more_than_32_megabytes)
 /* ------------------------------------------------------------------- resume */
 
 /* From every checkpoint, what was committed before and what comes after are the whole. */
-static void resumes_anywhere(const char *streams)
+static void resumes_anywhere_after(const char *begin, const char *streams)
 {
     struct fake_sink *whole;
 
     cr_assert_eq(harness_select(&h, streams, &err), 0, "%s", err.message);
-    whole = read_from(NULL);
+    whole = read_from(begin);
     cr_assert_gt(whole->streams[0].n_checkpoints, 3);
     for (size_t k = 0; k < whole->streams[0].n_checkpoints; k++) {
         const struct fake_checkpoint *at = &whole->streams[0].checkpoints[k];
@@ -493,6 +503,11 @@ static void resumes_anywhere(const char *streams)
         fake_sink_free(both);
     }
     fake_sink_free(whole);
+}
+
+static void resumes_anywhere(const char *streams)
+{
+    resumes_anywhere_after(NULL, streams);
 }
 
 static void make_parts(void)
@@ -546,6 +561,24 @@ Test(file_source, resumes_ndjson_and_files_without_a_header)
     cr_assert_eq(try_open("u.txt", ",\"header\":false,\"delimiter\":\";\",\"quote\":\"\""), 0, "%s",
                  err.message);
     resumes_anywhere("[{\"name\":\"u\"}]");
+}
+
+Test(file_source, resumes_in_the_tail_of_a_file_that_was_complete)
+{
+    struct buf text = BUF_INIT(1 << 20);
+    struct fake_sink *f;
+    const char *end;
+
+    folder_puts("a.csv", "x\n1\n");
+    open_files("*.csv", ",\"stream\":\"t\"", incremental);
+    f = read_from(NULL);
+    end = arena_strdup(h.mem, f->streams[0].end_position);
+    fake_sink_free(f);
+    for (int i = 0; i < 9000; i++)
+        buf_printf(&text, "%d\n", i);
+    folder_append("a.csv", buf_str(&text));
+    buf_release(&text);
+    resumes_anywhere_after(end, incremental);
 }
 
 Test(file_source, a_full_refresh_does_not_go_on_in_other_files)
