@@ -130,6 +130,7 @@ void manifest_write(const struct manifest *m, struct buf *out)
     jsonw_put_int(&w, "fence", m->fence);
     jsonw_put_bool(&w, "live", m->live);
     jsonw_put_bool(&w, "abandoned", m->abandoned);
+    jsonw_put_bool(&w, "complete", m->complete);
     jsonw_put_string(&w, "run_id", m->run_id);
     jsonw_put_time_ms(&w, "committed_at", clock_unix_us());
     jsonw_put_string(&w, "format", m->format);
@@ -261,6 +262,8 @@ static int take_member(const struct member *m, struct arena *mem, struct manifes
         out->live = m->token == JSONREAD_TRUE;
     else if (!strcmp(m->key, "abandoned"))
         out->abandoned = m->token == JSONREAD_TRUE;
+    else if (!strcmp(m->key, "complete"))
+        out->complete = m->token == JSONREAD_TRUE;
     else if (!strcmp(m->key, "counters"))
         return parse_counts(m->raw, &out->counts, err);
     else if (!strcmp(m->key, "files") || !strcmp(m->key, "quarantine"))

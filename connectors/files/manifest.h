@@ -38,6 +38,7 @@ struct manifest {
     int64_t fence; /* grows whenever a writer takes over */
     bool live;     /* readers see this generation */
     bool abandoned;
+    bool complete; /* the run `run_id` has read its source to the end */
     const char *run_id;
     const char *position; /* JSON text, NULL = none */
     struct counts counts; /* of the generation so far */

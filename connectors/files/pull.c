@@ -352,9 +352,10 @@ static int finish(struct pull *p, struct error *err)
 {
     if (flush(p, err) < 0)
         return -1;
-    if (!p->full && write_position(p, err) < 0)
+    /* Of a full refresh as well: a second attempt must know that the first was complete. */
+    if (write_position(p, err) < 0)
         return -1;
-    if (sink_end(p->out, p->stream, p->full ? NULL : buf_str(&p->text), err) < 0) {
+    if (sink_end(p->out, p->stream, buf_str(&p->text), err) < 0) {
         p->sink_failed = true;
         return -1;
     }

@@ -62,7 +62,7 @@ static int check_limits(const struct target *t, const struct counts *more, struc
 }
 
 /* Seals the files and drafts the manifest: all that can fail for want of room happens here. */
-static int prepare(struct target *t, struct step *st, const char *position, bool live,
+static int prepare(struct target *t, struct step *st, const char *position, bool complete,
                    struct error *err)
 {
     struct target_stream *s = st->stream;
@@ -75,7 +75,8 @@ static int prepare(struct target *t, struct step *st, const char *position, bool
         return -1;
     *m = s->last;
     m->seq++;
-    m->live = m->live || live;
+    m->complete = complete;
+    m->live = m->live || complete;
     m->position = position;
     counts_add(&m->counts, &st->counts);
     m->files = s->files;
@@ -198,13 +199,6 @@ static int swap(struct target *t, struct step *st, const char *position, struct 
     return 0;
 }
 
-/* A full refresh that appends has no position once it is complete: the next one begins at the
- * beginning, in the same generation. */
-static bool starts_over(const struct target_stream *s)
-{
-    return s->want->write_mode == WRITE_APPEND && s->want->sync_mode == SYNC_FULL_REFRESH;
-}
-
 static int finish(struct destination *d, size_t stream, const char *position,
                   const struct counts *dropped, struct counts *out, struct error *err)
 {
@@ -219,7 +213,7 @@ static int finish(struct destination *d, size_t stream, const char *position,
         return -1;
     if (st.stream->want->write_mode == WRITE_OVERWRITE && shrinks(st.stream, rows))
         return refuse_to_shrink(t, st.stream, rows, err);
-    rc = swap(t, &st, starts_over(st.stream) ? NULL : position, err);
+    rc = swap(t, &st, position, err);
     manifest_discard(&st.draft);
     if (rc == 0)
         *out = st.counts;

@@ -23,14 +23,22 @@ struct decision {
     int64_t generation; /* to be written */
 };
 
-static struct decision decide(const struct manifest_state *st, enum write_mode mode, bool restart)
+/* The answer to the last commit was lost and the run is tried again: what is complete stays so,
+ * and what is appended must not come twice. */
+static bool completed_by_this_run(const struct target *t, const struct manifest *m)
+{
+    return m->complete && m->position && *t->run->id && m->run_id && !strcmp(m->run_id, t->run->id);
+}
+
+static struct decision decide(const struct manifest_state *st, enum write_mode mode, bool restart,
+                              bool completed)
 {
     bool append = mode == WRITE_APPEND, building;
     struct decision d = {.generation = 1, .new_generation = true};
 
     if (!st->exists)
         return d;
-    building = !st->newest.live && !st->newest.abandoned;
+    building = completed || (!st->newest.live && !st->newest.abandoned);
     d.fence = true;
     d.generation = st->newest.generation;
     d.new_generation = append ? !st->newest.live : !building || restart;
@@ -128,14 +136,17 @@ int target_put(const struct target *t, struct target_stream *s, struct manifest 
 
 /* --------------------------------------------------------------------- taking */
 
-/* The user's edit of the position, or what the fresh start asks for. */
-static const char *position_of(const struct target *t, size_t stream, const char *position)
+/* The user's edit of the position, or what the fresh start asks for. A full refresh that another
+ * run has completed begins at the beginning, in the same generation when it appends. */
+static const char *position_of(const struct target *t, size_t stream, const struct manifest *m)
 {
+    bool over = t->plan->streams[stream].sync_mode == SYNC_FULL_REFRESH && m->complete &&
+                !completed_by_this_run(t, m);
     const char *edited = t->plan->override_positions ? t->plan->override_positions[stream] : NULL;
 
     if (edited)
         return *edited ? edited : NULL;
-    return t->plan->restart ? NULL : position;
+    return t->plan->restart || over ? NULL : m->position;
 }
 
 /* A manifest without files behind the one that `s` remembers. */
@@ -146,8 +157,10 @@ static int fence(const struct target *t, struct target_stream *s, size_t stream,
 
     m.fence++;
     m.abandoned = m.abandoned || d->abandon;
-    if (!d->abandon && !d->new_generation)
-        m.position = position_of(t, stream, m.position);
+    if (!d->abandon && !d->new_generation) {
+        m.position = position_of(t, stream, &m);
+        m.complete = m.complete && completed_by_this_run(t, &m);
+    }
     return target_put(t, s, &m, err);
 }
 
@@ -156,9 +169,9 @@ static int begin_generation(const struct target *t, struct target_stream *s, siz
 {
     struct manifest m = {.generation = generation,
                          .fence = s->last.fence + 1,
-                         .live = s->want->write_mode == WRITE_APPEND,
-                         .position = position_of(t, stream, NULL)};
+                         .live = s->want->write_mode == WRITE_APPEND};
 
+    m.position = position_of(t, stream, &m);
     if (manifest_make_generation(t->root, s->folder, generation, err) < 0)
         return -1;
     s->last.number = -1;
@@ -245,7 +258,8 @@ static int take_once(struct target *t, size_t stream, struct arena *mem, struct 
         manifest_lock(t->root, s->folder, t->run->cancel, &lock, err) < 0 ||
         manifest_find(t->root, s->folder, mem, &st, err) < 0 || refuse_other(t, s, &st, err) < 0)
         return -1;
-    d = decide(&st, s->want->write_mode, t->plan->restart);
+    d = decide(&st, s->want->write_mode, t->plan->restart,
+               st.exists && !t->plan->restart && completed_by_this_run(t, &st.newest));
     s->has_live = st.has_live;
     s->live_generation = st.live.generation;
     s->live_rows = st.live.counts.inserted;

@@ -181,13 +181,21 @@ static int try_finish(const char *position)
     return d->ops->finish(d, 0, position, none, counts, &err);
 }
 
-/* A whole overwriting run. */
+static void next_run(void)
+{
+    static int n;
+
+    run.id = arena_printf(mem, "run-%d", 100 + ++n);
+}
+
+/* A whole overwriting run, and the next one begins. */
 static void replace_with(int64_t from, int64_t to)
 {
     open_it();
     write_rows(0, from, to);
     ok(try_finish("{\"end\":1}"));
     close_it();
+    next_run();
 }
 
 /* The lines of all data files of a stream that manifests name, in their order. */
@@ -532,6 +540,34 @@ Test(file_destination, takes_the_positions_a_user_has_edited)
     edited[0] = "";
     open_it();
     cr_assert_null(at[0].position);
+}
+
+Test(file_destination, a_second_attempt_knows_that_a_full_refresh_is_complete)
+{
+    static const enum write_mode modes[] = {WRITE_APPEND, WRITE_OVERWRITE};
+
+    for (size_t m = 0; m < 2; m++) {
+        run.id = "run-1";
+        plan_for(1, modes[m], &narrow);
+        selected[0].sync_mode = SYNC_FULL_REFRESH;
+        open_it();
+        write_rows(0, 0, 3);
+        ok(try_finish("{\"end\":1}"));
+        open_it(); /* the answer was lost: the same run again */
+        cr_assert_str_eq(at[0].position, "{\"end\":1}");
+        open_it(); /* and once more */
+        cr_assert_str_eq(at[0].position, "{\"end\":1}");
+        ok(try_finish("{\"end\":1}"));
+        cr_assert_eq(lines_of(content("s0")), 3);
+        run.id = "run-2";
+        open_it();
+        cr_assert_null(at[0].position, "another run begins at the beginning");
+        write_rows(0, 0, 3);
+        ok(try_finish("{\"end\":1}"));
+        cr_assert_eq(lines_of(content("s0")), modes[m] == WRITE_APPEND ? 6 : 3);
+        close_it();
+        ok(destination_file.clear(config, &run, &plan, &err));
+    }
 }
 
 Test(file_destination, clears_streams_and_only_those)

@@ -589,6 +589,7 @@ Test(file_source, a_full_refresh_does_not_go_on_in_other_files)
     make_parts();
     open_files("", ",\"stream\":\"t\"", NULL);
     f = read_from(NULL);
+    cr_assert_str_eq(read_all(f->streams[0].end_position), "", "it was complete");
     position = f->streams[0].checkpoints[1].position; /* in the second file */
     cr_assert(strstr(position, "p1.csv") != NULL, "%s", position);
     folder_puts("p05.csv", "id,name\n1,x\n");
