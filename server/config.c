@@ -35,7 +35,7 @@ const struct option settings_options[] = {
            .max = 64, .help = "Checks, discoveries, samples and counts at the same time."),
     OPTION(struct settings, memory_budget_bytes, .title = "Memory budget", .def = "16777216",
            .min = 1 << 20, .max = (int64_t)1 << 34,
-           .help = "Bytes a running sync may hold; half of them between reader and writer."),
+           .help = "Bytes a running sync may hold; a quarter of them between reader and writer."),
     OPTION(struct settings, http_threads, .title = "HTTP threads", .def = "2", .min = 1, .max = 64,
            .help = "Threads that serve requests."),
     OPTION(struct settings, max_connections, .title = "Connections", .def = "12000", .min = 10,
@@ -228,11 +228,20 @@ static void take_file(struct loading *l, const char *path)
     }
 }
 
-/* Kubernetes describes a service named connectord in variables like these; they are not ours. */
+/*
+ * Kubernetes describes a service named connectord in variables like the first two; the others are
+ * the tests' own. None of them is a setting.
+ */
 static bool is_foreign(const char *name)
 {
-    return text_starts_with(name, "PORT") || text_starts_with(name, "SERVICE_") ||
-           text_starts_with(name, "FAILPOINT");
+    static const char *const prefixes[] = {"PORT",     "SERVICE_", "FAILPOINT", "BIN",
+                                           "FIXTURES", "GOLDEN",   "RELEASE",   "TEST_"};
+
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        if (text_starts_with(name, prefixes[i]))
+            return true;
+    }
+    return false;
 }
 
 static void take_environment(struct loading *l)
