@@ -79,7 +79,7 @@ struct sync_job {
     struct log *source_log, *destination_log, *engine_log;
     struct run_observer *observer;
 };
-#define RUN_QUEUE_BYTES ((size_t)8 << 20)
+#define RUN_QUEUE_BYTES ((size_t)4 << 20)
 
 enum run_outcome { OUTCOME_SUCCEEDED, OUTCOME_FAILED, OUTCOME_CANCELLED };
 const char *run_outcome_name(enum run_outcome o); /* "succeeded", ... */

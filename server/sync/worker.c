@@ -2,6 +2,7 @@
  * The threads of the run queue: workers, which claim a run and see it through, and the ticker,
  * which looks at the clock for them.
  */
+#include <malloc.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -182,6 +183,9 @@ static bool work_once(struct worker *w)
     w->runs->notify(w->runs->arg);
     work_on(&j);
     cancel_free(j.cancel);
+    /* A sync has held tens of megabytes for a moment; an idle service gives them back. */
+    if (w->kinds == LONG_KINDS)
+        malloc_trim(0);
     /* The connection is free: a run may have been queued for it. */
     runs_wake(w->runs);
     w->runs->notify(w->runs->arg);
