@@ -146,17 +146,16 @@ void cell_put_json(struct batch *rows, size_t column, bool declared, enum jsonre
 {
     enum type type = batch_schema(rows)->columns[column].type.type;
     bool nested = token == JSONREAD_OBJECT || token == JSONREAD_ARRAY;
+    bool as_written = type == TYPE_JSON || (type == TYPE_STRING && token != JSONREAD_STRING);
 
-    if (type == TYPE_JSON)
-        batch_put_text(rows, column, raw.ptr, raw.len);
-    else if (json->has_lone_surrogate && token == JSONREAD_STRING)
+    if (type != TYPE_JSON && token == JSONREAD_STRING && json->has_lone_surrogate)
         batch_put_odd(rows, column, REASON_ENCODING, raw.ptr, raw.len);
-    else if (nested)
+    else if (type != TYPE_JSON && nested)
         batch_put_odd(rows, column, REASON_TYPE, raw.ptr, raw.len);
-    else if (type == TYPE_STRING && token == JSONREAD_STRING)
-        batch_put_text(rows, column, json->text.ptr, json->text.len);
-    else if (type == TYPE_STRING)
+    else if (as_written)
         batch_put_text(rows, column, raw.ptr, raw.len);
+    else if (type == TYPE_STRING)
+        batch_put_text(rows, column, json->text.ptr, json->text.len);
     else if (token == JSONREAD_STRING)
         put_string(rows, column, declared, type, json->text, raw);
     else if (token == JSONREAD_NUMBER)

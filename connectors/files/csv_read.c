@@ -125,7 +125,7 @@ static void strip_return(struct csv_field *f)
 static enum scan scan_record(struct csv *c, struct scanner *s)
 {
     struct csv_record *r = &c->record;
-    struct csv_field surplus;
+    struct csv_field surplus = {0};
 
     r->n_fields = 0;
     for (;;) {

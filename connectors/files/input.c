@@ -81,7 +81,7 @@ static int read_stored(struct input *in, char *to, size_t n, size_t *out_n, stru
 
 static int refill(struct input *in, struct error *err)
 {
-    size_t got;
+    size_t got = 0;
 
     if (in->at < in->end)
         return 0;
@@ -273,7 +273,8 @@ int input_skip_to(struct input *in, uint64_t offset, struct error *err)
     }
     waste = xalloc(INPUT_CHUNK_BYTES);
     while (offset) {
-        size_t n = offset < INPUT_CHUNK_BYTES ? (size_t)offset : INPUT_CHUNK_BYTES, got;
+        size_t n = offset < INPUT_CHUNK_BYTES ? (size_t)offset : INPUT_CHUNK_BYTES;
+        size_t got = 0;
 
         if (input_read(in, waste, n, &got, err) < 0)
             return -1;

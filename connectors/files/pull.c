@@ -380,16 +380,16 @@ static int read_stream(struct pull *p, const char *position, struct error *err)
 
 static int pull_stream(struct pull *p, const struct stream_request *req, struct error *err)
 {
-    CLEANUP(batch_free_cleanup) struct batch *rows = NULL;
     int rc;
 
     p->want = req->want;
     p->full = req->want->sync_mode == SYNC_FULL_REFRESH;
     bind_init(&p->bind, req->want, p->config, p->run->mem, p->run->log);
-    rows = p->rows = batch_new(p->bind.schema);
+    p->rows = batch_new(p->bind.schema);
     p->before = hash_new();
     p->text = BUF_INIT(POSITION_MAX_BYTES);
     rc = read_stream(p, req->position, err);
+    batch_free(p->rows);
     hash_free(p->before);
     buf_release(&p->text);
     return rc;

@@ -16,7 +16,7 @@ struct files_group files_group_find(const struct files_list *l, const struct fil
     /* Counted first: with a stream per file, all groups together are as long as the list. */
     for (size_t i = 0; i < l->n; i++)
         g.n += !strcmp(files_list_stream(l, c, i), stream);
-    g.files = arena_array(mem, g.n ? g.n : 1, sizeof *g.files);
+    g.files = arena_array(mem, g.n ? g.n : 1, sizeof(void *));
     g.n = 0;
     for (size_t i = 0; i < l->n; i++) {
         if (!strcmp(files_list_stream(l, c, i), stream))
@@ -133,7 +133,7 @@ int files_discover(const void *config, struct run *run, struct catalog *out, str
     if (files_list_open(c, run, &l, err) < 0)
         return -1;
     all = arena_array(run->mem, l.n, sizeof *all);
-    files = arena_array(run->mem, l.n, sizeof *files);
+    files = arena_array(run->mem, l.n, sizeof(void *));
     for (size_t i = 0; i < l.n; i++)
         all[i] = (struct named){files_list_stream(&l, c, i), &l.entries[i]};
     qsort(all, l.n, sizeof *all, by_stream);
@@ -196,7 +196,7 @@ int files_count(const void *config, struct run *run, const struct stream *stream
     looked_at = exact ? g.n : n_sampled(g.n);
     for (size_t i = 0; i < looked_at; i++) {
         const char *name = g.files[exact ? i : sampled(g.n, i)]->name;
-        int64_t n, read;
+        int64_t n = 0, read = 0;
 
         if (count_file(c, run, &l, name, exact ? INT64_MAX : FILES_COUNT_SAMPLE, &n, &read, err) <
             0)

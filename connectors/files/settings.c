@@ -118,8 +118,8 @@ static char delimiter_for(const struct files_config *c, const char *name)
     enum files_compression compression;
     size_t n = without_compression(name, &compression);
 
-    if (c->delimiter && *c->delimiter)
-        return *c->delimiter;
+    if (c->delimiter && c->delimiter[0] != '\0')
+        return c->delimiter[0];
     return without(name, n, ".tsv") ? '\t' : ',';
 }
 
