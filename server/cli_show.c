@@ -73,7 +73,7 @@ static void put_row(struct buf *out, const char *name, const char *status,
     char clean[NAME_COLUMNS + 1];
     size_t n = 0;
 
-    for (; name[n] && n < NAME_COLUMNS; n++)
+    for (; n < NAME_COLUMNS && name[n]; n++)
         clean[n] = (unsigned char)name[n] < 0x20 ? '?' : name[n];
     clean[n] = '\0';
     buf_printf(out, "\x1b[K  %-*s %-10s ", NAME_COLUMNS, clean, status);

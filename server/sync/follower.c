@@ -23,7 +23,8 @@
 struct log_follower {
     struct logstreams *all;
     struct log_entry *entry;
-    struct log_query q; /* with strings of our own */
+    struct log_query q; /* its strings are the next ones */
+    char *stream, *origin, *type;
     bool is_filtered;
     _Atomic int64_t offset;
     int64_t seq;   /* of the last line passed */
@@ -125,9 +126,9 @@ int log_follow(struct logstreams *all, int64_t run, const struct log_query *q,
     f->all = all;
     f->entry = entry;
     f->q = *q;
-    f->q.stream = copy(q->stream);
-    f->q.origin = copy(q->origin);
-    f->q.type = copy(q->type);
+    f->q.stream = f->stream = copy(q->stream);
+    f->q.origin = f->origin = copy(q->origin);
+    f->q.type = f->type = copy(q->type);
     f->q.first = NULL;
     f->first = copy(q->first);
     f->is_filtered = has_filter(q);
@@ -145,9 +146,9 @@ void log_follower_free(void *follower)
         return;
     f->all->n_followers--;
     log_entry_release(f->all, f->entry);
-    free((char *)(uintptr_t)f->q.stream);
-    free((char *)(uintptr_t)f->q.origin);
-    free((char *)(uintptr_t)f->q.type);
+    free(f->stream);
+    free(f->origin);
+    free(f->type);
     free(f->first);
     free(f);
 }
@@ -367,9 +368,7 @@ int64_t log_follower_read(void *follower, char *out, size_t max, int64_t *wake_u
 
     if (!f->done && is_between_lines && f->q.follow && !over && f->all->draining && !f->first)
         f->bye = true;
-    if (f->bye && !f->done)
-        give_own(f, &r, &text);
-    else if (!f->done && f->beat_us != 0)
+    if (!f->done && (f->bye || f->beat_us != 0))
         give_own(f, &r, &text);
     else if (!f->done && (!f->first || give_first(f, &r, &text)) && !give_lines(f, &r, &text))
         give_silence(f, &r, over, &text);

@@ -22,7 +22,7 @@ int job_parse(struct job *j, const char *text, const struct doc **out, struct er
     *out = NULL;
     if (!text)
         return 0;
-    assert(j->n_docs < sizeof j->docs / sizeof *j->docs);
+    assert(j->n_docs < JOB_MAX_DOCS);
     if (doc_parse_trusted(text, strlen(text), &j->docs[j->n_docs], err) < 0)
         return error_wrap(err, "a stored text");
     *out = j->docs[j->n_docs++];

@@ -9,6 +9,8 @@
 #include "server/sync/runs_internal.h"
 #include "server/sync/setup.h"
 
+#define JOB_MAX_DOCS 8
+
 struct job {
     struct runs *runs;
     struct arena *mem; /* of the run */
@@ -18,9 +20,9 @@ struct job {
     struct logstream *log;
     /* What comes of it. */
     struct run_result result;
-    const char *result_text;   /* JSON, or NULL */
-    struct progress *progress; /* of a sync; NULL before it began */
-    struct doc *docs[8];       /* configurations are borrowed from them; freed with the job */
+    const char *result_text;        /* JSON, or NULL */
+    struct progress *progress;      /* of a sync; NULL before it began */
+    struct doc *docs[JOB_MAX_DOCS]; /* configurations are borrowed from them; freed with the job */
     size_t n_docs;
 };
 

@@ -7,6 +7,7 @@
 
 struct progress {
     pthread_mutex_t mutex;
+    pthread_mutex_t *lock; /* the same, for those who only look */
     struct arena *mem;
     struct stream_progress *streams;
     size_t n;
@@ -41,6 +42,7 @@ struct progress *progress_new(const struct selection *selection)
     struct progress *p = xalloc(sizeof *p);
 
     pthread_mutex_init(&p->mutex, NULL);
+    p->lock = &p->mutex;
     p->mem = arena_new();
     p->n = selection->n;
     p->streams = arena_array(p->mem, selection->n, sizeof *p->streams);
@@ -64,12 +66,6 @@ void progress_free(struct progress *p)
 size_t progress_n(const struct progress *p)
 {
     return p->n;
-}
-
-/* The lock of a progress that is only looked at: locking is not a change that callers see. */
-static pthread_mutex_t *mutex_of(const struct progress *p)
-{
-    return (pthread_mutex_t *)(uintptr_t)&p->mutex;
 }
 
 void progress_read(struct progress *p, size_t stream, int64_t rows, int64_t bytes)
@@ -140,28 +136,28 @@ void progress_touch(struct progress *p)
 
 int64_t progress_idle_us(const struct progress *p)
 {
-    LOCK_GUARD(mutex_of(p));
+    LOCK_GUARD(p->lock);
 
     return clock_monotonic_us() - p->touched_us;
 }
 
 void progress_get(const struct progress *p, size_t stream, struct stream_progress *out)
 {
-    LOCK_GUARD(mutex_of(p));
+    LOCK_GUARD(p->lock);
 
     *out = p->streams[stream];
 }
 
 int64_t progress_attempts(const struct progress *p)
 {
-    LOCK_GUARD(mutex_of(p));
+    LOCK_GUARD(p->lock);
 
     return p->attempts;
 }
 
 void progress_total(const struct progress *p, struct stream_progress *out)
 {
-    LOCK_GUARD(mutex_of(p));
+    LOCK_GUARD(p->lock);
 
     *out = (struct stream_progress){.name = ""};
     for (size_t i = 0; i < p->n; i++) {

@@ -64,7 +64,7 @@ static void wait_slice(struct queue *q)
     struct timespec until;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += WAIT_SLICE_US * 1000;
+    until.tv_nsec += WAIT_SLICE_US * 1000L;
     if (until.tv_nsec >= 1000000000) {
         until.tv_sec++;
         until.tv_nsec -= 1000000000;

@@ -80,22 +80,16 @@ void runs_remove(struct runs *r, int64_t id)
     memmove(a, a + 1, (size_t)(r->active + r->n_active - a) * sizeof *a);
 }
 
-/* The lock of a queue that is only looked at: locking is not a change that callers see. */
-static pthread_mutex_t *mutex_of(const struct runs *r)
-{
-    return (pthread_mutex_t *)(uintptr_t)&r->mutex;
-}
-
 bool runs_is_active(const struct runs *r, int64_t id)
 {
-    LOCK_GUARD(mutex_of(r));
+    LOCK_GUARD(r->lock);
 
     return find_locked(r, id) != NULL;
 }
 
 int64_t runs_active_count(const struct runs *r)
 {
-    LOCK_GUARD(mutex_of(r));
+    LOCK_GUARD(r->lock);
 
     return (int64_t)r->n_running;
 }
@@ -112,7 +106,7 @@ void runs_wake(struct runs *r)
 
 static bool is_stopping(const struct runs *r)
 {
-    LOCK_GUARD(mutex_of(r));
+    LOCK_GUARD(r->lock);
 
     return r->stopping;
 }
@@ -344,6 +338,7 @@ int runs_start(const struct runs_config *config, struct store *store, struct log
     r->log = log;
     pthread_mutex_init(&r->claim, NULL);
     pthread_mutex_init(&r->mutex, NULL);
+    r->lock = &r->mutex;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&r->changed, &attr);

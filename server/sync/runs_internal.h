@@ -46,6 +46,7 @@ struct runs {
     pthread_mutex_t claim;
 
     pthread_mutex_t mutex;
+    pthread_mutex_t *lock;  /* the same, for those who only look */
     pthread_cond_t changed; /* there may be something to claim, or to stop for */
     uint64_t changes;
     bool stopping;

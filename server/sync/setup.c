@@ -169,31 +169,34 @@ static void apply_settings(const struct sync_settings *settings, const struct do
     }
 }
 
+struct target {
+    const struct selected_stream *of;
+};
+
 static int by_target(const void *a, const void *b)
 {
-    const struct selected_stream *x = *(const struct selected_stream *const *)a;
-    const struct selected_stream *y = *(const struct selected_stream *const *)b;
-    int order = strcmp(x->destination_namespace, y->destination_namespace);
+    const struct target *x = a, *y = b;
+    int order = strcmp(x->of->destination_namespace, y->of->destination_namespace);
 
-    return order ? order : strcmp(x->alias, y->alias);
+    return order ? order : strcmp(x->of->alias, y->of->alias);
 }
 
 /* Two streams must not share a table. */
 static void check_targets(struct arena *mem, const struct selection *selection,
                           struct problems *problems)
 {
-    const struct selected_stream **sorted = arena_array(mem, selection->n + 1, sizeof *sorted);
+    struct target *sorted = arena_array(mem, selection->n + 1, sizeof *sorted);
 
     for (size_t i = 0; i < selection->n; i++)
-        sorted[i] = &selection->streams[i];
+        sorted[i].of = &selection->streams[i];
     qsort(sorted, selection->n, sizeof *sorted, by_target);
     for (size_t i = 1; i < selection->n; i++) {
         if (by_target(&sorted[i - 1], &sorted[i]) != 0)
             continue;
         problems_add(problems, "/streams", "duplicate_alias",
                      "streams \"%s\" and \"%s\" would both be written to \"%s\"",
-                     stream_full_name(mem, sorted[i - 1]->stream),
-                     stream_full_name(mem, sorted[i]->stream), sorted[i]->alias);
+                     stream_full_name(mem, sorted[i - 1].of->stream),
+                     stream_full_name(mem, sorted[i].of->stream), sorted[i].of->alias);
     }
 }
 
