@@ -259,7 +259,7 @@ void cli_show_end(struct cli_show *s, const struct run_result *r, const struct p
     if (s->is_terminal) {
         put_last_words(s, r, &out);
     } else {
-        run_put_end(&w, r, progress);
+        run_put_end(&w, r, progress, END_STREAMS);
         event_put(&out, ++s->seq, clock_unix_us(), "end", buf_str(&members));
     }
     put_out(s, &out);

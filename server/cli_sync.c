@@ -10,6 +10,8 @@
 
 #include "connectors/base/arena.h"
 #include "connectors/base/clock.h"
+#include "connectors/base/hash.h"
+#include "connectors/base/text.h"
 #include "server/cli.h"
 #include "server/cli_show.h"
 #include "server/sync/setup.h"
@@ -150,13 +152,24 @@ static void refuse_missing(const struct stream_setup *streams, struct problems *
                      streams->missing[i]);
 }
 
+/* Destinations tell a second attempt of a run from another run by its id. */
+static const char *fresh_id(struct arena *mem)
+{
+    unsigned char random[8];
+    char text[2 * sizeof random + 1];
+
+    hash_random(random, sizeof random);
+    text_hex(random, sizeof random, text);
+    return arena_printf(mem, "cli-%s", text);
+}
+
 static int run_plan(const struct plan *plan, struct cli_show *show, struct cancel *cancel,
                     struct arena *mem)
 {
     struct run run = {.mem = mem,
                       .cancel = cancel,
                       .log = cli_show_log(show, "source"),
-                      .id = "cli",
+                      .id = fresh_id(mem),
                       .started_unix_us = clock_unix_us()};
     struct problems problems = PROBLEMS_INIT(mem);
     struct error err = ERROR_INIT;

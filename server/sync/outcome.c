@@ -50,7 +50,8 @@ void run_put_error(struct jsonw *w, const struct run_result *r, const struct pro
     fault_put(w, r->origin, stream.name, &r->error);
 }
 
-void run_put_end(struct jsonw *w, const struct run_result *r, const struct progress *progress)
+void run_put_end(struct jsonw *w, const struct run_result *r, const struct progress *progress,
+                 enum end_detail detail)
 {
     jsonw_put_string(w, "status", run_outcome_name(r->outcome));
     jsonw_put_int(w, "exit_code", (int64_t)r->outcome);
@@ -60,5 +61,5 @@ void run_put_end(struct jsonw *w, const struct run_result *r, const struct progr
     if (!progress)
         return;
     jsonw_key(w, "stats");
-    progress_put_stats(progress, true, w);
+    progress_put_stats(progress, detail == END_TOTALS, w);
 }

@@ -97,8 +97,13 @@ struct run_result {
 /* Why a run that was stopped ended, as its error; unset for reasons that are none of their own. */
 void run_error_of_cancel(enum cancel_reason why, struct error *out);
 
-/* The members of an "end" event: status, exit_code, duration_ms, error, stats in total. */
-void run_put_end(struct jsonw *w, const struct run_result *r, const struct progress *progress);
+enum end_detail {
+    END_TOTALS, /* a line of a log has a limit; the run itself has the numbers of each stream */
+    END_STREAMS,
+};
+/* The members of an "end" event: status, exit_code, duration_ms, error, stats. */
+void run_put_end(struct jsonw *w, const struct run_result *r, const struct progress *progress,
+                 enum end_detail detail);
 /* The error object of runs.h; null when there is none. `progress` may be NULL. */
 void run_put_error(struct jsonw *w, const struct run_result *r, const struct progress *progress);
 

@@ -95,7 +95,7 @@ static void end_run(struct job *j)
     err = ERROR_INIT;
     (void)!failpoint("after_run_end", &err);
     if (j->log) {
-        run_put_end(&w, &j->result, j->progress);
+        run_put_end(&w, &j->result, j->progress, END_TOTALS);
         logstream_event(j->log, "end", buf_str(&b));
         logstream_close(j->log);
     }

@@ -80,6 +80,7 @@ class RealInput(unittest.TestCase):
         count, = db.execute(f'select count(*) from "{table}"').fetchone()
         self.assertEqual(count, len(expected))
         db.execute("drop table expected")
+        db.commit()  # a reader that stays open holds up the next run
         self.assertEqual(db.execute("select count(*) from _connectord_quarantine").fetchone(), (0,))
 
     def unicode_source(self, **more):
