@@ -136,9 +136,8 @@ class SqliteToSqlite(Modes):
             self.db.commit()
             self.run_it()
             self.assertEqual(self.written("id", "events"), [(n,) for n in range(1, i + 1)])
-        mine = self.db.execute("select id, replace(at, ' ', 'T') from events order by id").fetchall()
-        theirs = self.database().execute("select id, substr(at, 1, 23) from events order by id").fetchall()
-        self.assertEqual([(i, t.replace(" ", "T")) for i, t in theirs], mine)
+        times = "select id, strftime('%Y-%m-%d %H:%M:%f', at) from events order by id"
+        self.assertEqual(self.database().execute(times).fetchall(), self.db.execute(times).fetchall())
 
     def test_insert_only_leaves_what_is_there(self):
         self.connection(streams=self.stream(write="insert_only"))
