@@ -159,15 +159,21 @@ static int open_service(struct service *s, struct arena *mem, int *out_status)
     return *out_status == EXIT_OK ? 0 : -1;
 }
 
-static void close_service(struct service *s)
+static void close_service(struct service *s, int status)
 {
-    if (s->app.runs)
-        runs_stop(s->app.runs, s->settings->shutdown_grace_ms);
+    bool stopped = !s->app.runs || runs_stop(s->app.runs, s->settings->shutdown_grace_ms);
+
     if (s->app.logs)
         logstreams_drain(s->app.logs);
     atomic_store(&notified, NULL);
     if (s->app.http)
         http_stop(s->app.http, HTTP_GRACE_MS);
+    if (!stopped) {
+        /* A thread hangs in foreign code and may come back any moment: nothing is taken from under
+         * it. The store loses nothing, its log is replayed at the next start. */
+        log_warn(s->log, .message = "stopped with runs that did not end");
+        _exit(status);
+    }
     runs_free(s->app.runs);
     logstreams_close(s->app.logs);
     store_close(s->app.store);
@@ -219,7 +225,7 @@ static int serve(const struct settings *settings)
                             log_int("start_ms", (clock_unix_us() - s.app.started_unix_us) / 1000)});
         wait_for_signal(&s, &signals);
     }
-    close_service(&s);
+    close_service(&s, status);
     log_info(s.log, .message = "stopped");
     return status;
 }

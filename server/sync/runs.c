@@ -315,7 +315,7 @@ static int start_threads(struct runs *r, struct error *err)
         status = pthread_create(&w->thread, NULL, worker_main, w);
         if (status != 0) {
             error_set_errno(err, status, "starting a worker thread");
-            runs_stop(r, 0);
+            (void)runs_stop(r, 0);
             return -1;
         }
         r->n_workers++;
@@ -387,7 +387,7 @@ static void leave_interrupted(struct runs *r)
     }
 }
 
-void runs_stop(struct runs *r, int64_t grace_ms)
+bool runs_stop(struct runs *r, int64_t grace_ms)
 {
     struct timespec until;
     bool all = true;
@@ -408,6 +408,7 @@ void runs_stop(struct runs *r, int64_t grace_ms)
     }
     if (!all)
         leave_interrupted(r);
+    return all;
 }
 
 void runs_free(struct runs *r)

@@ -76,8 +76,9 @@ bool runs_is_active(const struct runs *r, int64_t id);
 int64_t runs_active_count(const struct runs *r);
 
 /* Refuses new runs (UNSUPPORTED is not it: RESOURCE "shutting_down"), cancels what runs, joins the
- * workers; what does not stop within `grace_ms` is left as interrupted. */
-void runs_stop(struct runs *r, int64_t grace_ms);
+ * workers; what does not stop within `grace_ms` is left as interrupted. False when there is such a
+ * one: its thread goes on, so store and logs must stay open until the process ends. */
+bool runs_stop(struct runs *r, int64_t grace_ms);
 /* After everybody who might call has gone. Accepts NULL. */
 void runs_free(struct runs *r);
 

@@ -340,7 +340,8 @@ int main(void)
         pthread_create(&drivers[i], NULL, drive, connection_ids[i]);
     for (int i = 0; i < CONNECTIONS; i++)
         pthread_join(drivers[i], NULL);
-    runs_stop(runs, 10000);
+    if (!runs_stop(runs, 10000))
+        FAIL("the workers do not stop\n");
     runs_free(runs);
     logstreams_close(logs);
     store_close(store);

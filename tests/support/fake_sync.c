@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct column columns[] = {
     {.name = "id", .type = {.type = TYPE_INT}, .source_type = "", .nullable = false}};
@@ -173,6 +174,8 @@ static int read_all(const void *config, struct run *run, const struct read_reque
         while (!f->interleave && stream_is_left(&r, req, i)) {
             if (one_batch(&r, i, err) < 0)
                 return -1;
+            while (f->deaf && *f->deaf)
+                usleep(1000);
             if (f->waits)
                 return cancel_sleep_ms(run->cancel, 60000, err);
         }

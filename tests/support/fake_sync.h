@@ -28,8 +28,9 @@ struct fake_source {
     int64_t cancel_at;         /* the n-th sink call requests `cancel` before */
     struct cancel *cancel;
     enum cancel_reason why;
-    bool waits;       /* never ends by itself: waits to be cancelled after the first batch */
-    bool check_waits; /* so does its check */
+    bool waits;         /* never ends by itself: waits to be cancelled after the first batch */
+    _Atomic bool *deaf; /* NULL, or: hears nothing while it is set, cancellation neither */
+    bool check_waits;   /* so does its check */
     enum error_code check_code; /* the check fails with this */
     enum error_code discover_code;
     int64_t discover_times; /* discovery fails so often */

@@ -53,7 +53,7 @@ static void start(const struct runs_config *config)
 
 static void stop(void)
 {
-    runs_stop(runs, 10000);
+    cr_expect(runs_stop(runs, 10000));
     runs_free(runs);
     runs = NULL;
 }
@@ -646,7 +646,7 @@ Test(runs, a_shutdown_interrupts_and_takes_nothing_new)
     start(&defaults);
     id = submit_sync("{}");
     wait_until(is_running, id);
-    runs_stop(runs, 10000);
+    cr_expect(runs_stop(runs, 10000));
     got = row_of(id);
     expect_failed(&got, "interrupted");
     cr_expect_str_eq(got.cancel_reason, "shutdown");
@@ -655,4 +655,24 @@ Test(runs, a_shutdown_interrupts_and_takes_nothing_new)
     cr_expect_eq(runs_submit(runs, &row, false, &active, &err), -1);
     cr_expect_str_eq(error_reason(&err), "shutting_down");
     err = ERROR_INIT;
+}
+
+Test(runs, one_that_does_not_stop_is_left_as_interrupted)
+{
+    static _Atomic bool deaf = true;
+    struct run_row got;
+    int64_t id;
+
+    create_connection(NULL, "{}");
+    source.deaf = &deaf;
+    start(&defaults);
+    id = submit_sync("{}");
+    wait_until(is_running, id);
+    cr_expect_not(runs_stop(runs, 50));
+    got = row_of(id);
+    expect_failed(&got, "interrupted");
+    deaf = false;
+    cr_expect(runs_stop(runs, 10000));
+    got = row_of(id);
+    expect_failed(&got, "interrupted");
 }
