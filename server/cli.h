@@ -14,10 +14,12 @@ enum exit_code {
     EXIT_USAGE = 2,         /* wrong settings or arguments */
     EXIT_STORE_REFUSED = 3, /* damaged, or written by a newer version */
     EXIT_STORE_IN_USE = 4,
-    EXIT_BAD_FILE = 64, /* of sync, where 1 and 2 say how the run ended */
+    EXIT_QUARANTINED = 3, /* of sync: succeeded, but not everything could be stored as it was */
+    EXIT_BAD_FILE = 64,   /* of sync, where 1 and 2 say how the run ended */
 };
 
-/* Runs the connection described in a file: 0 succeeded, 1 failed, 2 cancelled, EXIT_BAD_FILE. */
+/* Runs the connection described in a file: 0 succeeded, 1 failed, 2 cancelled, and the two above.
+ */
 int cli_sync(const char *path);
 /* Asks the service at the configured address whether it is ready. */
 int cli_health(const struct settings *settings);

@@ -163,6 +163,18 @@ static const char *fresh_id(struct arena *mem)
     return arena_printf(mem, "cli-%s", text);
 }
 
+/* A script that looks at nothing else shall not take a run with rejected data for a clean one. */
+static int exit_status(const struct run_result *result, const struct progress *progress)
+{
+    struct stream_progress total;
+
+    progress_total(progress, &total);
+    if (result->outcome == OUTCOME_SUCCEEDED &&
+        (total.committed.quarantined_rows > 0 || total.committed.quarantined_cells > 0))
+        return EXIT_QUARANTINED;
+    return (int)result->outcome;
+}
+
 static int run_plan(const struct plan *plan, struct cli_show *show, struct cancel *cancel,
                     struct arena *mem)
 {
@@ -177,6 +189,7 @@ static int run_plan(const struct plan *plan, struct cli_show *show, struct cance
     struct progress *progress;
     struct run_result result;
     struct sync_job job;
+    int status;
 
     if (setup_streams(&plan->source, &plan->destination, &run, plan->file.streams, NULL,
                       &plan->settings, &streams, &problems, &err) < 0)
@@ -207,8 +220,9 @@ static int run_plan(const struct plan *plan, struct cli_show *show, struct cance
     cli_show_begin(show, progress);
     sync_run(&job, progress, &result);
     cli_show_end(show, &result, progress);
+    status = exit_status(&result, progress);
     progress_free(progress);
-    return (int)result.outcome;
+    return status;
 }
 
 static int sync_document(const struct doc *d, const char *path)

@@ -39,7 +39,6 @@ static const struct status_row rows[] = {
     {"nothing_to_retry",        409, false, "Nothing has failed that could be retried"},
     {"paused",                  409, false, "The connection is paused"},
     {"idempotency_in_progress", 409, true,  "A request with this key is in progress"},
-    {"nothing_to_retry",        409, false, "There is nothing to retry"},
     {"log_expired",             410, false, "The log has been removed"},
     {"revision_mismatch",       412, false, "The resource has changed"},
     {"body_too_large",          413, false, "The body is too large"},
