@@ -7,6 +7,9 @@
 # Include this file where the targets of a layer are listed.
 include_guard(GLOBAL)
 
+# What tests/fuzz/short.sh builds: not the whole suite.
+add_custom_target(fuzz_targets)
+
 function(fuzz_target name)
     if(CONNECTORD_FUZZ)
         add_executable(fuzz_${name} ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/fuzz_${name}.c)
@@ -20,6 +23,7 @@ function(fuzz_target name)
     else()
         return()
     endif()
+    add_dependencies(fuzz_targets fuzz_${name})
     target_link_libraries(fuzz_${name} PRIVATE ${ARGN})
     set_target_properties(fuzz_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endfunction()

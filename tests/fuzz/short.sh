@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 seconds=${1:-10}
 shift || true
 cmake --preset fuzz >/dev/null
-cmake --build --preset fuzz | tail -n 1
+cmake --build --preset fuzz --target fuzz_targets | tail -n 1
 targets=${*:-$(cd build/fuzz/tests && ls -d fuzz_* | grep -v '\.')}
 passed=0
 found=$PWD/build/fuzz/findings
