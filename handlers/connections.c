@@ -21,17 +21,32 @@ static const char *location_of(struct request *req, const char *name)
     return arena_printf(request_mem(req), "/v1/connections/%s", name);
 }
 
+/* What the destination promises about rows: "exactly_once", "at_least_once"; NULL = unknown. */
+static const char *delivery_of(struct app *app, struct arena *mem, const struct connection *c)
+{
+    struct error ignored = ERROR_INIT;
+    struct connector connector;
+    struct resource r;
+
+    if (store_get_resource(app->store, RESOURCE_DESTINATION, c->destination_id, mem, &r, &ignored) <
+            0 ||
+        !connector_find(RESOURCE_DESTINATION, r.connector, &connector))
+        return NULL;
+    return connector.delivery;
+}
+
 /* Writes one connection with its newest run. */
 static int write_one(struct app *app, struct arena *mem, struct jsonw *w,
                      const struct connection *c, struct error *err)
 {
+    const char *delivery = delivery_of(app, mem, c);
     struct error why = ERROR_INIT;
     struct run_row last;
 
     if (store_latest_run(app->store, c->id, mem, &last, &why) == 0)
-        return encode_connection(w, c, &last, err);
+        return encode_connection(w, c, &last, delivery, err);
     if (why.code == ERR_NOT_FOUND)
-        return encode_connection(w, c, NULL, err);
+        return encode_connection(w, c, NULL, delivery, err);
     *err = why;
     return -1;
 }
@@ -63,16 +78,20 @@ static int read_filters(struct request *req, struct list_query *q, struct error 
 int handle_connections(struct app *app, struct request *req, struct response *res,
                        struct error *err)
 {
-    static const char *const known[] = {"source", "destination", "paused", "status", "label",
-                                        "q",      "cursor",      "limit",  "expand", NULL};
+    static const char *const known[] = {"source", "destination", "paused", "status", "label", "q",
+                                        "cursor", "limit",       "expand", "count",  NULL};
     struct jsonw w = JSONW_INIT(&res->body);
+    int64_t total = PAGE_NO_TOTAL;
     struct connection *items;
     struct list_query q;
     const char *next;
+    bool counted;
     size_t n;
 
     if (request_query_only(req, known, err) < 0 || page_read(req, &q, err) < 0 ||
-        read_filters(req, &q, err) < 0)
+        read_filters(req, &q, err) < 0 || page_wants_total(req, &counted, err) < 0)
+        return -1;
+    if (counted && store_count_connections(app->store, &q, &total, err) < 0)
         return -1;
     if (store_list_connections(app->store, &q, request_mem(req), &items, &n, &next, err) < 0)
         return -1;
@@ -81,7 +100,7 @@ int handle_connections(struct app *app, struct request *req, struct response *re
         if (write_one(app, request_mem(req), &w, &items[i], err) < 0)
             return -1;
     }
-    page_end(&w, req, res, next, -1);
+    page_end(&w, req, res, next, total);
     return 0;
 }
 
@@ -124,6 +143,7 @@ static int save_new(struct app *app, struct request *req, struct response *res,
 {
     struct created created;
 
+    c->idempotency_key = idem->key;
     if (store_create_connection(app->store, c, request_mem(req), err) < 0 ||
         answer(app, req, res, c, err) < 0)
         return -1;
@@ -238,31 +258,54 @@ int handle_connection_patch(struct app *app, struct request *req, struct respons
     return precondition_retry(patch_once, app, req, res, err);
 }
 
-/* With ?cancel=true an active run is asked to stop and the request waits for it. */
+#define OPEN_RUNS (1u << RUN_QUEUED | 1u << RUN_RUNNING | 1u << RUN_CANCELLING)
+
+/* Queued runs are cancelled at once; the one that runs is told to stop, and *out_running is its
+ * number, 0 when there is none. */
+static int cancel_all(struct app *app, struct request *req, const struct connection *c,
+                      int64_t *out_running, struct error *err)
+{
+    struct run_query q = {
+        .connection_id = c->id, .statuses = OPEN_RUNS, .ascending = false, .limit = PAGE_MAX};
+    struct run_row *runs;
+    int64_t next;
+    size_t n;
+
+    *out_running = 0;
+    do { /* newest first, so that none of them begins meanwhile */
+        if (store_list_runs(app->store, &q, request_mem(req), &runs, &n, &next, err) < 0)
+            return -1;
+        for (size_t i = 0; i < n; i++) {
+            struct error ended = ERROR_INIT; /* by itself, between the list and now */
+            enum run_status status;
+
+            if (runs_cancel(app->runs, runs[i].id, "user", false, &status, &ended) == 0 &&
+                status == RUN_CANCELLING)
+                *out_running = runs[i].id;
+        }
+        q.after = next;
+    } while (next);
+    return 0;
+}
+
+/* With ?cancel=true whatever is active is asked to stop and the request waits for it. */
 static int stop_active(struct app *app, struct request *req, struct response *res,
                        const struct connection *c, struct error *err)
 {
     struct run_wait *wait = request_kept(req);
-    struct error why = ERROR_INIT;
-    enum run_status status;
     struct run_row run;
-    int rc;
+    int64_t running;
 
     if (!wait) {
-        if (store_latest_run(app->store, c->id, request_mem(req), &run, &why) < 0 ||
-            run_status_is_final(run.status))
-            return 0;
-        if (runs_cancel(app->runs, run.id, "user", false, &status, err) < 0)
+        if (cancel_all(app, req, c, &running, err) < 0)
             return -1;
+        if (!running)
+            return 0;
         wait = arena_alloc(request_mem(req), sizeof *wait);
-        run_wait_init(wait, app, run.id, WAIT_DEFAULT_S);
+        run_wait_init(wait, app, running, WAIT_DEFAULT_S);
         request_keep(req, wait, NULL);
     }
-    rc = run_wait_poll(wait, res, request_mem(req), &run, err);
-    if (rc != 0)
-        return rc;
-    /* There may be older ones behind it in the queue; the store decides in the end. */
-    return 0;
+    return run_wait_poll(wait, res, request_mem(req), &run, err);
 }
 
 int handle_connection_delete(struct app *app, struct request *req, struct response *res,

@@ -213,7 +213,7 @@ static void write_last_run(struct jsonw *w, const struct run_row *last)
 }
 
 int encode_connection(struct jsonw *w, const struct connection *c, const struct run_row *last,
-                      struct error *err)
+                      const char *delivery, struct error *err)
 {
     CLEANUP(doc_free_cleanup) struct doc *settings = NULL;
 
@@ -231,6 +231,7 @@ int encode_connection(struct jsonw *w, const struct connection *c, const struct 
     jsonw_put_raw(w, "labels", c->labels ? c->labels : "{}");
     jsonw_put_raw(w, "streams", c->streams);
     encode_members(w, settings);
+    jsonw_put_string(w, "delivery", delivery);
     write_last_run(w, last);
     jsonw_put_int(w, "revision", c->revision);
     jsonw_put_time_ms(w, "created_at", c->created_us);

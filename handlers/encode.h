@@ -25,10 +25,10 @@ CHECKED int encode_run_streams(struct jsonw *w, const struct run_row *run, struc
 CHECKED int encode_resource(struct jsonw *w, enum resource_kind kind, const struct resource *r,
                             struct error *err);
 
-/* `last` may be NULL: there was no run. */
-__attribute__((nonnull(1, 2, 4), warn_unused_result)) int
+/* `last` may be NULL: there was no run. `delivery` is what the destination promises, or NULL. */
+__attribute__((nonnull(1, 2, 5), warn_unused_result)) int
 encode_connection(struct jsonw *w, const struct connection *c, const struct run_row *last,
-                  struct error *err);
+                  const char *delivery, struct error *err);
 
 /* "id", "source_id", "hash", "discovered_at": what is known of a catalog besides its streams. */
 void encode_catalog_members(struct jsonw *w, const struct stored_catalog *c);

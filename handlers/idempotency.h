@@ -3,7 +3,8 @@
  *
  * A key is bound to the method, target and body it was first sent with, and gives back the stored
  * answer for 24 hours. Only answers that had an effect are stored: a refused request may be
- * corrected and sent again with the same key.
+ * corrected and sent again with the same key. The key goes into the row that is created (member
+ * idempotency_key), so that a crash before the answer was stored cannot make it happen twice.
  */
 #ifndef HANDLERS_IDEMPOTENCY_H
 #define HANDLERS_IDEMPOTENCY_H
@@ -25,8 +26,8 @@ struct created {
     int64_t run;      /* becomes Run-Id; 0 = none */
 };
 
-/* 0 = go on; 1 = *out_answer is what was answered the first time. Fails with "invalid_header",
- * "idempotency_in_progress", "idempotency_key_reused". */
+/* 0 = go on; 1 = *out_answer is what was answered the first time, or would have been. Fails with
+ * "invalid_header", "idempotency_in_progress", "idempotency_key_reused". */
 CHECKED int idempotency_begin(const struct app *app, struct request *req, struct idempotency *out,
                               struct stored_answer *out_answer, struct error *err);
 

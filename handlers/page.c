@@ -28,6 +28,11 @@ int page_read(struct request *req, struct list_query *out, struct error *err)
     return read_label(req, out, err);
 }
 
+int page_wants_total(struct request *req, bool *out, struct error *err)
+{
+    return request_query_bool(req, "count", false, out, err);
+}
+
 void page_begin(struct jsonw *w)
 {
     jsonw_object(w);
@@ -70,7 +75,7 @@ void page_end(struct jsonw *w, struct request *req, struct response *res, const 
 {
     jsonw_array_end(w);
     jsonw_put_string(w, "next_cursor", next);
-    if (total >= 0)
+    if (total != PAGE_NO_TOTAL)
         jsonw_put_int(w, "total", total);
     jsonw_object_end(w);
     if (next)

@@ -16,9 +16,12 @@
 
 /* Reads limit, cursor, q and label (and nothing else) into `out`. */
 CHECKED int page_read(struct request *req, struct list_query *out, struct error *err);
+/* ?count=true asks for the total. */
+CHECKED int page_wants_total(struct request *req, bool *out, struct error *err);
+#define PAGE_NO_TOTAL (-1)
 
 void page_begin(struct jsonw *w);
-/* Ends the items; `next` is NULL on the last page; `total` is written unless negative. */
+/* Ends the items; `next` is NULL on the last page; `total` may be PAGE_NO_TOTAL. */
 void page_end(struct jsonw *w, struct request *req, struct response *res, const char *next,
               int64_t total);
 

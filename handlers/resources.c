@@ -41,16 +41,22 @@ static int answer(struct response *res, enum resource_kind kind, const struct re
 static int list(struct app *app, struct request *req, struct response *res, enum resource_kind kind,
                 struct error *err)
 {
-    static const char *const known[] = {"connector", "label", "q", "cursor", "limit", NULL};
+    static const char *const known[] = {"connector", "label", "q", "cursor",
+                                        "limit",     "count", NULL};
     struct jsonw w = JSONW_INIT(&res->body);
+    int64_t total = PAGE_NO_TOTAL;
     struct resource *items;
     struct list_query q;
     const char *next;
+    bool counted;
     size_t n;
 
-    if (request_query_only(req, known, err) < 0 || page_read(req, &q, err) < 0)
+    if (request_query_only(req, known, err) < 0 || page_read(req, &q, err) < 0 ||
+        page_wants_total(req, &counted, err) < 0)
         return -1;
     q.connector = request_query(req, "connector");
+    if (counted && store_count_resources(app->store, kind, &q, &total, err) < 0)
+        return -1;
     if (store_list_resources(app->store, kind, &q, request_mem(req), &items, &n, &next, err) < 0)
         return -1;
     page_begin(&w);
@@ -58,7 +64,7 @@ static int list(struct app *app, struct request *req, struct response *res, enum
         if (encode_resource(&w, kind, &items[i], err) < 0)
             return -1;
     }
-    page_end(&w, req, res, next, -1);
+    page_end(&w, req, res, next, total);
     return 0;
 }
 
@@ -103,6 +109,7 @@ static int save_new(struct app *app, struct request *req, struct response *res, 
     struct created created;
     struct jsonw w = JSONW_INIT(&res->body);
 
+    c->row.idempotency_key = c->idem.key;
     if (store_create_resource(app->store, c->kind, &c->row, request_mem(req), err) < 0 ||
         encode_resource(&w, c->kind, &c->row, err) < 0)
         return -1;

@@ -94,15 +94,21 @@ static int read_filters(struct app *app, struct request *req, struct run_query *
 
 int handle_runs(struct app *app, struct request *req, struct response *res, struct error *err)
 {
-    static const char *const known[] = {"connection", "kind",  "status", "since", "until",
-                                        "trigger",    "order", "cursor", "limit", NULL};
+    static const char *const known[] = {"connection", "kind",    "status", "since",
+                                        "until",      "trigger", "order",  "cursor",
+                                        "limit",      "count",   NULL};
     struct jsonw w = JSONW_INIT(&res->body);
+    int64_t total = PAGE_NO_TOTAL;
     struct run_row *items;
     struct run_query q;
     int64_t next;
+    bool counted;
     size_t n;
 
     if (request_query_only(req, known, err) < 0 || read_filters(app, req, &q, err) < 0 ||
+        page_wants_total(req, &counted, err) < 0)
+        return -1;
+    if ((counted && store_count_listed_runs(app->store, &q, &total, err) < 0) ||
         store_list_runs(app->store, &q, request_mem(req), &items, &n, &next, err) < 0)
         return -1;
     page_begin(&w);
@@ -110,7 +116,7 @@ int handle_runs(struct app *app, struct request *req, struct response *res, stru
         if (encode_run(&w, &items[i], RUN_IN_LIST, err) < 0)
             return -1;
     }
-    page_end(&w, req, res, next ? arena_printf(request_mem(req), "%" PRId64, next) : NULL, -1);
+    page_end(&w, req, res, next ? arena_printf(request_mem(req), "%" PRId64, next) : NULL, total);
     return 0;
 }
 

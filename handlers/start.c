@@ -226,8 +226,10 @@ int start_run(struct app *app, struct request *req, struct response *res, start_
     rc = idempotency_begin(app, req, &s->idem, &stored, err);
     if (rc != 0)
         return rc < 0 ? -1 : replay(app, req, res, &stored, &m, s, err);
-    if (prepare(app, req, res, m.force, &run, err) < 0 || body_accept(res, err) < 0 ||
-        submit(app, req, res, &run, &m, &status, err) < 0 ||
+    if (prepare(app, req, res, m.force, &run, err) < 0 || body_accept(res, err) < 0)
+        return -1;
+    run.idempotency_key = s->idem.key;
+    if (submit(app, req, res, &run, &m, &status, err) < 0 ||
         started(app, req, s, &run, status, &m, err) < 0)
         return -1;
     return m.wait_s ? wait_and_answer(app, req, res, &m, err)

@@ -234,22 +234,24 @@ int store_delete_connection(struct store *s, const char *id_or_name, int64_t exp
 /* -------------------------------------------------------------------- listing */
 
 /* ?9 is a set of bits of enum run_status, -1 for any; a connection without a run has none. */
-static const char list_sql[] =
-    "SELECT " COLUMNS TABLES " WHERE c.seq > ?1"
-    " AND (?2 IS NULL OR instr(',' || ?2 || ',', ',' || s.connector || ',') > 0"
-    "      OR instr(',' || ?2 || ',', ',' || d.connector || ',') > 0)"
-    " AND (?3 IS NULL OR instr(lower(c.name), lower(?3)) > 0"
-    "      OR instr(lower(c.display_name), lower(?3)) > 0)"
-    " AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(c.labels) l"
-    "      WHERE l.key = ?4 AND (?5 IS NULL OR l.value = ?5)))"
-    " AND (?6 IS NULL OR instr(',' || ?6 || ',', ',' || s.name || ',') > 0"
-    "      OR instr(',' || lower(?6) || ',', ',' || s.id || ',') > 0)"
-    " AND (?7 IS NULL OR instr(',' || ?7 || ',', ',' || d.name || ',') > 0"
-    "      OR instr(',' || lower(?7) || ',', ',' || d.id || ',') > 0)"
-    " AND (?8 < 0 OR c.paused = ?8)"
-    " AND (?9 < 0 OR ?9 >> (SELECT r.status FROM runs r WHERE r.connection_id = c.id"
-    "      AND +r.kind IN (0, 1) ORDER BY r.id DESC LIMIT 1) & 1)"
-    " ORDER BY c.seq LIMIT ?10";
+/* clang-format off */
+#define LIST_SQL \
+    "SELECT " COLUMNS TABLES " WHERE c.seq > ?1" \
+    " AND (?2 IS NULL OR instr(',' || ?2 || ',', ',' || s.connector || ',') > 0" \
+    "      OR instr(',' || ?2 || ',', ',' || d.connector || ',') > 0)" \
+    " AND (?3 IS NULL OR instr(lower(c.name), lower(?3)) > 0" \
+    "      OR instr(lower(c.display_name), lower(?3)) > 0)" \
+    " AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(c.labels) l" \
+    "      WHERE l.key = ?4 AND (?5 IS NULL OR l.value = ?5)))" \
+    " AND (?6 IS NULL OR instr(',' || ?6 || ',', ',' || s.name || ',') > 0" \
+    "      OR instr(',' || lower(?6) || ',', ',' || s.id || ',') > 0)" \
+    " AND (?7 IS NULL OR instr(',' || ?7 || ',', ',' || d.name || ',') > 0" \
+    "      OR instr(',' || lower(?7) || ',', ',' || d.id || ',') > 0)" \
+    " AND (?8 < 0 OR c.paused = ?8)" \
+    " AND (?9 < 0 OR ?9 >> (SELECT r.status FROM runs r WHERE r.connection_id = c.id" \
+    "      AND +r.kind IN (0, 1) ORDER BY r.id DESC LIMIT 1) & 1)" \
+    " ORDER BY c.seq LIMIT ?10"
+/* clang-format on */
 
 /* The bits of "failed,cancelled"; -1 for NULL. */
 static int status_bits(const char *names, int64_t *out, struct error *err)
@@ -272,10 +274,13 @@ static int status_bits(const char *names, int64_t *out, struct error *err)
     return 0;
 }
 
-static int open_list(struct txn *t, const struct list_query *q, int64_t after, int64_t statuses,
-                     struct query *list, struct error *err)
+/* Rows behind `after`, at most `limit` of them; -1 = all. */
+static int open_list(struct txn *t, const char *sql, const struct list_query *q, int64_t after,
+                     int64_t limit, struct query *list, struct error *err)
 {
-    if (query_open(t->db, list_sql, list, err) < 0)
+    int64_t statuses = -1;
+
+    if (status_bits(q->status, &statuses, err) < 0 || query_open(t->db, sql, list, err) < 0)
         return -1;
     query_int(list, after);
     query_text(list, q->connector);
@@ -286,7 +291,7 @@ static int open_list(struct txn *t, const struct list_query *q, int64_t after, i
     query_text(list, q->destination);
     query_int(list, q->paused);
     query_int(list, statuses);
-    query_int(list, q->limit + 1);
+    query_int(list, limit);
     return 0;
 }
 
@@ -297,12 +302,12 @@ int store_list_connections(struct store *s, const struct list_query *q, struct a
     CLEANUP(txn_end) struct txn t = {0};
     CLEANUP(query_close) struct query list = {0};
     struct connection *rows;
-    int64_t after, statuses = -1, seq = 0;
+    int64_t after, seq = 0;
     size_t n = 0;
     int more;
 
-    if (cursor_read('c', q, &after, err) < 0 || status_bits(q->status, &statuses, err) < 0 ||
-        txn_begin(s, TXN_READ, &t, err) < 0 || open_list(&t, q, after, statuses, &list, err) < 0)
+    if (cursor_read('c', q, &after, err) < 0 || txn_begin(s, TXN_READ, &t, err) < 0 ||
+        open_list(&t, LIST_SQL, q, after, q->limit + 1, &list, err) < 0)
         return -1;
     rows = arena_array(mem, (size_t)q->limit, sizeof *rows);
     while ((more = query_next(&list, err)) > 0 && n < (size_t)q->limit) {
@@ -314,5 +319,19 @@ int store_list_connections(struct store *s, const struct list_query *q, struct a
     *out = rows;
     *out_n = n;
     *out_next = more ? cursor_write('c', seq, mem) : NULL;
+    return 0;
+}
+
+int store_count_connections(struct store *s, const struct list_query *q, int64_t *out,
+                            struct error *err)
+{
+    CLEANUP(txn_end) struct txn t = {0};
+    CLEANUP(query_close) struct query count = {0};
+
+    if (txn_begin(s, TXN_READ, &t, err) < 0 ||
+        open_list(&t, "SELECT count(*) FROM (" LIST_SQL ")", q, 0, -1, &count, err) < 0 ||
+        query_next(&count, err) < 0)
+        return -1;
+    *out = query_get_int(&count, 0);
     return 0;
 }

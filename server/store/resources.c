@@ -245,14 +245,32 @@ int store_delete_resource(struct store *s, enum resource_kind kind, const char *
 /* -------------------------------------------------------------------- listing */
 
 /* Absent conditions are NULL. What is looked for is bound, never part of the statement. */
-static const char list_sql[] =
-    "SELECT " COLUMNS " FROM resources WHERE kind = ?1 AND seq > ?2"
-    " AND (?3 IS NULL OR instr(',' || ?3 || ',', ',' || connector || ',') > 0)"
-    " AND (?4 IS NULL OR instr(lower(name), lower(?4)) > 0"
-    "      OR instr(lower(display_name), lower(?4)) > 0)"
-    " AND (?5 IS NULL OR EXISTS (SELECT 1 FROM json_each(labels)"
-    "      WHERE key = ?5 AND (?6 IS NULL OR value = ?6)))"
-    " ORDER BY seq LIMIT ?7";
+/* clang-format off */
+#define LIST_SQL \
+    "SELECT " COLUMNS " FROM resources WHERE kind = ?1 AND seq > ?2" \
+    " AND (?3 IS NULL OR instr(',' || ?3 || ',', ',' || connector || ',') > 0)" \
+    " AND (?4 IS NULL OR instr(lower(name), lower(?4)) > 0" \
+    "      OR instr(lower(display_name), lower(?4)) > 0)" \
+    " AND (?5 IS NULL OR EXISTS (SELECT 1 FROM json_each(labels)" \
+    "      WHERE key = ?5 AND (?6 IS NULL OR value = ?6)))" \
+    " ORDER BY seq LIMIT ?7"
+/* clang-format on */
+
+static int open_list(struct txn *t, const char *sql, enum resource_kind kind,
+                     const struct list_query *q, int64_t after, int64_t limit, struct query *list,
+                     struct error *err)
+{
+    if (query_open(t->db, sql, list, err) < 0)
+        return -1;
+    query_int(list, kind);
+    query_int(list, after);
+    query_text(list, q->connector);
+    query_text(list, q->q);
+    query_text(list, q->label_key);
+    query_text(list, q->label_value);
+    query_int(list, limit);
+    return 0;
+}
 
 int store_list_resources(struct store *s, enum resource_kind kind, const struct list_query *q,
                          struct arena *mem, struct resource **out, size_t *out_n,
@@ -267,15 +285,8 @@ int store_list_resources(struct store *s, enum resource_kind kind, const struct 
     int more;
 
     if (cursor_read(mark, q, &after, err) < 0 || txn_begin(s, TXN_READ, &t, err) < 0 ||
-        query_open(t.db, list_sql, &list, err) < 0)
+        open_list(&t, LIST_SQL, kind, q, after, q->limit + 1, &list, err) < 0)
         return -1;
-    query_int(&list, kind);
-    query_int(&list, after);
-    query_text(&list, q->connector);
-    query_text(&list, q->q);
-    query_text(&list, q->label_key);
-    query_text(&list, q->label_value);
-    query_int(&list, q->limit + 1);
     rows = arena_array(mem, (size_t)q->limit, sizeof *rows);
     while ((more = query_next(&list, err)) > 0 && n < (size_t)q->limit) {
         read_row(&list, mem, &rows[n++]);
@@ -286,5 +297,19 @@ int store_list_resources(struct store *s, enum resource_kind kind, const struct 
     *out = rows;
     *out_n = n;
     *out_next = more ? cursor_write(mark, seq, mem) : NULL;
+    return 0;
+}
+
+int store_count_resources(struct store *s, enum resource_kind kind, const struct list_query *q,
+                          int64_t *out, struct error *err)
+{
+    CLEANUP(txn_end) struct txn t = {0};
+    CLEANUP(query_close) struct query count = {0};
+
+    if (txn_begin(s, TXN_READ, &t, err) < 0 ||
+        open_list(&t, "SELECT count(*) FROM (" LIST_SQL ")", kind, q, 0, -1, &count, err) < 0 ||
+        query_next(&count, err) < 0)
+        return -1;
+    *out = query_get_int(&count, 0);
     return 0;
 }

@@ -172,12 +172,14 @@ static void list_sql(const struct run_query *q, struct buf *sql)
     buf_printf(sql, " ORDER BY r.id %s LIMIT ?7", q->ascending ? "ASC" : "DESC");
 }
 
-static int open_list(struct txn *t, const struct run_query *q, struct query *list,
-                     struct error *err)
+static int open_list(struct txn *t, const struct run_query *q, const char *before,
+                     const char *behind, struct query *list, struct error *err)
 {
     CLEANUP(buf_release) struct buf sql = BUF_INIT(8 << 10);
 
+    buf_puts(&sql, before);
     list_sql(q, &sql);
+    buf_puts(&sql, behind);
     if (buf_ok(&sql, "a statement", err) < 0 || query_open(t->db, buf_str(&sql), list, err) < 0)
         return -1;
     query_int(list, q->ascending ? q->after : 0);
@@ -186,7 +188,7 @@ static int open_list(struct txn *t, const struct run_query *q, struct query *lis
     query_int(list, q->until_us ? q->until_us : INT64_MAX);
     query_text(list, q->trigger);
     query_text(list, q->connection_id);
-    query_int(list, q->limit + 1);
+    query_int(list, q->limit < 0 ? -1 : q->limit + 1);
     return 0;
 }
 
@@ -199,7 +201,7 @@ int store_list_runs(struct store *s, const struct run_query *q, struct arena *me
     size_t n = 0;
     int more;
 
-    if (txn_begin(s, TXN_READ, &t, err) < 0 || open_list(&t, q, &list, err) < 0)
+    if (txn_begin(s, TXN_READ, &t, err) < 0 || open_list(&t, q, "", "", &list, err) < 0)
         return -1;
     rows = arena_array(mem, (size_t)q->limit, sizeof *rows);
     while ((more = query_next(&list, err)) > 0 && n < (size_t)q->limit) {
@@ -211,6 +213,23 @@ int store_list_runs(struct store *s, const struct run_query *q, struct arena *me
     *out = rows;
     *out_n = n;
     *out_next = more && n ? rows[n - 1].id : 0;
+    return 0;
+}
+
+int store_count_listed_runs(struct store *s, const struct run_query *q, int64_t *out,
+                            struct error *err)
+{
+    CLEANUP(txn_end) struct txn t = {0};
+    CLEANUP(query_close) struct query count = {0};
+    struct run_query all = *q;
+
+    all.after = 0;
+    all.limit = -1;
+    if (txn_begin(s, TXN_READ, &t, err) < 0 ||
+        open_list(&t, &all, "SELECT count(*) FROM (", ")", &count, err) < 0 ||
+        query_next(&count, err) < 0)
+        return -1;
+    *out = query_get_int(&count, 0);
     return 0;
 }
 

@@ -80,6 +80,10 @@ CHECKED int store_list_resources(struct store *s, enum resource_kind kind,
                                  struct resource **out, size_t *out_n, const char **out_next,
                                  struct error *err);
 
+/* How many there are in all; `after` and `limit` mean nothing. */
+CHECKED int store_count_resources(struct store *s, enum resource_kind kind,
+                                  const struct list_query *q, int64_t *out, struct error *err);
+
 /* ------------------------------------------------------------------- catalogs */
 
 struct stored_catalog {
@@ -126,6 +130,9 @@ CHECKED int store_delete_connection(struct store *s, const char *id_or_name, int
 CHECKED int store_list_connections(struct store *s, const struct list_query *q, struct arena *mem,
                                    struct connection **out, size_t *out_n, const char **out_next,
                                    struct error *err);
+
+CHECKED int store_count_connections(struct store *s, const struct list_query *q, int64_t *out,
+                                    struct error *err);
 
 /* ----------------------------------------------------------------- state copies */
 
@@ -249,6 +256,9 @@ struct run_query {
 CHECKED int store_list_runs(struct store *s, const struct run_query *q, struct arena *mem,
                             struct run_row **out, size_t *out_n, int64_t *out_next,
                             struct error *err);
+/* How many such runs there are; `after`, `limit` and the order mean nothing. */
+CHECKED int store_count_listed_runs(struct store *s, const struct run_query *q, int64_t *out,
+                                    struct error *err);
 CHECKED int store_count_runs(struct store *s, int64_t *out_queued, int64_t *out_active,
                              struct error *err);
 

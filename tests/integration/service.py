@@ -316,12 +316,12 @@ class ServiceTest(unittest.TestCase):
     def cancel_all(self, name):
         if not self.service.alive():
             return
-        for run in self.active_runs(name):
+        for run in self.active_runs(name):  # newest first: none of the queued ones begins meanwhile
             self.service.post(f"/v1/runs/{run['id']}/cancel")
         wait_until("runs to stop", lambda: not self.active_runs(name))
 
     def active_runs(self, name):
-        answer = self.service.get(f"/v1/connections/{name}/runs?status=queued,running,cancelling")
+        answer = self.service.get(f"/v1/connections/{name}/runs?status=queued,running,cancelling&limit=500")
         return answer.json()["items"] if answer.status == 200 else []  # the test may have deleted it
 
     def running(self, run_id):

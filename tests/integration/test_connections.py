@@ -28,6 +28,7 @@ class Connections(ServiceTest):
                                               "on_stream_error": "continue"})
         self.assertEqual(made["quarantine"], {"max_rows": 1000, "max_ratio": 0.01})
         self.assertIsNone(made["last_run"])
+        self.assertEqual(made["delivery"], "exactly_once")
         self.assertEqual(self.ok(self.service.get(f"/v1/connections/{made['id']}")), made)
 
     def test_ends_by_id(self):
@@ -108,7 +109,7 @@ class Connections(ServiceTest):
         self.ok(self.service.put(self.path(), {**self.ends(), "streams": [USERS]}), 201)
         shown = self.ok(self.service.get(self.path()))
         body = {k: v for k, v in shown.items() if k not in
-                ("id", "source_id", "destination_id", "last_run", "revision", "created_at", "updated_at")}
+                ("id", "source_id", "destination_id", "delivery", "last_run", "revision", "created_at", "updated_at")}
         self.assertEqual(self.ok(self.service.put(self.path(), body))["revision"], shown["revision"])
         for member in ("id", "source_id", "last_run", "revision", "created_at"):
             self.assertEqual(self.service.put(self.path(), {**body, member: shown[member] or "x"}).status, 422, member)

@@ -164,6 +164,9 @@ class Resources:
                 self.assertEqual(len(page["items"]), 3)
             path = link[1:link.index(">")] if link else None
         self.assertEqual(seen, names)
+        counted = self.ok(self.service.get(f"/v1/{self.kind}?label=set:{self.name}&limit=3&count=true"))
+        self.assertEqual((counted["total"], len(counted["items"])), (7, 3))
+        self.assertNotIn("total", self.ok(self.service.get(f"/v1/{self.kind}")))
 
     def test_filters(self):
         self.create(labels={"team": "x:y"})

@@ -388,6 +388,9 @@ class RetryDeleteList(ServiceTest):
                             ("order=up", "invalid_query"), ("cursor=x", "invalid_cursor"), ("limit=0", "invalid_query")):
             self.fails(self.service.get(self.path(f"?{query}")), 400, code)
         self.assertNotIn("streams", self.ok(self.service.get(self.path()))["items"][0]["stats"])
+        self.assertEqual(self.ok(self.service.get(self.path("?limit=2&count=true")))["total"], 5)
+        self.assertEqual(self.ok(self.service.get(self.path("?status=failed&count=true")))["total"], 0)
+        self.assertEqual(self.ok(self.service.get(f"/v1/connections?source={self.name}&count=true"))["total"], 1)
 
     def test_aliases(self):
         self.pair(rows=3)
@@ -414,6 +417,25 @@ class RetryDeleteList(ServiceTest):
         tables = {n for n, in self.database().execute("select name from sqlite_master where type = 'table'")}
         self.assertTrue("users" not in tables or self.count("users") == 0)
         self.assertEqual(self.run_it()["stats"]["records_committed"], 10)
+
+
+class FullQueue(ServiceTest):
+    def test_a_thousand_wait_and_no_more(self):
+        name = self.slow_pair()
+        path = f"/v1/connections/{name}/runs?on_conflict=queue&format=id"
+        first = int(self.service.post(path).text)
+        self.running(first)
+        for _ in range(1000):
+            self.assertEqual(self.service.request("POST", path, check=False).status, 201)
+        answer = self.service.post(path)
+        self.fails(answer, 503, "queue_full")
+        self.assertTrue(answer.headers["Retry-After"])
+        waiting = self.ok(self.service.get(f"/v1/connections/{name}/runs?status=queued&limit=500&count=true"))
+        self.assertEqual(waiting["total"], 1000)
+        self.fails(self.service.delete(f"/v1/connections/{name}"), 409, "run_active")
+        self.assertEqual(self.service.delete(f"/v1/connections/{name}?cancel=true").status, 204)
+        left = self.ok(self.service.get("/v1/runs?status=queued,running,cancelling&count=true"))
+        self.assertEqual(left["total"], 0)
 
 
 class Following(ServiceTest):
