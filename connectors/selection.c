@@ -137,7 +137,8 @@ static int choice_index(const char *const *choices, const char *word)
 {
     int i = 0;
 
-    while (strcmp(choices[i], word) != 0)
+    /* The option table lets only these words through. */
+    while (word && choices[i] && strcmp(choices[i], word) != 0)
         i++;
     return i;
 }

@@ -20,7 +20,7 @@ static const char *const own_codes[] = {"unknown_field",        "unknown_connect
 static const char *common_code(const struct problems *p)
 {
     for (size_t i = 1; i < p->n; i++) {
-        if (strcmp(p->items[i].code, p->items[0].code))
+        if (strcmp(p->items[i].code, p->items[0].code) != 0)
             return "validation_failed";
     }
     for (size_t i = 0; i < sizeof own_codes / sizeof *own_codes; i++) {

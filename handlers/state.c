@@ -227,7 +227,7 @@ static int read_rows(struct request *req, struct response *res, struct state_row
     struct state_body body = {0};
     const struct doc *sent;
 
-    *out = NULL;
+    *out = arena_alloc(request_mem(req), sizeof **out);
     *out_n = 0;
     if (body_read(req, res, false, state_options, &body, &sent, err) < 0)
         return -1;

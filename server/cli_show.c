@@ -71,11 +71,11 @@ static void put_row(struct buf *out, const char *name, const char *status,
 {
     int64_t committed = counts_records_committed(&p->committed);
     char clean[NAME_COLUMNS + 1];
-    size_t n = 0;
+    size_t length = strnlen(name, NAME_COLUMNS);
 
-    for (; n < NAME_COLUMNS && name[n]; n++)
+    for (size_t n = 0; n < length; n++)
         clean[n] = (unsigned char)name[n] < 0x20 ? '?' : name[n];
-    clean[n] = '\0';
+    clean[length] = '\0';
     buf_printf(out, "\x1b[K  %-*s %-10s ", NAME_COLUMNS, clean, status);
     put_number(out, p->rows_read);
     buf_puts(out, " read, ");

@@ -24,8 +24,8 @@ static void flatten(char *message)
     }
 }
 
-int error_set_at(struct error *err, enum error_code code, const char *reason, const char *file,
-                 int line, const char *fmt, ...)
+void error_set_at(struct error *err, enum error_code code, const char *reason, const char *file,
+                  int line, const char *fmt, ...)
 {
     va_list ap;
 
@@ -39,10 +39,9 @@ int error_set_at(struct error *err, enum error_code code, const char *reason, co
     vsnprintf(err->message, sizeof err->message, fmt, ap);
     va_end(ap);
     flatten(err->message);
-    return -1;
 }
 
-int error_wrap(struct error *err, const char *fmt, ...)
+void error_put_context(struct error *err, const char *fmt, ...)
 {
     char context[ERROR_MESSAGE_BYTES];
     char whole[2 * ERROR_MESSAGE_BYTES + 2];
@@ -56,7 +55,6 @@ int error_wrap(struct error *err, const char *fmt, ...)
     memcpy(err->message, whole, sizeof err->message - 1);
     err->message[sizeof err->message - 1] = '\0';
     flatten(err->message);
-    return -1;
 }
 
 static enum error_code class_of(int errno_value, const char **out_reason)
@@ -93,7 +91,8 @@ static enum error_code class_of(int errno_value, const char **out_reason)
     }
 }
 
-int error_set_errno(struct error *err, int errno_value, const char *fmt, ...)
+void error_set_errno_at(struct error *err, int errno_value, const char *file, int line,
+                        const char *fmt, ...)
 {
     char what[ERROR_MESSAGE_BYTES / 2];
     char cause[128];
@@ -104,8 +103,8 @@ int error_set_errno(struct error *err, int errno_value, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(what, sizeof what, fmt, ap);
     va_end(ap);
-    return error_set_at(err, code, reason, __FILE__, __LINE__, "%s: %s", what,
-                        strerror_r(errno_value, cause, sizeof cause));
+    error_set_at(err, code, reason, file, line, "%s: %s", what,
+                 strerror_r(errno_value, cause, sizeof cause));
 }
 
 const char *error_code_name(enum error_code code)

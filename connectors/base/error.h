@@ -60,24 +60,37 @@ struct error {
 
 #define ERROR_INIT ((struct error){.code = ERR_NONE})
 
-/* Sets *err, which must be unset, and returns -1. The format and its arguments follow. */
-#define error_set(err, code, ...) error_set_at((err), (code), NULL, __FILE__, __LINE__, __VA_ARGS__)
-
-/* The same with a reason more specific than the class, such as "name_taken"; a string constant. */
+/*
+ * All four return -1, so failing is one line. They are macros so that whoever reads the code of a
+ * caller, a static analyser included, sees that it is -1 and not just any int.
+ *
+ * error_set         sets *err, which must be unset; a format and its arguments follow
+ * error_set_reason  the same with a reason more specific than the class, a string constant
+ * error_set_errno   class and reason by cause, from the errno of a failed system call
+ * error_wrap        puts "context: " in front of the message of an error that is set
+ */
+#define error_set(err, code, ...) \
+    (error_set_at((err), (code), NULL, __FILE__, __LINE__, __VA_ARGS__), error_failed())
 #define error_set_reason(err, code, why, ...) \
-    error_set_at((err), (code), (why), __FILE__, __LINE__, __VA_ARGS__)
+    (error_set_at((err), (code), (why), __FILE__, __LINE__, __VA_ARGS__), error_failed())
+#define error_set_errno(err, errno_value, ...) \
+    (error_set_errno_at((err), (errno_value), __FILE__, __LINE__, __VA_ARGS__), error_failed())
+#define error_wrap(err, ...) (error_put_context((err), __VA_ARGS__), error_failed())
 
-__attribute__((format(printf, 6, 7), nonnull(1, 4, 6))) int
+static inline int error_failed(void)
+{
+    return -1;
+}
+
+__attribute__((format(printf, 6, 7), nonnull(1, 4, 6))) void
 error_set_at(struct error *err, enum error_code code, const char *reason, const char *file,
              int line, const char *fmt, ...);
-
-/* Puts "context: " in front of the message of an error that is set; returns -1. */
-__attribute__((format(printf, 2, 3), nonnull)) int error_wrap(struct error *err, const char *fmt,
-                                                              ...);
-
-/* Sets *err from `errno_value` of a failed system call: class and reason by cause; returns -1. */
-__attribute__((format(printf, 3, 4), nonnull)) int
-error_set_errno(struct error *err, int errno_value, const char *fmt, ...);
+__attribute__((format(printf, 5, 6), nonnull)) void error_set_errno_at(struct error *err,
+                                                                       int errno_value,
+                                                                       const char *file, int line,
+                                                                       const char *fmt, ...);
+__attribute__((format(printf, 2, 3), nonnull)) void error_put_context(struct error *err,
+                                                                      const char *fmt, ...);
 
 /* The wire name of a class, and the reason of an error (which falls back on it). */
 const char *error_code_name(enum error_code code);

@@ -1,5 +1,6 @@
 #include "connectors/sources/sample_shop.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "connectors/base/text.h"
@@ -239,7 +240,7 @@ static void put_released(struct batch *b, size_t column, const struct shop_row *
 
 static void put_opens_at(struct batch *b, size_t column, const struct shop_row *r)
 {
-    batch_put_int64(b, column, draw(r->fixed, 24, 24 * 4) * HOUR_US / 4);
+    batch_put_int64(b, column, draw(r->fixed, 24, (int64_t)24 * 4) * HOUR_US / 4);
 }
 
 static void put_photo(struct batch *b, size_t column, const struct shop_row *r)
@@ -369,7 +370,7 @@ int64_t shop_rows(const struct sample_config *c, enum shop_stream_id stream, int
     case SHOP_STREAMS:
         break;
     }
-    return 0;
+    abort();
 }
 
 int64_t shop_changes(const struct sample_config *c, enum shop_stream_id stream)

@@ -42,7 +42,9 @@ static enum sql_kind natural_kind(enum type t)
 
 static bool is_plain_text(struct slice s)
 {
-    return text_is_utf8(s.ptr ? s.ptr : "", s.len) && (s.len == 0 || !memchr(s.ptr, 0, s.len));
+    if (s.len == 0)
+        return true;
+    return text_is_utf8(s.ptr, s.len) && !memchr(s.ptr, 0, s.len);
 }
 
 static void put_value_text(const struct sql_value *v, struct buf *out)

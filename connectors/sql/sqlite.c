@@ -55,8 +55,8 @@ int sqlite_fail(struct sqlite_conn *c, int rc, const char *what, struct error *e
     }
     if (rc == SQLITE_IOERR_NOMEM)
         code = ERR_RESOURCE;
-    return error_set_at(err, code, reason, __FILE__, __LINE__, "\"%s\": %s: %s", c->path, what,
-                        said);
+    error_set_at(err, code, reason, __FILE__, __LINE__, "\"%s\": %s: %s", c->path, what, said);
+    return -1;
 }
 
 static int on_progress(void *arg)

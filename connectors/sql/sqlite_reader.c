@@ -101,7 +101,7 @@ static int last_number(struct sql_reader *base, const char *schema, const char *
 {
     struct sqlite_conn *c = ((struct sqlite_reader *)base)->conn;
     const struct sql_value params[] = {sql_text(table), sql_text(column)};
-    int64_t n;
+    int64_t n = 0;
     bool is_null;
 
     (void)schema;

@@ -93,14 +93,12 @@ static void read_digits(const char *open, struct column_type *t)
     t->scale = (int16_t)scale;
 }
 
-bool sqlite_parse_type(const char *declared, struct column_type *out)
+/* Words only: upper case, one blank between, the part in parentheses left out. */
+static void normalise(const char *declared, char *text, size_t size)
 {
-    char text[128];
     size_t n = 0;
-    const char *open = strchr(declared, '(');
 
-    /* Words only: upper case, one blank between, the part in parentheses left out. */
-    for (const char *s = declared; *s && n + 1 < sizeof text; s++) {
+    for (const char *s = declared; *s && n + 1 < size; s++) {
         if (*s == '(') {
             s = strchr(s, ')');
             if (!s)
@@ -114,6 +112,14 @@ bool sqlite_parse_type(const char *declared, struct column_type *out)
     while (n > 0 && text[n - 1] == ' ')
         n--;
     text[n] = '\0';
+}
+
+bool sqlite_parse_type(const char *declared, struct column_type *out)
+{
+    const char *open = strchr(declared, '(');
+    char text[128];
+
+    normalise(declared, text, sizeof text);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (words[i].how == MATCH_START ? !text_starts_with(text, words[i].word)
                                         : !has_word(text, words[i].word))

@@ -109,7 +109,7 @@ static int newest_catalog(struct job *j, struct catalog *out, struct error *err)
     }
     if (job_parse(j, stored.text, &d, err) < 0)
         return -1;
-    return catalog_from_doc(d, out, err);
+    return d ? catalog_from_doc(d, out, err) : 0;
 }
 
 int job_store_catalog(struct job *j, const struct catalog *catalog, int64_t *out_id,

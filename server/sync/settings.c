@@ -112,7 +112,7 @@ static size_t place_of(const char *const *words, const char *word)
 {
     size_t i = 0;
 
-    while (words[i] && strcmp(words[i], word) != 0)
+    while (word && words[i] && strcmp(words[i], word) != 0)
         i++;
     return i;
 }
