@@ -287,7 +287,7 @@ static int stream_from_doc(const struct doc *d, struct arena *mem, struct stream
     return 0;
 }
 
-int catalog_check_names(const struct catalog *c, struct error *err)
+static int check_names(const struct catalog *c, struct error *err)
 {
     const char **names = arena_array(c->mem, c->n, sizeof *names);
 
@@ -299,7 +299,8 @@ int catalog_check_names(const struct catalog *c, struct error *err)
     return 0;
 }
 
-int catalog_from_doc(const struct doc *d, struct catalog *out, struct error *err)
+int catalog_read(const struct doc *d, struct catalog *out, catalog_read_fn *read_one,
+                 struct error *err)
 {
     const struct doc *streams = doc_get(d, "streams");
     size_t n = doc_count(streams);
@@ -310,8 +311,13 @@ int catalog_from_doc(const struct doc *d, struct catalog *out, struct error *err
         return error_set(err, ERR_TOO_LARGE, "%zu streams are more than %d", n,
                          CATALOG_MAX_STREAMS);
     for (size_t i = 0; i < n; i++) {
-        if (stream_from_doc(doc_at(streams, i), out->mem, catalog_add(out), err) < 0)
+        if (read_one(doc_at(streams, i), out->mem, catalog_add(out), err) < 0)
             return error_wrap(err, "/streams/%zu", i);
     }
-    return catalog_check_names(out, err);
+    return check_names(out, err);
+}
+
+int catalog_from_doc(const struct doc *d, struct catalog *out, struct error *err)
+{
+    return catalog_read(d, out, stream_from_doc, err);
 }

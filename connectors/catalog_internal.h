@@ -15,8 +15,11 @@ __attribute__((nonnull(2, 3, 4, 5, 6, 7), warn_unused_result)) int
 catalog_column_numbers(const struct doc *names, const char *what, const struct schema *schema,
                        struct arena *mem, const size_t **out, size_t *out_n, struct error *err);
 
-/* Streams are told apart by full names: fails with INVALID when one occurs twice. */
-CHECKED int catalog_check_names(const struct catalog *c, struct error *err);
+/* {"streams":[..]} in either form; no two may have the same name. */
+typedef int catalog_read_fn(const struct doc *stream, struct arena *mem, struct stream *out,
+                            struct error *err);
+CHECKED int catalog_read(const struct doc *d, struct catalog *out, catalog_read_fn *read_one,
+                         struct error *err);
 
 #define SINGER_FULL_TABLE  "FULL_TABLE"
 #define SINGER_INCREMENTAL "INCREMENTAL"

@@ -255,17 +255,5 @@ static int stream_from_singer(const struct doc *d, struct arena *mem, struct str
 
 int catalog_from_singer(const struct doc *d, struct catalog *out, struct error *err)
 {
-    const struct doc *streams = doc_get(d, "streams");
-    size_t n = doc_count(streams);
-
-    if (!doc_is(streams, DOC_ARRAY))
-        return error_set(err, ERR_INVALID, "a catalog is an object with an array \"streams\"");
-    if (n > CATALOG_MAX_STREAMS)
-        return error_set(err, ERR_TOO_LARGE, "%zu streams are more than %d", n,
-                         CATALOG_MAX_STREAMS);
-    for (size_t i = 0; i < n; i++) {
-        if (stream_from_singer(doc_at(streams, i), out->mem, catalog_add(out), err) < 0)
-            return error_wrap(err, "/streams/%zu", i);
-    }
-    return catalog_check_names(out, err);
+    return catalog_read(d, out, stream_from_singer, err);
 }
