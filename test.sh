@@ -31,7 +31,9 @@ done
 stage "threads under ThreadSanitizer"
 ctest --test-dir build/tsan -L stress --no-tests=error
 
-stage "clang-tidy, cppcheck"
+stage "gcc -fanalyzer, clang-tidy, cppcheck"
+cmake --preset analyze >/dev/null
+cmake --build --preset analyze | tail -n 1
 tests/lint/tidy.sh build/asan
 
 stage "everything else under AddressSanitizer and UBSan"

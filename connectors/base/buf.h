@@ -41,7 +41,7 @@ void buf_grow_and_put(struct buf *b, const void *p, size_t n);
 
 static inline void buf_put(struct buf *b, const void *p, size_t n)
 {
-    if (!b->failed && n < b->cap - b->len) {
+    if (b->data && !b->failed && n < b->cap - b->len) {
         memcpy(b->data + b->len, p, n);
         b->len += n;
         b->data[b->len] = '\0';
