@@ -239,3 +239,14 @@ int encode_connection(struct jsonw *w, const struct connection *c, const struct 
     jsonw_object_end(w);
     return 0;
 }
+
+void encode_list(struct jsonw *w, const char *key, const struct string_list *list)
+{
+    if (!list->n)
+        return;
+    jsonw_key(w, key);
+    jsonw_array(w);
+    for (size_t i = 0; i < list->n; i++)
+        jsonw_string(w, list->items[i]);
+    jsonw_array_end(w);
+}

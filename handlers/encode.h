@@ -40,4 +40,7 @@ void encode_members(struct jsonw *w, const struct doc *object);
 /* A document as a value; NULL writes null. */
 void encode_doc(struct jsonw *w, const struct doc *d);
 
+/* A member with an array of these strings; nothing when there are none. */
+void encode_list(struct jsonw *w, const char *key, const struct string_list *list);
+
 #endif

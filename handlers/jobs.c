@@ -392,17 +392,6 @@ static int answer_sample(struct request *req, struct response *res, const struct
     return rc;
 }
 
-static void put_list(struct jsonw *w, const char *key, const struct string_list *list)
-{
-    if (!list->n)
-        return;
-    jsonw_key(w, key);
-    jsonw_array(w);
-    for (size_t i = 0; i < list->n; i++)
-        jsonw_string(w, list->items[i]);
-    jsonw_array_end(w);
-}
-
 int handle_sample(struct app *app, struct request *req, struct response *res, struct error *err)
 {
     CLEANUP(buf_release) struct buf b = BUF_INIT(REQUEST_BYTES);
@@ -419,7 +408,7 @@ int handle_sample(struct app *app, struct request *req, struct response *res, st
     jsonw_put_string(&w, "stream", body.stream);
     jsonw_put_string(&w, "namespace", body.namespace ? body.namespace : "");
     jsonw_put_int(&w, "limit", body.limit);
-    put_list(&w, "fields", &body.fields);
+    encode_list(&w, "fields", &body.fields);
     jsonw_object_end(&w);
     run.request = arena_memdup(request_mem(req), buf_str(&b), b.len);
     if (begin_for_source(app, req, res, &run, err) < 0)
@@ -470,7 +459,7 @@ int handle_count(struct app *app, struct request *req, struct response *res, str
     if (body_read(req, res, true, count_options, &body, &sent, err) < 0)
         return -1;
     jsonw_object(&w);
-    put_list(&w, "streams", &body.streams);
+    encode_list(&w, "streams", &body.streams);
     jsonw_put_bool(&w, "exact", body.exact);
     jsonw_put_int(&w, "timeout_s", body.timeout_s);
     jsonw_object_end(&w);

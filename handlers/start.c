@@ -316,20 +316,9 @@ static int check_names(struct app *app, struct request *req, const struct connec
     return 0;
 }
 
-static void put_list(struct jsonw *w, const char *key, const struct string_list *list)
-{
-    if (!list->n)
-        return;
-    jsonw_key(w, key);
-    jsonw_array(w);
-    for (size_t i = 0; i < list->n; i++)
-        jsonw_string(w, list->items[i]);
-    jsonw_array_end(w);
-}
-
 void start_put_settings(struct jsonw *w, const struct start_settings *s)
 {
-    put_list(w, "streams", &s->streams);
+    encode_list(w, "streams", &s->streams);
     jsonw_put_bool(w, "full_refresh", s->full_refresh);
     jsonw_put_bool(w, "allow_shrink", s->allow_shrink);
     if (s->timeout_s)

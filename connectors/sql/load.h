@@ -147,4 +147,16 @@ CHECKED int swap_generation(struct sql_destination *d, struct load *l, struct co
                             struct error *err);
 CHECKED int swap_drop_garbage(struct sql_destination *d, struct load *l, struct error *err);
 
+/* What others have made on a table of ours: indexes, triggers, and how to make them again. */
+struct attached {
+    const char *name, *kind, *sql;
+    struct attached *next;
+};
+struct attached_list {
+    struct arena *mem;
+    struct attached *first, **last;
+};
+CHECKED int swap_find_attached(struct sql_destination *d, const struct load *l, const char *table,
+                               struct attached_list *out, struct error *err);
+
 #endif

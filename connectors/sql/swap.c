@@ -133,16 +133,6 @@ static int check_generation(struct sql_destination *d, struct load *l, const str
     return count_rows(d, l, l->row.target, out_live, err);
 }
 
-struct attached {
-    const char *name, *kind, *sql;
-    struct attached *next;
-};
-
-struct attached_list {
-    struct arena *mem;
-    struct attached *first, **last;
-};
-
 static int take_attached(void *arg, const struct sql_value *v, size_t n, struct error *err)
 {
     struct attached_list *list = arg;
@@ -158,10 +148,10 @@ static int take_attached(void *arg, const struct sql_value *v, size_t n, struct 
     return 0;
 }
 
-static int find_attached(struct sql_destination *d, const struct load *l, struct attached_list *out,
-                         struct error *err)
+int swap_find_attached(struct sql_destination *d, const struct load *l, const char *table,
+                       struct attached_list *out, struct error *err)
 {
-    struct sql_value params[] = {sql_text(l->schema), sql_text(l->row.target)};
+    struct sql_value params[] = {sql_text(l->schema), sql_text(table)};
 
     *out = (struct attached_list){.mem = d->scratch};
     out->last = &out->first;
@@ -190,7 +180,7 @@ static int swap_by_rename(struct sql_destination *d, struct load *l, struct stat
     struct attached_list attached;
     int64_t ignored;
 
-    if (find_attached(d, l, &attached, err) < 0)
+    if (swap_find_attached(d, l, l->row.target, &attached, err) < 0)
         return -1;
     for (const struct attached *a = attached.first; a; a = a->next) {
         buf_printf(&sql, "DROP %s ", strcmp(a->kind, "trigger") ? "INDEX" : "TRIGGER");

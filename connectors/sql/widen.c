@@ -9,29 +9,6 @@
 
 #include "connectors/sql/load.h"
 
-struct attached {
-    const char *sql;
-    struct attached *next;
-};
-
-struct attached_list {
-    struct arena *mem;
-    struct attached *first, **last;
-};
-
-static int take_attached(void *arg, const struct sql_value *v, size_t n, struct error *err)
-{
-    struct attached_list *list = arg;
-    struct attached *a = arena_alloc(list->mem, sizeof *a);
-
-    (void)n;
-    (void)err;
-    a->sql = sql_value_text(list->mem, &v[2]);
-    *list->last = a;
-    list->last = &a->next;
-    return 0;
-}
-
 static const struct sql_column *find_changed(const struct sql_column *to, size_t n,
                                              const char *name)
 {
@@ -108,16 +85,13 @@ static int rebuild(struct sql_destination *d, const struct load *l, const struct
 {
     CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
     const char *copy = names_generation(d->scratch, l->table_name, 0, d->dialect->max_identifier);
-    struct attached_list attached = {.mem = d->scratch};
-    struct sql_value params[] = {sql_text(l->schema), sql_text(l->table_name)};
+    struct attached_list attached;
     struct table_column *actual;
     size_t n_actual;
     int64_t ignored;
 
-    attached.last = &attached.first;
     if (shape_inspect(d, l->schema, l->table_name, &actual, &n_actual, err) < 0 ||
-        d->conn->driver->query(d->conn, d->dialect->attached_query, params, 2, take_attached,
-                               &attached, err) < 0)
+        swap_find_attached(d, l, l->table_name, &attached, err) < 0)
         return -1;
     put_copy_definition(d, l, copy, actual, n_actual, to, n, &sql);
     if (load_run(d, &sql, &ignored, err) < 0)
