@@ -28,7 +28,6 @@ endfunction()
 conformance_test(sources)
 conformance_test(destinations)
 
-find_package(Python3 REQUIRED COMPONENTS Interpreter)
 add_test(NAME docs/authoring
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/docs/authoring.py)
 set_tests_properties(docs/authoring PROPERTIES LABELS docs)

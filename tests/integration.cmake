@@ -1,9 +1,4 @@
 # Each file talks to the real program over HTTP. Debian's python3 has the modules they need.
-find_program(DEBIAN_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
-if(NOT DEBIAN_PYTHON3)
-    find_package(Python3 REQUIRED COMPONENTS Interpreter)
-    set(DEBIAN_PYTHON3 ${Python3_EXECUTABLE})
-endif()
 if(TARGET connectord)
     file(GLOB integration_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/integration/test_*.py)
     foreach(file ${integration_tests})

@@ -1,5 +1,4 @@
 # Rules that a machine can check, in the same ctest run as the tests.
-find_package(Python3 REQUIRED COMPONENTS Interpreter)
 foreach(check layers banned size)
     add_test(NAME lint/${check} COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/lint/${check}.py)
     set_tests_properties(lint/${check} PROPERTIES LABELS lint)
