@@ -57,7 +57,9 @@ class SqliteSource:
         with sqlite3.connect(self.path) as db:
             for i in ids:
                 now = datetime.datetime.now(datetime.timezone.utc)
-                stamp = f"{now:%Y-%m-%dT%H:%M:%S}." + (f"{now:%f}".rstrip("0") or "1")
+                if now.microsecond == 0:  # a fraction is always written, and never one to come
+                    now -= datetime.timedelta(microseconds=1)
+                stamp = f"{now:%Y-%m-%dT%H:%M:%S.%f}".rstrip("0")
                 row = (i, f"{note} {i} é", stamp)
                 db.execute("insert or replace into items values (?, ?, ?)", row)
                 self.rows[i] = row
