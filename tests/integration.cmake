@@ -7,5 +7,6 @@ if(TARGET connectord)
         add_test(NAME integration/${name} COMMAND ${DEBIAN_PYTHON3} ${file})
         set_tests_properties(integration/${name} PROPERTIES LABELS integration TIMEOUT 900
             ENVIRONMENT "CONNECTORD_BIN=$<TARGET_FILE:connectord>;PYTHONDONTWRITEBYTECODE=1")
+        with_databases(integration/${name})
     endforeach()
 endif()

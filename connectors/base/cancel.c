@@ -3,9 +3,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "connectors/base/arena.h"
@@ -14,6 +16,8 @@
 struct cancel {
     _Atomic int why;
     int fd;
+    pthread_mutex_t lock; /* of the list; never held across anything that waits */
+    struct cancel_watch *watches;
 };
 
 int cancel_new(struct cancel **out, struct error *err)
@@ -25,6 +29,8 @@ int cancel_new(struct cancel **out, struct error *err)
         return error_set_errno(err, errno, "creating a cancellation token");
     c = xalloc(sizeof *c);
     c->fd = fd;
+    if (pthread_mutex_init(&c->lock, NULL) != 0)
+        abort();
     *out = c;
     return 0;
 }
@@ -33,6 +39,8 @@ void cancel_free(struct cancel *c)
 {
     if (!c)
         return;
+    assert(!c->watches);
+    pthread_mutex_destroy(&c->lock);
     close(c->fd);
     free(c);
 }
@@ -48,6 +56,10 @@ void cancel_request(struct cancel *c, enum cancel_reason why)
     /* An eventfd that nobody reads cannot be full after one write. */
     if (write(c->fd, &one, sizeof one) < 0)
         abort();
+    pthread_mutex_lock(&c->lock);
+    for (struct cancel_watch *w = c->watches; w; w = w->next)
+        shutdown(w->fd, SHUT_RDWR);
+    pthread_mutex_unlock(&c->lock);
 }
 
 enum cancel_reason cancel_requested(const struct cancel *c)
@@ -98,4 +110,33 @@ int cancel_sleep_ms(const struct cancel *c, int64_t ms, struct error *err)
             return 0;
         poll(&p, 1, left > 60000000 ? 60000 : (int)((left + 999) / 1000));
     }
+}
+
+void cancel_watch_socket(struct cancel *c, struct cancel_watch *w, int fd)
+{
+    *w = (struct cancel_watch){.of = c, .fd = fd};
+    pthread_mutex_lock(&c->lock);
+    w->next = c->watches;
+    c->watches = w;
+    /* A request that came before has walked the list without this one. */
+    if (atomic_load(&c->why) != CANCEL_NONE)
+        shutdown(fd, SHUT_RDWR);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void cancel_unwatch(struct cancel_watch *w)
+{
+    struct cancel *c = w->of;
+
+    if (!c)
+        return;
+    pthread_mutex_lock(&c->lock);
+    for (struct cancel_watch **at = &c->watches; *at; at = &(*at)->next) {
+        if (*at == w) {
+            *at = w->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&c->lock);
+    *w = (struct cancel_watch){0};
 }

@@ -24,6 +24,14 @@ enum cancel_reason {
 
 struct cancel; /* opaque */
 
+/* A socket in the hands of a library that only knows blocking calls. The caller's memory; the
+ * members are private. */
+struct cancel_watch {
+    struct cancel *of;
+    int fd;
+    struct cancel_watch *next;
+};
+
 CHECKED int cancel_new(struct cancel **out, struct error *err);
 void cancel_free(struct cancel *c); /* accepts NULL */
 void cancel_request(struct cancel *c, enum cancel_reason why);
@@ -35,5 +43,13 @@ const char *cancel_reason_name(enum cancel_reason why);
 CHECKED int cancel_check(const struct cancel *c, struct error *err);
 /* Waits `ms` milliseconds unless stopped: 0 when the time has passed, -1 with CANCELLED. */
 CHECKED int cancel_sleep_ms(const struct cancel *c, int64_t ms, struct error *err);
+
+/*
+ * Shuts the socket down (both ways) when a stop is requested, or now when it was already, so that
+ * whoever waits on it returns with an error. End the watch before the socket is closed; ending one
+ * that was never begun (all zero) does nothing.
+ */
+void cancel_watch_socket(struct cancel *c, struct cancel_watch *w, int fd);
+void cancel_unwatch(struct cancel_watch *w);
 
 #endif

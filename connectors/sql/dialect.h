@@ -158,7 +158,9 @@ struct sql_driver {
                 int64_t *out_changed, struct error *err);
     int (*query)(struct sql_conn *c, const char *sql, const struct sql_value *params, size_t n,
                  sql_row_fn *each, void *arg, struct error *err);
-    /* Inserts the rows of the batch; *out_inserted comes from the database. */
+    /* Inserts the rows of the batch and counts them. A driver may leave them under way while the
+     * next call is a bulk into the same table; every other call ends what is under way first and
+     * fails with what the database says of it, or when not every row arrived. */
     int (*bulk)(struct sql_conn *c, const struct sql_bulk *what, const struct batch *rows,
                 int64_t *out_inserted, struct error *err);
     void (*close)(struct sql_conn *c); /* rolls back what is open */

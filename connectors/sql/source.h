@@ -30,12 +30,25 @@
 struct sql_reader; /* a driver embeds it first */
 struct sql_cursor; /* the same */
 
+/*
+ * The database at one moment (B4), asked for before the snapshot and perhaps again and again: its
+ * clock, read first, and then which transactions are open.
+ */
+struct sql_moment {
+    int64_t unix_us;
+    bool visible;            /* false: open transactions cannot be told */
+    const char *const *open; /* a token for each, never given to another transaction; in `mem` */
+    size_t n_open;
+};
+
 struct sql_source_driver {
     int (*open)(const void *config, struct run *run, struct sql_reader **out, struct error *err);
     int (*discover)(struct sql_reader *r, struct catalog *out, struct error *err);
     /* Before the snapshot: the time, and whether every transaction that was open then has ended.
      * Waits for that a short while. */
     int (*horizon)(struct sql_reader *r, int64_t *out_unix_us, bool *out_proven, struct error *err);
+    int (*moment)(struct sql_reader *r, struct arena *mem, struct sql_moment *out,
+                  struct error *err);
     int (*snapshot)(struct sql_reader *r, struct error *err);
     /* One number, within the snapshot; *out_null when it is NULL. */
     int (*number)(struct sql_reader *r, const char *sql, const struct sql_value *params, size_t n,

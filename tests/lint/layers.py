@@ -35,6 +35,10 @@ LAYERS = {
 WALLS = {
     "microhttpd.h": ["server/http/"],
     "sqlite3.h": ["server/store/", "connectors/sql/sqlite"],
+    "libpq-fe.h": ["connectors/sql/postgres"],
+    "mysql.h": ["connectors/sql/mysql"],
+    "errmsg.h": ["connectors/sql/mysql"],
+    "mysqld_error.h": ["connectors/sql/mysql"],
     "jansson.h": ["connectors/base/doc.c"],
     "sodium.h": ["connectors/base/hash.c", "connectors/base/text.c"],
     "zlib.h": ["connectors/files/", "server/http/"],

@@ -1,10 +1,13 @@
 # Sourced by the entry scripts: install_packages NAME... installs what is missing of Debian's
 # packages, as root or by sudo, and does nothing when all are there.
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config python3 python3-yaml
-    libmicrohttpd-dev libjansson-dev libsqlite3-dev libsodium-dev zlib1g-dev libzstd-dev"
+    libmicrohttpd-dev libjansson-dev libsqlite3-dev libsodium-dev zlib1g-dev libzstd-dev libpq-dev
+    libmariadb-dev"
 RUN_PACKAGES="curl ca-certificates sqlite3 jq"
 TEST_PACKAGES="ccache clang-14 clang-format-14 clang-tidy-14 cppcheck libclang-rt-14-dev
-    libcriterion-dev libyajl-dev git strace zstd gzip python3-jsonschema unicode-data iso-codes"
+    libcriterion-dev libyajl-dev git strace zstd gzip python3-jsonschema unicode-data iso-codes
+    postgresql mariadb-server openssl python3-psycopg2 python3-pymysql"
+BENCH_PACKAGES="pgloader"
 
 install_packages() {
     missing=

@@ -1,6 +1,8 @@
 #include <criterion/criterion.h>
 
 #include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "connectors/base/cancel.h"
 #include "connectors/base/clock.h"
@@ -78,4 +80,42 @@ Test(cancel, has_a_name_for_every_reason)
 Test(cancel, accepts_null_when_freed)
 {
     cancel_free(NULL);
+}
+
+static bool ended(int fd)
+{
+    char byte;
+
+    return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+Test(cancel, shuts_down_the_sockets_it_watches)
+{
+    struct cancel_watch early = {0}, gone = {0}, late = {0}, never = {0};
+    struct error err = ERROR_INIT;
+    int a[2], b[2], d[2];
+    struct cancel *c;
+
+    cr_assert_eq(cancel_new(&c, &err), 0);
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, a), 0);
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, b), 0);
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, d), 0);
+    cancel_watch_socket(c, &early, a[0]);
+    cancel_watch_socket(c, &gone, b[0]);
+    cancel_unwatch(&gone);
+    cancel_unwatch(&never);
+    cr_assert_not(ended(a[1]));
+    cancel_request(c, CANCEL_USER);
+    cancel_watch_socket(c, &late, d[0]);
+    cr_assert(ended(a[1]));
+    cr_assert(ended(d[1]));
+    cr_assert_not(ended(b[1]), "no longer watched");
+    cancel_unwatch(&early);
+    cancel_unwatch(&late);
+    cancel_free(c);
+    for (int i = 0; i < 2; i++) {
+        close(a[i]);
+        close(b[i]);
+        close(d[i]);
+    }
 }

@@ -1,0 +1,68 @@
+/*
+ * postgres_internal.h - shared by the files of the PostgreSQL driver and nobody else.
+ *
+ *   postgres.c           connecting, statements, errors, cancellation
+ *   postgres_copy.c      the destination: rows of a batch as COPY BINARY
+ *   postgres_binary.c    values in the server's binary format, both ways
+ *   postgres_reader.c    the source: snapshot, horizon, numbers
+ *   postgres_cursor.c    rows of a SELECT into a batch
+ *   postgres_discover.c  the catalog of the database
+ */
+#ifndef CONNECTORS_SQL_POSTGRES_INTERNAL_H
+#define CONNECTORS_SQL_POSTGRES_INTERNAL_H
+
+#include <libpq-fe.h>
+
+#include "connectors/base/cleanup.h"
+#include "connectors/sql/postgres.h"
+
+struct postgres_copy; /* a COPY under way, see postgres_copy.c */
+
+struct postgres_conn {
+    struct sql_conn base;
+    PGconn *pg;
+    PGcancel *stop; /* tells the server to end what it is doing */
+    struct run *run;
+    struct cancel_watch watch;
+    const char *server_name;    /* "host:port/database", for messages */
+    struct postgres_copy *copy; /* NULL = none */
+};
+
+/* Connects; a source's session is read only. Unknown host, refused TLS, wrong password, missing
+ * database each have their class and say what to do. */
+CHECKED int postgres_connect(const struct postgres_server *to, bool read_only, struct run *run,
+                             struct postgres_conn **out, struct error *err);
+void postgres_disconnect(struct postgres_conn *c); /* accepts NULL */
+
+/* Sets *err from a failed result (NULL = from the connection) by its SQLSTATE; returns -1. */
+int postgres_fail(struct postgres_conn *c, const PGresult *result, const char *what,
+                  struct error *err);
+
+/* Runs one statement by the extended protocol and waits for its end; `binary` is the format of the
+ * result's columns. The caller clears *out. */
+__attribute__((nonnull(1, 2, 6, 7), warn_unused_result)) int
+postgres_query(struct postgres_conn *c, const char *sql, const struct sql_value *params, size_t n,
+               bool binary, PGresult **out, struct error *err);
+
+static inline void postgres_clear(PGresult **result)
+{
+    PQclear(*result);
+}
+
+/* The parameters of a statement as libpq takes them; memory of `mem`. */
+struct postgres_params {
+    const char **values;
+    int *lengths, *formats;
+    Oid *types;
+};
+void postgres_bind(struct arena *mem, const struct sql_value *params, size_t n,
+                   struct postgres_params *out);
+
+/* The driver's call that lives in a file of its own, and how a COPY that it left open is ended:
+ * every row sent has arrived, or it fails. */
+int postgres_bulk(struct sql_conn *conn, const struct sql_bulk *what, const struct batch *rows,
+                  int64_t *out_inserted, struct error *err);
+CHECKED int postgres_copy_end(struct postgres_conn *c, struct error *err);
+void postgres_copy_free(struct postgres_conn *c);
+
+#endif

@@ -1,0 +1,182 @@
+#include "tests/support/databases.h"
+
+#include <libpq-fe.h>
+#include <mysql.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "connectors/base/doc.h"
+
+static _Noreturn void give_up(const char *what, const char *why)
+{
+    fprintf(stderr, "%s: %s\n", what, why);
+    abort();
+}
+
+static const char *const names[] = {[DATABASE_POSTGRES] = "postgres", [DATABASE_MYSQL] = "mysql"};
+
+static struct doc *servers(void)
+{
+    const char *path = getenv("CONNECTORD_TEST_DATABASES");
+    struct error err = ERROR_INIT;
+    char text[4096];
+    struct doc *d;
+    size_t n;
+    FILE *f;
+
+    if (!path)
+        give_up("CONNECTORD_TEST_DATABASES", "is not set; run the tests by ctest, or start servers "
+                                             "with tests/support/databases.py start FILE");
+    f = fopen(path, "r");
+    if (!f)
+        give_up(path, "cannot be opened");
+    n = fread(text, 1, sizeof text, f);
+    fclose(f);
+    if (doc_parse_trusted(text, n, &d, &err) < 0)
+        give_up(path, err.message);
+    return d;
+}
+
+int64_t databases_port(enum database_kind kind)
+{
+    struct doc *d = servers();
+    int64_t port = doc_int(doc_get(doc_get(d, names[kind]), "port"), 0);
+
+    doc_free(d);
+    if (port == 0)
+        give_up(names[kind], "is not running");
+    return port;
+}
+
+const char *databases_certificate(enum database_kind kind, struct arena *mem)
+{
+    struct doc *d = servers();
+    const char *path =
+        arena_strdup(mem, doc_string(doc_get(doc_get(d, names[kind]), "certificate"), ""));
+
+    doc_free(d);
+    return path;
+}
+
+static PGconn *open_postgres(const char *database)
+{
+    char info[512];
+    PGconn *pg;
+
+    snprintf(info, sizeof info,
+             "host=127.0.0.1 port=%lld user=%s password='%s' dbname=%s sslmode=disable",
+             (long long)databases_port(DATABASE_POSTGRES), DATABASES_USER, DATABASES_PASSWORD,
+             database ? database : "postgres");
+    pg = PQconnectdb(info);
+    if (PQstatus(pg) != CONNECTION_OK)
+        give_up("connecting to PostgreSQL", PQerrorMessage(pg));
+    return pg;
+}
+
+static MYSQL *open_mysql(const char *database)
+{
+    MYSQL *my = mysql_init(NULL);
+
+    if (!mysql_real_connect(my, "127.0.0.1", DATABASES_USER, DATABASES_PASSWORD, database,
+                            (unsigned)databases_port(DATABASE_MYSQL), NULL,
+                            CLIENT_MULTI_STATEMENTS) ||
+        mysql_set_character_set(my, "utf8mb4") != 0)
+        give_up("connecting to MariaDB", mysql_error(my));
+    return my;
+}
+
+const char *databases_new(enum database_kind kind, struct arena *mem)
+{
+    static unsigned n;
+    const char *name = arena_printf(mem, "c_%ld_%u", (long)getpid(), ++n);
+
+    databases_run(kind, NULL,
+                  arena_printf(mem, "create database %s%s", name,
+                               kind == DATABASE_MYSQL ? " character set utf8mb4" : ""));
+    return name;
+}
+
+static void run_postgres(const char *database, const char *sql)
+{
+    PGconn *pg = open_postgres(database);
+    PGresult *r = PQexec(pg, sql);
+
+    if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK)
+        give_up(sql, PQerrorMessage(pg));
+    PQclear(r);
+    PQfinish(pg);
+}
+
+static void run_mysql(const char *database, const char *sql)
+{
+    MYSQL *my = open_mysql(database);
+    int rc = mysql_query(my, sql);
+
+    while (rc == 0) {
+        MYSQL_RES *r = mysql_store_result(my);
+
+        mysql_free_result(r);
+        rc = mysql_next_result(my);
+    }
+    if (rc > 0)
+        give_up(sql, mysql_error(my));
+    mysql_close(my);
+}
+
+void databases_run(enum database_kind kind, const char *database, const char *sql)
+{
+    if (kind == DATABASE_POSTGRES)
+        run_postgres(database, sql);
+    else
+        run_mysql(database, sql);
+}
+
+static const char *ask_postgres(const char *database, const char *sql, struct arena *mem)
+{
+    PGconn *pg = open_postgres(database);
+    PGresult *r = PQexec(pg, sql);
+    const char *out;
+
+    if (PQresultStatus(r) != PGRES_TUPLES_OK)
+        give_up(sql, PQerrorMessage(pg));
+    out = arena_strdup(mem, PQntuples(r) > 0 ? PQgetvalue(r, 0, 0) : "");
+    PQclear(r);
+    PQfinish(pg);
+    return out;
+}
+
+static const char *ask_mysql(const char *database, const char *sql, struct arena *mem)
+{
+    MYSQL *my = open_mysql(database);
+    const char *out;
+    MYSQL_RES *r;
+    MYSQL_ROW row;
+
+    if (mysql_query(my, sql) != 0)
+        give_up(sql, mysql_error(my));
+    r = mysql_store_result(my);
+    row = r ? mysql_fetch_row(r) : NULL;
+    out = arena_strdup(mem, row && row[0] ? row[0] : "");
+    mysql_free_result(r);
+    mysql_close(my);
+    return out;
+}
+
+const char *databases_ask(enum database_kind kind, const char *database, const char *sql,
+                          struct arena *mem)
+{
+    return kind == DATABASE_POSTGRES ? ask_postgres(database, sql, mem)
+                                     : ask_mysql(database, sql, mem);
+}
+
+const char *databases_config(enum database_kind kind, const char *database, const char *more,
+                             struct arena *mem)
+{
+    return arena_printf(mem,
+                        "{\"host\":\"127.0.0.1\",\"port\":%lld,\"database\":\"%s\","
+                        "\"username\":\"%s\",\"password\":\"%s\",\"ssl_mode\":\"disable\"%s}",
+                        (long long)databases_port(kind), database, DATABASES_USER,
+                        DATABASES_PASSWORD, more);
+}
