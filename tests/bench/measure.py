@@ -1,0 +1,141 @@
+"""What every measure needs: a service, a stopwatch, ratios taken pair by pair, the data."""
+import json
+import pathlib
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = ROOT / "build/release/connectord"
+BENCH = ROOT / "tests/bench"
+MIB = 1024 * 1024
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Service:
+    """A fresh service on a port and data directory of its own."""
+
+    def __init__(self, folder, *options):
+        self.port = free_port()
+        self.data = pathlib.Path(tempfile.mkdtemp(dir=folder))
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", self.data, *options],
+            stdout=open(self.data / "log", "wb"), stderr=subprocess.STDOUT)
+        while True:
+            try:
+                self.call("GET", "/readyz")
+                break
+            except OSError:
+                if self.process.poll() is not None:
+                    raise SystemExit((self.data / "log").read_text())
+                time.sleep(0.001)
+        self.start_ms = (time.monotonic() - began) * 1000
+
+    def call(self, method, path, body=None):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as answer:
+            text = answer.read()
+            return json.loads(text) if text.startswith((b"{", b"[")) else text
+
+    def connection(self, name, source, destination, streams=None):
+        self.call("PUT", f"/v1/sources/{name}", source)
+        self.call("PUT", f"/v1/destinations/{name}", destination)
+        body = {"source": name, "destination": name}
+        if streams:
+            body["streams"] = streams
+        self.call("PUT", f"/v1/connections/{name}", body)
+
+    def run(self, name):
+        """Seconds of one run, waited for."""
+        began = time.monotonic()
+        run = self.call("POST", f"/v1/connections/{name}/runs?wait=55")
+        while run["status"] in ("queued", "running"):
+            run = self.call("GET", f"/v1/runs/{run['id']}?wait=55")
+        seconds = time.monotonic() - began
+        if run["status"] != "succeeded":
+            raise SystemExit(f"run failed: {json.dumps(run, indent=2)}")
+        return seconds, run
+
+    def status(self, key):
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith(key + ":"):
+                return int(line.split()[1]) * (1024 if line.endswith("kB") else 1)
+        raise KeyError(key)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+
+
+def timed(command, **kwargs):
+    began = time.monotonic()
+    subprocess.run(command, check=True, shell=isinstance(command, str), **kwargs)
+    return time.monotonic() - began
+
+
+def remove(path):
+    for p in (path, f"{path}-journal", f"{path}-wal", f"{path}-shm"):
+        pathlib.Path(p).unlink(missing_ok=True)
+
+
+class Bench:
+    def __init__(self, arguments):
+        self.rows, self.pairs = arguments.rows, arguments.pairs
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="connectord-bench-", dir=arguments.folder))
+        self.results = []
+
+    def report(self, name, figure, bound, ok, note=""):
+        self.results.append({"measure": name, "figure": figure, "bound": bound, "ok": ok, "note": note})
+        print(f"{'ok  ' if ok else 'MISS'} {name:<48} {figure:<22} {bound:<14} {note}", flush=True)
+
+    def ratio(self, name, ours, peer, least, peer_name):
+        """Both return seconds; the figure is how many times the peer's rate ours is."""
+        pairs = []
+        for _ in range(self.pairs):
+            pairs.append((ours(), peer()))
+        ratio = statistics.median(p / o for o, p in pairs)
+        mine, theirs = (statistics.median(x) for x in zip(*pairs))
+        self.report(name, f"{ratio:.2f} x", f">= {least} x", ratio >= least,
+                    f"{self.rows / mine:,.0f} rows/s; {peer_name}: {self.rows / theirs:,.0f} rows/s")
+
+    def memory(self, name, service, most):
+        peak = service.status("VmHWM") / MIB
+        self.report(name, f"{peak:.1f} MiB", f"< {most} MiB", peak < most)
+
+    # ------------------------------------------------------------------ data
+
+    def lineitem(self):
+        path = self.folder / "lineitem.db"
+        if not path.exists():
+            sql = (BENCH / "lineitem.sql").read_text().replace(":rows", str(self.rows))
+            subprocess.run(["sqlite3", path], input=sql, text=True, check=True)
+        return path
+
+    def lineitem_csv(self):
+        path = self.folder / "lineitem.csv"
+        if not path.exists():
+            with open(path, "wb") as out:
+                subprocess.run(["sqlite3", "-header", "-csv", self.lineitem(), "select * from lineitem"],
+                               stdout=out, check=True)
+        return path
+
+    def helper(self, name):
+        path = self.folder / name
+        if not path.exists():
+            subprocess.run(["gcc", "-O2", "-o", path, BENCH / f"{name}.c", "-lsqlite3"], check=True)
+        return path
