@@ -14,6 +14,10 @@
 
 struct sql_source_driver;
 
+/* Removes from the environment what libpq would read there: PG* and the home directory. Call it
+ * before there are threads. */
+void postgres_forget_environment(void);
+
 /* What a source and a destination both say about the server. */
 #define POSTGRES_SERVER_MEMBERS                                                     \
     const char *host;                                                               \
