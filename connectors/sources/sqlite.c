@@ -50,23 +50,32 @@ static int discover(const void *config, struct run *run, struct catalog *out, st
     return sql_source_discover(&sqlite_source_driver, config, run, out, err);
 }
 
+static struct sql_source_settings settings_of(const struct sqlite_source *from)
+{
+    return (struct sql_source_settings){
+        .lookback_s = from->lookback_s,
+        .skew_s = from->skew_s,
+        .safe_wait_s = from->safe_wait_s,
+        .null_cursor = from->null_cursor,
+        .queries = from->queries,
+    };
+}
+
 static int count(const void *config, struct run *run, const struct stream *stream,
                  int64_t *out_count, bool *out_exact, struct error *err)
 {
-    return sql_source_count(&sqlite_source_driver, config, run, stream, out_count, out_exact, err);
+    const struct sql_source_settings settings = settings_of(config);
+
+    return sql_source_count(&sqlite_source_driver, config, &settings, run, stream, out_count,
+                            out_exact, err);
 }
 
 static int read_streams(const void *config, struct run *run, const struct read_request *req,
                         struct sink *out, struct error *err)
 {
-    const struct sqlite_source *from = config;
-    const struct sql_source_settings settings = {
-        .lookback_s = from->lookback_s,
-        .skew_s = from->skew_s,
-        .null_cursor = from->null_cursor,
-    };
+    const struct sql_source_settings settings = settings_of(config);
 
-    return sql_source_read(&sqlite_source_driver, from, &settings, run, req, out, err);
+    return sql_source_read(&sqlite_source_driver, config, &settings, run, req, out, err);
 }
 
 const struct source_connector source_sqlite = {

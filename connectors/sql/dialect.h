@@ -88,6 +88,10 @@ struct sql_value {
     int64_t number;
     double real;
     struct slice bytes;
+    /* Of a parameter: the logical type of the column it is compared with; NULL = what the kind
+     * says. With a DATE, TIMESTAMP or TIMESTAMPTZ an INT is days or microseconds, and the driver
+     * binds it as the database's own date or timestamp. */
+    const struct column_type *type;
 };
 
 static inline struct sql_value sql_int(int64_t v)

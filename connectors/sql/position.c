@@ -165,6 +165,7 @@ static bool read_key(const struct doc *d, const struct column_type *types, size_
     for (size_t i = 0; i < n_key; i++) {
         if (!read_value(doc_at(d, i), types[i], mem, &(*out)[i]))
             return false;
+        (*out)[i].type = &types[i];
     }
     return true;
 }

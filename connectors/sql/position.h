@@ -31,7 +31,8 @@ struct cursor_position {
     struct sql_value *key;
 };
 
-/* `types` are those of the key columns. RESYNC, reason "position_unknown", for what is not ours. */
+/* `types` are those of the key columns, and the values of a key point to them. RESYNC, reason
+ * "position_unknown", for what is not ours. */
 CHECKED int position_read_keyset(const char *text, const struct column_type *types, size_t n_key,
                                  struct arena *mem, struct keyset_position *out, struct error *err);
 CHECKED int position_read_cursor(const char *text, enum type cursor,

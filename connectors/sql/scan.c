@@ -17,7 +17,7 @@ static void put_param(struct writer *w, struct sql_value v)
 
 static void put_cursor(struct writer *w);
 
-static void put_template(struct writer *w, const char *template)
+static void put_template(struct writer *w, const char *template, const char *column)
 {
     for (const char *t = template; *t;) {
         const char *hole = strchr(t, '{'), *end = hole ? strchr(hole, '}') : NULL;
@@ -28,7 +28,7 @@ static void put_template(struct writer *w, const char *template)
         }
         buf_put(w->out, t, (size_t)(hole - t));
         if (strncmp(hole, "{column}", 8) == 0)
-            sql_put_name(w->d, w->s->cursor, w->out);
+            sql_put_name(w->d, column, w->out);
         else if (strncmp(hole, "{cursor}", 8) == 0)
             put_cursor(w);
         else
@@ -39,12 +39,19 @@ static void put_template(struct writer *w, const char *template)
 
 static void put_cursor(struct writer *w)
 {
-    put_template(w, w->d->cursor[w->s->cursor_type]);
+    put_template(w, w->d->cursor[w->s->cursor_type], w->s->cursor);
 }
 
+/* The line break ends a comment that the text may end with. */
 static void put_from(struct writer *w)
 {
     buf_puts(w->out, " FROM ");
+    if (w->s->query) {
+        buf_putc(w->out, '(');
+        buf_puts(w->out, w->s->query);
+        buf_puts(w->out, "\n) AS q");
+        return;
+    }
     sql_put_table(w->d, w->s->schema, w->s->table, w->out);
 }
 
@@ -70,7 +77,7 @@ static void put_hint(struct writer *w)
     if (!w->s->hint || !hint)
         return;
     condition(w);
-    put_template(w, hint);
+    put_template(w, hint, w->s->cursor);
 }
 
 static void put_window(struct writer *w)
@@ -79,7 +86,7 @@ static void put_window(struct writer *w)
 
     if (s->window == SQL_WINDOW_NULL) {
         condition(w);
-        put_template(w, w->d->cursor_is_null[s->cursor_type]);
+        put_template(w, w->d->cursor_is_null[s->cursor_type], s->cursor);
     }
     if (s->window != SQL_WINDOW_RANGE)
         return;
@@ -138,6 +145,11 @@ static void put_order(struct writer *w)
     put_keys(w, comma);
 }
 
+static void put_selected(struct writer *w, const char *cast, const char *column)
+{
+    put_template(w, cast ? cast : "{column}", column);
+}
+
 size_t sql_put_scan(const struct sql_dialect *d, const struct sql_scan *s, struct buf *out,
                     struct sql_value params[static SQL_SCAN_PARAMS])
 {
@@ -147,10 +159,14 @@ size_t sql_put_scan(const struct sql_dialect *d, const struct sql_scan *s, struc
     buf_puts(out, "SELECT ");
     for (size_t i = 0; i < s->columns->n_columns; i++) {
         buf_puts(out, comma);
-        sql_put_name(d, s->columns->columns[i].name, out);
+        put_selected(&w, s->cast ? s->cast[i] : NULL, s->columns->columns[i].name);
         comma = ", ";
     }
-    put_keys(&w, comma);
+    for (size_t i = 0; i < s->n_key; i++) {
+        buf_puts(out, comma);
+        put_selected(&w, s->key_cast ? s->key_cast[i] : NULL, s->key[i]);
+        comma = ", ";
+    }
     if (s->window == SQL_WINDOW_RANGE) {
         buf_puts(out, ", ");
         put_cursor(&w);

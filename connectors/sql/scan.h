@@ -16,9 +16,39 @@ enum sql_window {
     SQL_WINDOW_RANGE, /* lower <= cursor <= upper */
 };
 
+enum sql_filter_op {
+    SQL_FILTER_EQ,
+    SQL_FILTER_NE,
+    SQL_FILTER_LT,
+    SQL_FILTER_LE,
+    SQL_FILTER_GT,
+    SQL_FILTER_GE,
+    SQL_FILTER_IN,
+    SQL_FILTER_NOT_IN,
+    SQL_FILTER_IS_NULL,
+    SQL_FILTER_IS_NOT_NULL,
+};
+
+/* A condition of the user; those of one scan are ANDed. */
+struct sql_filter {
+    const char *column;
+    struct column_type type;
+    enum sql_filter_op op;
+    const struct sql_value *values; /* one, or with IN and NOT_IN any number from one on */
+    size_t n_values;
+};
+
 struct sql_scan {
     const char *schema, *table;
+    const char *query; /* the text of a SELECT that is read instead of the table; NULL = none */
     const struct schema *columns;
+    /* [columns->n_columns] or NULL: how a column is selected, as a template with {column}, where
+     * that is not its plain name; an element is NULL for a plain one. The engine leaves it NULL: a
+     * driver that needs it ("{column}::text" for a type without a binary form) fills it in a copy
+     * of the scan before it calls sql_put_scan. key_cast [n_key] is the same for the key. */
+    const char *const *cast, *const *key_cast;
+    const struct sql_filter *filters;
+    size_t n_filters;
     const char *const *key; /* columns that identify a row in the source; may be none */
     const struct column_type *key_types;
     size_t n_key;
@@ -26,7 +56,7 @@ struct sql_scan {
     const char *cursor; /* column name; NULL without a window */
     enum type cursor_type;
     bool has_lower;
-    struct sql_value lower, upper; /* as compared */
+    struct sql_value lower, upper; /* as compared: INT with the cursor's type, see source.h */
     const char *hint;              /* bound of the hint, NULL = none */
     bool after_cursor; /* continue behind resume_cursor (and the key, if there is one) */
     struct sql_value resume_cursor;
@@ -34,7 +64,9 @@ struct sql_scan {
     const struct sql_value *resume_key; /* [n_key] */
 };
 
-#define SQL_SCAN_PARAMS 72 /* a key has at most 64 columns, see source.c */
+#define SQL_FILTER_MAX_VALUES 1000 /* of all conditions of one stream together */
+/* A key has at most 64 columns, see source.c, each of which may take two parameters. */
+#define SQL_SCAN_PARAMS (SQL_FILTER_MAX_VALUES + 136)
 
 /* Appends the statement and fills `params`; returns their number. */
 size_t sql_put_scan(const struct sql_dialect *d, const struct sql_scan *s, struct buf *out,

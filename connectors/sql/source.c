@@ -5,7 +5,9 @@
 
 #include "connectors/base/clock.h"
 #include "connectors/base/failpoint.h"
+#include "connectors/sql/horizon.h"
 #include "connectors/sql/position.h"
+#include "connectors/sql/queries.h"
 #include "connectors/sql/statement.h"
 
 #define KEY_MAX         64       /* columns; wider keys are read as if there were none */
@@ -26,8 +28,7 @@ struct reading {
     struct sql_scan scan;
     struct column_type key_types[KEY_MAX];
     const char *key_names[KEY_MAX];
-    int64_t now_unix_us; /* the horizon */
-    bool proven;
+    const struct horizon *horizon; /* NULL when no stream is incremental */
     bool wrote;
     bool sink_failed; /* the error is the sink's: not one of the stream */
     /* Incremental: what a checkpoint says. */
@@ -226,13 +227,13 @@ static int integer_horizon(struct reading *s, struct maybe_int max, struct maybe
 
 static int time_horizon(struct reading *s, struct maybe_int before, struct error *err)
 {
-    int64_t now = position_from_unix_us(s->cursor, s->now_unix_us);
+    int64_t now = position_from_unix_us(s->cursor, s->horizon->unix_us);
     int64_t skew = position_skew(s->cursor, s->settings->skew_s);
     int64_t lookback_s = s->settings->lookback_s;
 
     if (before.known && position_minus(now, -skew) < before.value)
         return regressed(s, "the clock", err);
-    if (!s->proven && lookback_s < LOOKBACK_BLIND) {
+    if ((!s->horizon->visible || s->horizon->n_waiting_for > 0) && lookback_s < LOOKBACK_BLIND) {
         lookback_s = LOOKBACK_BLIND;
         log_warn(s->r->run->log,
                  .message =
@@ -284,9 +285,10 @@ static int begin_window(struct reading *s, struct error *err)
         return -1;
     choose_window(s, max, before);
     if (max.known) {
-        int64_t limit = integer ? INT64_MAX
-                                : position_minus(position_from_unix_us(s->cursor, s->now_unix_us),
-                                                 -position_skew(s->cursor, s->settings->skew_s));
+        int64_t limit = integer
+                            ? INT64_MAX
+                            : position_minus(position_from_unix_us(s->cursor, s->horizon->unix_us),
+                                             -position_skew(s->cursor, s->settings->skew_s));
 
         s->at.high = (struct maybe_int){true, max.value < limit ? max.value : limit};
     }
@@ -324,6 +326,14 @@ static int read_nulls(struct reading *s, bool first, struct error *err)
     return 0;
 }
 
+static struct sql_value cursor_value(const struct reading *s, int64_t v)
+{
+    struct sql_value out = sql_int(v);
+
+    out.type = &s->want->schema->columns[s->want->cursor].type;
+    return out;
+}
+
 static int read_range(struct reading *s, const struct cursor_position *from, struct error *err)
 {
     bool resumed = from->within && from->cursor.known;
@@ -331,10 +341,10 @@ static int read_range(struct reading *s, const struct cursor_position *from, str
 
     s->scan.window = SQL_WINDOW_RANGE;
     s->scan.has_lower = s->at.lower.known;
-    s->scan.lower = sql_int(s->at.lower.value);
-    s->scan.upper = sql_int(s->at.upper);
+    s->scan.lower = cursor_value(s, s->at.lower.value);
+    s->scan.upper = cursor_value(s, s->at.upper);
     s->scan.after_cursor = resumed;
-    s->scan.resume_cursor = sql_int(from->cursor.value);
+    s->scan.resume_cursor = cursor_value(s, from->cursor.value);
     s->scan.after_key = resumed && from->has_key;
     s->scan.resume_key = from->key;
     if (s->at.lower.known && s->at.upper < s->at.lower.value)
@@ -404,6 +414,7 @@ static int read_one(struct reading *s, struct error *err)
     s->rows = batch_new(s->want->schema);
     s->scan.schema = s->want->stream->namespace ? s->want->stream->namespace : "";
     s->scan.table = s->want->stream->name;
+    s->scan.query = sql_queries_find(s->settings->queries, s->mem, s->want->stream);
     s->scan.columns = s->want->schema;
     use_key(s);
     rc = read_stream(s, err);
@@ -416,13 +427,15 @@ static int read_all(struct sql_reader *r, const struct sql_source_settings *sett
                     const struct read_request *req, struct sink *out, struct error *err)
 {
     struct reading base = {.r = r, .settings = settings, .out = out};
+    struct horizon horizon;
     bool incremental = false;
 
     for (size_t i = 0; i < req->n; i++)
         incremental |= req->streams[i].want->sync_mode == SYNC_INCREMENTAL;
     /* First the time, then what was open, then the snapshot (B4). */
-    if (incremental && r->driver->horizon(r, &base.now_unix_us, &base.proven, err) < 0)
+    if (incremental && horizon_take(r, settings->safe_wait_s, r->run->mem, &horizon, err) < 0)
         return -1;
+    base.horizon = &horizon;
     if (r->driver->snapshot(r, err) < 0)
         return -1;
     for (size_t i = 0; i < req->n; i++) {
@@ -466,19 +479,27 @@ int sql_source_discover(const struct sql_source_driver *driver, const void *conf
     return rc;
 }
 
-int sql_source_count(const struct sql_source_driver *driver, const void *config, struct run *run,
+int sql_source_count(const struct sql_source_driver *driver, const void *config,
+                     const struct sql_source_settings *settings, struct run *run,
                      const struct stream *stream, int64_t *out_count, bool *out_exact,
                      struct error *err)
 {
     CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    struct sql_value params[SQL_SCAN_PARAMS];
+    const struct sql_scan scan = {
+        .schema = stream->namespace,
+        .table = stream->name,
+        .query = sql_queries_find(settings->queries, run->mem, stream),
+    };
     struct sql_reader *r;
     bool is_null;
+    size_t n;
     int rc;
 
     if (driver->open(config, run, &r, err) < 0)
         return -1;
-    sql_put_count(r->dialect, stream->namespace ? stream->namespace : "", stream->name, &sql);
-    rc = driver->number(r, buf_str(&sql), NULL, 0, out_count, &is_null, err);
+    n = sql_put_scan_count(r->dialect, &scan, &sql, params);
+    rc = driver->number(r, buf_str(&sql), params, n, out_count, &is_null, err);
     driver->close(r);
     *out_exact = true;
     return rc;

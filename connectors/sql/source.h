@@ -32,7 +32,8 @@ struct sql_cursor; /* the same */
 
 /*
  * The database at one moment (B4), asked for before the snapshot and perhaps again and again: its
- * clock, read first, and then which transactions are open.
+ * clock, read first, and then which transactions are open. Every transaction that may write and is
+ * not among them has ended or stamps its rows at or behind `unix_us`.
  */
 struct sql_moment {
     int64_t unix_us;
@@ -41,20 +42,34 @@ struct sql_moment {
     size_t n_open;
 };
 
+/*
+ * Cursor values are int64 everywhere: integers as they are, days for dates, microseconds since 1970
+ * for timestamps, VALUE_INFINITY and VALUE_MINUS_INFINITY for the infinities. As parameters they
+ * are of kind INT and carry the type of the column (`sql_value.type`): the driver binds them as the
+ * database's own integer, date or timestamp of exactly that type, so that an index serves, and
+ * clamps what the database cannot hold. In results, `number` and the cursor column of a scan (the
+ * last one of SQL_WINDOW_RANGE) are read by their own type into the same units. A stored cursor
+ * that has no number (a zero date of MySQL) ends the batch's `at_border`: there is no checkpoint at
+ * such a row. `cursor_hint` and cursors of type STRING are for SQLite, whose times are text.
+ */
 struct sql_source_driver {
+    /* At most one transaction writes at a time: whatever is committed, nothing smaller than the
+     * greatest integer can still appear. True for SQLite alone. */
+    bool single_writer;
     int (*open)(const void *config, struct run *run, struct sql_reader **out, struct error *err);
     int (*discover)(struct sql_reader *r, struct catalog *out, struct error *err);
-    /* Before the snapshot: the time, and whether every transaction that was open then has ended.
-     * Waits for that a short while. */
-    int (*horizon)(struct sql_reader *r, int64_t *out_unix_us, bool *out_proven, struct error *err);
+    /* Outside the snapshot, before it. */
     int (*moment)(struct sql_reader *r, struct arena *mem, struct sql_moment *out,
                   struct error *err);
     int (*snapshot)(struct sql_reader *r, struct error *err);
-    /* One number, within the snapshot; *out_null when it is NULL. */
+    /* One number; *out_null when it is NULL. Within the snapshot, once it is taken; before that on
+     * its own, so that it sees what is committed now. */
     int (*number)(struct sql_reader *r, const char *sql, const struct sql_value *params, size_t n,
                   int64_t *out, bool *out_null, struct error *err);
-    /* For an integer cursor that the database numbers itself and never reuses: the greatest number
-     * given out. *out_known is false for all others. */
+    /* For an integer cursor that the database numbers itself: a number that is not exceeded by any
+     * that was given out, and exceeded by all that a transaction which begins later is given. It
+     * is asked for before the snapshot. *out_known is false for all other columns, and wherever the
+     * column does not belong to a table of that name. */
     int (*last_number)(struct sql_reader *r, const char *schema, const char *table,
                        const char *column, int64_t *out, bool *out_known, struct error *err);
     int (*select)(struct sql_reader *r, const struct sql_scan *scan, struct sql_cursor **out,
@@ -81,17 +96,20 @@ struct sql_cursor {
     int64_t last_cursor; /* of the last row fetched, as compared */
 };
 
-/* How far a bookmark is believed; a source's options hold one. */
+/* What a source's options say to the engine. */
 struct sql_source_settings {
-    int64_t lookback_s, skew_s;
-    const char *null_cursor; /* "first_run", "every_run", "fail" */
+    int64_t lookback_s, skew_s; /* how far a bookmark is believed */
+    int64_t safe_wait_s;        /* how long to wait for transactions that are open */
+    const char *null_cursor;    /* "first_run", "every_run", "fail" */
+    const struct doc *queries;  /* SELECTs of the user, see queries.h; may be NULL */
 };
 
 CHECKED int sql_source_discover(const struct sql_source_driver *driver, const void *config,
                                 struct run *run, struct catalog *out, struct error *err);
 CHECKED int sql_source_count(const struct sql_source_driver *driver, const void *config,
-                             struct run *run, const struct stream *stream, int64_t *out_count,
-                             bool *out_exact, struct error *err);
+                             const struct sql_source_settings *settings, struct run *run,
+                             const struct stream *stream, int64_t *out_count, bool *out_exact,
+                             struct error *err);
 CHECKED int sql_source_read(const struct sql_source_driver *driver, const void *config,
                             const struct sql_source_settings *settings, struct run *run,
                             const struct read_request *req, struct sink *out, struct error *err);

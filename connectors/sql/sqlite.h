@@ -31,6 +31,7 @@ CHECKED int sqlite_check_writable(const char *path, struct run *run, struct erro
 /* Sources: opens for reading only. `config` is this; see source.h for the settings. */
 struct sqlite_source {
     const char *path;
+    const struct doc *queries; /* {"stream name": "SELECT ..."} */
     int64_t lookback_s, skew_s, safe_wait_s;
     const char *null_cursor;
     int64_t busy_timeout_s;

@@ -8,6 +8,8 @@
 #include "connectors/base/clock.h"
 #include "connectors/sql/sqlite_source.h"
 
+#define MOMENT_BUSY_MS 50 /* a gap between two short writers is found by asking quickly */
+
 static int open_reader(const void *config, struct run *run, struct sql_reader **out,
                        struct error *err)
 {
@@ -35,31 +37,33 @@ static void close_reader(struct sql_reader *base)
 }
 
 /*
- * A writer that was open at the time holds the lock that BEGIN IMMEDIATE asks for; once that
- * succeeds, all of them have ended. Where the file cannot be written there is no such proof, and
- * nothing of ours is written to it in any case.
+ * A writer that is open holds the lock that BEGIN IMMEDIATE asks for; where that succeeds, all that
+ * were open have ended. Writers have no names, so one token stands for whoever it is: as long as
+ * somebody writes whenever we look, nothing is proven. Where the file cannot be written there is no
+ * such proof, and nothing of ours is written to it in any case.
  */
-static int horizon(struct sql_reader *base, int64_t *out_unix_us, bool *out_proven,
-                   struct error *err)
+static int moment(struct sql_reader *base, struct arena *mem, struct sql_moment *out,
+                  struct error *err)
 {
+    static const char *const writer[] = {"writer"};
     struct sqlite_reader *r = (struct sqlite_reader *)base;
+    int64_t busy_ms = r->config->safe_wait_s > 0 ? MOMENT_BUSY_MS : 0;
     struct error why = ERROR_INIT;
     struct sqlite_conn *c;
-    int rc;
+    int rc = SQLITE_READONLY;
 
-    *out_unix_us = clock_unix_us();
-    *out_proven = false;
-    if (sqlite_open_conn(r->config->path, SQLITE_MODE_WRITE, r->config->safe_wait_s * 1000,
-                         base->run, &c, &why) < 0)
-        return cancel_check(base->run->cancel, err);
-    sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    rc = sqlite3_db_readonly(c->db, "main") == 0
-             ? sqlite3_exec(c->db, "BEGIN IMMEDIATE", NULL, NULL, NULL)
-             : SQLITE_READONLY;
-    *out_proven = rc == SQLITE_OK;
-    if (rc == SQLITE_OK)
-        sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
-    sqlite_close_conn(c);
+    (void)mem;
+    *out = (struct sql_moment){.unix_us = clock_unix_us(), .open = writer};
+    if (sqlite_open_conn(r->config->path, SQLITE_MODE_WRITE, busy_ms, base->run, &c, &why) < 0) {
+        rc = why.code == ERR_CONTENTION ? SQLITE_BUSY : SQLITE_READONLY;
+    } else {
+        sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        if (sqlite3_db_readonly(c->db, "main") == 0)
+            rc = sqlite3_exec(c->db, "BEGIN IMMEDIATE; ROLLBACK", NULL, NULL, NULL);
+        sqlite_close_conn(c);
+    }
+    out->n_open = (rc & 0xff) == SQLITE_BUSY;
+    out->visible = rc == SQLITE_OK || out->n_open;
     return cancel_check(base->run->cancel, err);
 }
 
@@ -121,9 +125,10 @@ static int last_number(struct sql_reader *base, const char *schema, const char *
 }
 
 const struct sql_source_driver sqlite_source_driver = {
+    .single_writer = true,
     .open = open_reader,
     .discover = sqlite_discover,
-    .horizon = horizon,
+    .moment = moment,
     .snapshot = snapshot,
     .number = number,
     .last_number = last_number,
