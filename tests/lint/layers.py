@@ -15,6 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 LAYERS = {
     "connectors/base": ["connectors/base"],
     "connectors/data": ["connectors/data", "connectors/base"],
+    "connectors/http": ["connectors/http", "connectors/base"],
     "connectors": ["connectors/*", "connectors/base", "connectors/data"],
     "connectors/files": ["connectors/files", "connectors/*", "connectors/base", "connectors/data"],
     "connectors/sql": ["connectors/sql", "connectors/*", "connectors/base", "connectors/data"],
@@ -35,6 +36,7 @@ LAYERS = {
 WALLS = {
     "microhttpd.h": ["server/http/"],
     "sqlite3.h": ["server/store/", "connectors/sql/sqlite"],
+    "curl/curl.h": ["connectors/http/"],
     "libpq-fe.h": ["connectors/sql/postgres"],
     "mysql.h": ["connectors/sql/mysql"],
     "errmsg.h": ["connectors/sql/mysql"],
