@@ -1,13 +1,20 @@
-# kill -9 and errors at every named step. Only a build with fail points can run it.
+# kill -9, errors and cut connections at every named step. Only a build with fail points can run it.
 if(CONNECTORD_FAILPOINTS AND TARGET connectord)
-    set(modes overwrite append incremental_append append_dedup file_overwrite file_append from_file)
+    set(crash ${DEBIAN_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/crash/crash.py)
+    set(modes overwrite_file append_file from_file)
+    foreach(destination postgres mysql sqlite)
+        foreach(write overwrite append incremental_append append_dedup)
+            list(APPEND modes ${write}_${destination})
+        endforeach()
+    endforeach()
     foreach(mode ${modes})
-        add_test(NAME crash/${mode} COMMAND ${DEBIAN_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/crash/crash.py ${mode})
+        add_test(NAME crash/${mode} COMMAND ${crash} ${mode})
         set_tests_properties(crash/${mode} PROPERTIES LABELS crash TIMEOUT 1500 FIXTURES_SETUP crash_notes
             ENVIRONMENT "CONNECTORD_BIN=$<TARGET_FILE:connectord>;PYTHONDONTWRITEBYTECODE=1")
         with_databases(crash/${mode})
     endforeach()
-    add_test(NAME crash/every_step_reached COMMAND ${DEBIAN_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/crash/crash.py --reached)
+    add_test(NAME crash/every_step_reached COMMAND ${crash} --reached)
     set_tests_properties(crash/every_step_reached PROPERTIES LABELS crash FIXTURES_REQUIRED crash_notes
         ENVIRONMENT "CONNECTORD_BIN=$<TARGET_FILE:connectord>")
+    with_databases(crash/every_step_reached)
 endif()

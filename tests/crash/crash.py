@@ -1,294 +1,289 @@
 #!/usr/bin/env python3
-"""Dies or fails at every named step of a run, starts again, and compares with an undisturbed run.
+"""Dies, fails or loses a connection at every step of a run, goes on, and compares with an undisturbed run.
 
-    crash.py MODE [FAILPOINT...]
+    crash.py MODE_DESTINATION [STEP...]     e.g. crash.py append_dedup_postgres after_merge lost
+    crash.py --reached                      fails when no mode has reached some fail point
 
-The fail points are read from the source, so a new one joins the matrix by itself. For each one and
-each of (kill at its first arrival, kill at its second, error at its first): a baseline run, a
-change of the source, the disturbed run, a restart, one more run. What must stand in the destination
-then is computed here, from the source alone. A point that a mode never reaches is listed; one that
-no mode reaches fails the test (crash.py --reached reads the notes of all modes).
+The fail points are read from the source, so a new one joins the matrix by itself. Each is met by a
+kill in the first run of a stream, a kill at its first and its second arrival in a later run, and an
+error; connections to servers go through a proxy that cuts them around each COMMIT, and in the middle
+of what is read and written. Every case has a table, a connection and a history of its own in one
+database. What must stand in the destination at its end is computed here from the history of the
+source alone.
 """
-import collections
-import datetime
+import contextlib
+import http.client
 import json
 import pathlib
 import re
 import shutil
-import sqlite3
 import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/integration"))
+for folder in ("integration", "support", "crash"):
+    sys.path.insert(0, str(ROOT / "tests" / folder))
+from histories import FileDestination, FileSource, TableDestination, TableSource  # noqa: E402
+from proxy import AFTER, BEFORE, LOST, TO_CLIENT, TO_SERVER, Proxy  # noqa: E402
 from service import Service, wait_until  # noqa: E402
+import databases  # noqa: E402
 
-BASE, UPDATED, ADDED = 5000, 400, 3000  # a batch has at most 2,048 rows, so each read is several
 NOTES = pathlib.Path(tempfile.gettempdir()) / "connectord-crash-notes"
-ACTIONS = (("kill", 1), ("kill", 2), ("error", 1))
-MORE = {"store_commit": (("kill", 3), ("kill", 4), ("kill", 5), ("kill", 6))}  # arrives often, for different reasons
+WRITES = {"overwrite": ("full_refresh", "overwrite"), "append": ("full_refresh", "append"),
+          "incremental_append": ("incremental", "append"), "append_dedup": ("incremental", "append_dedup")}
+# Each destination meets each source.
+SOURCES = {"postgres": ("postgres", "mysql", "sqlite", "postgres"), "mysql": ("sqlite", "mysql", "postgres", "mysql"),
+           "sqlite": ("mysql", "sqlite", "postgres", "sqlite")}
+MODES = {f"{write}_{destination}": (source, destination, *WRITES[write]) for destination, sources in SOURCES.items()
+         for write, source in zip(WRITES, sources)}
+MODES["overwrite_file"] = ("sqlite", "file", "full_refresh", "overwrite")
+MODES["append_file"] = ("sqlite", "file", "incremental", "append")
+MODES["from_file"] = ("file", "sqlite", "incremental", "append")
+
+# What no destination can make a difference to is tried with SQLite and files.
+KILLS = (("kill", 1, True), ("kill", 1, False), ("kill", 2, False), ("error", 1, False))
+MORE = {"store_commit": (3, 4, 5, 6)}  # arrives often, for different reasons
+COMMITS = range(1, 6)
+BYTES_WRITTEN, BYTES_READ = (1_000, 60_000, 180_000), (1_000, 60_000, 180_000)
 
 
-def failpoints():
+def failpoints(destination=None):
+    """Their names; of those a run to this destination can meet."""
+    folders = {None: ("connectors", "server"), "file": ("connectors/files", "server"),
+               "sqlite": ("connectors/sql", "server")}.get(destination, ("connectors/sql", "server/sync/writer.c"))
     found = set()
-    for folder in ("connectors", "server"):
-        for path in (ROOT / folder).rglob("*.c"):
+    for folder in folders:
+        for path in [ROOT / folder] if folder.endswith(".c") else (ROOT / folder).rglob("*.c"):
             found |= set(re.findall(r'failpoint\("(\w+)"', path.read_text()))
     return sorted(found)
 
 
-# ------------------------------------------------------------------ sources
+class Bench:
+    """One data directory, one database on each side, one service after the other."""
 
-class SqliteSource:
-    """A table with a key, a cursor and a note; versions of all rows ever are kept here."""
-    connector = "sqlite"
-
-    def __init__(self, folder):
-        self.path = folder / "source.db"
-        self.rows = {}
-        self.versions = []
-        with sqlite3.connect(self.path) as db:
-            db.execute("create table items (id integer primary key, note text, changed_at timestamp)")
-        self.write(range(1, BASE + 1), "first")
-
-    def write(self, ids, note):
-        """Stamped with the time of the write: what is stamped earlier than a run that has ended
-        already may be passed over, by any bookmark."""
-        with sqlite3.connect(self.path) as db:
-            for i in ids:
-                now = datetime.datetime.now(datetime.timezone.utc)
-                if now.microsecond == 0:  # a fraction is always written, and never one to come
-                    now -= datetime.timedelta(microseconds=1)
-                stamp = f"{now:%Y-%m-%dT%H:%M:%S.%f}".rstrip("0")
-                row = (i, f"{note} {i} é", stamp)
-                db.execute("insert or replace into items values (?, ?, ?)", row)
-                self.rows[i] = row
-                self.versions.append(row)
-
-    def change(self):
-        self.write(range(10, 10 + UPDATED), "second")
-        self.write(range(BASE + 1, BASE + ADDED + 1), "new")
-
-    @property
-    def config(self):
-        return {"path": str(self.path), "skew_s": 0}  # one clock, and no time to wait
-
-
-class FileSource:
-    """An NDJSON file that grows: every line is a version."""
-    connector = "file"
-
-    def __init__(self, folder):
-        self.path = folder / "items.ndjson"
-        self.versions = []
-        self.write(range(1, BASE + 1), "first")
-
-    def write(self, ids, note):
-        with open(self.path, "a", encoding="utf-8") as out:
-            for i in ids:
-                self.versions.append((i, f"{note} {i} é", None))
-                out.write(json.dumps({"id": i, "note": f"{note} {i} é"}) + "\n")
-
-    def change(self):
-        self.write(range(BASE + 1, BASE + ADDED + 1), "new")
-
-    @property
-    def config(self):
-        return {"path": str(self.path)}
-
-
-# ------------------------------------------------------------- destinations
-
-class SqliteDestination:
-    connector = "sqlite"
-
-    def __init__(self, folder):
-        self.path = folder / "destination.db"
-
-    @property
-    def config(self):
-        return {"path": str(self.path)}
-
-    def content(self, columns):
-        db = sqlite3.connect(self.path)
-        try:
-            left = [n for n, in db.execute("select name from sqlite_master where type = 'table'")
-                    if "__g" in n]
-            rows = collections.Counter(db.execute(f"select {columns} from items"))
-            return rows, left
-        finally:
-            db.close()
-
-
-class FileDestination:
-    connector = "file"
-
-    def __init__(self, folder):
-        self.path = folder / "files"
-
-    @property
-    def config(self):
-        return {"path": str(self.path), "format": "ndjson"}
-
-    def content(self, columns):
-        rows = collections.Counter()
-        live = json.loads((self.path / "_manifests/items/live.json").read_text())
-        for manifest in sorted((self.path / "_manifests/items" / live["directory"]).glob("*.json")):
-            for entry in json.loads(manifest.read_text())["files"]:
-                with open(self.path / entry["name"], encoding="utf-8") as lines:
-                    for line in lines:
-                        record = json.loads(line)
-                        rows[tuple(record.get(c) for c in columns.split(", "))] += 1
-        left = [str(p) for p in self.path.rglob("*.part")]
-        return rows, left
-
-
-# -------------------------------------------------------------------- modes
-
-def current(source, seen_full_copies):
-    return collections.Counter(source.rows.values())
-
-
-def all_versions(source, seen_full_copies):
-    return collections.Counter(source.versions)
-
-
-MODES = {
-    # name: (source, destination, sync_mode, write mode, what must be there)
-    "overwrite": (SqliteSource, SqliteDestination, "full_refresh", "overwrite", current),
-    "append": (SqliteSource, SqliteDestination, "full_refresh", "append", None),
-    "incremental_append": (SqliteSource, SqliteDestination, "incremental", "append", all_versions),
-    "append_dedup": (SqliteSource, SqliteDestination, "incremental", "append_dedup", current),
-    "file_overwrite": (SqliteSource, FileDestination, "full_refresh", "overwrite", current),
-    "file_append": (SqliteSource, FileDestination, "incremental", "append", all_versions),
-    "from_file": (FileSource, SqliteDestination, "incremental", "append", all_versions),
-}
-
-
-class Case:
     def __init__(self, mode):
-        make_source, make_destination, self.sync_mode, self.write_mode, self.oracle = MODES[mode]
+        self.source_kind, self.destination_kind, self.sync_mode, self.write_mode = MODES[mode]
+        self.stack = contextlib.ExitStack()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"connectord-crash-{mode}-"))
-        self.source, self.destination = make_source(self.folder), make_destination(self.folder)
-        self.columns = "id, note" if make_source is FileSource else "id, note, changed_at"
+        self.stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        make = FileSource if self.source_kind == "file" else TableSource
+        self.source = self.stack.enter_context(contextlib.closing(make(self.source_kind, self.folder)))
+        make = FileDestination if self.destination_kind == "file" else TableDestination
+        self.destination = self.stack.enter_context(contextlib.closing(make(self.destination_kind, self.folder)))
+        self.proxies = {}
+        for side, kind in (("source", self.source_kind), ("destination", self.destination_kind)):
+            if kind in ("postgres", "mysql"):
+                port = databases.servers()[kind]["port"]
+                self.proxies[side] = self.stack.enter_context(Proxy(port, kind))
+        self.service = None
+        self.plan = None
+        self.start()
 
-    def service(self, failpoint=None):
-        return Service(self.folder, environment={"CONNECTORD_FAILPOINT": failpoint} if failpoint else {})
+    def close(self):
+        if self.service.alive():
+            self.service.stop()
+        self.stack.close()
 
-    def describe(self, service):
-        service.put("/v1/sources/s", {"connector": self.source.connector, "config": self.source.config})
-        service.put("/v1/destinations/d", {"connector": self.destination.connector,
-                                           "config": self.destination.config})
-        stream = {"name": "items", "sync_mode": self.sync_mode, "destination_sync_mode": self.write_mode}
-        if self.sync_mode == "incremental" and self.source.connector == "sqlite":
+    def start(self, plan=None):
+        """A service with this fail point, or none; the one that runs is used again where it can be."""
+        if self.service and self.service.alive():
+            if plan is None and self.plan is None:
+                return
+            self.service.stop()
+        self.plan = plan
+        self.service = Service(self.folder, environment={"CONNECTORD_FAILPOINT": plan} if plan else {})
+        self.service.start()
+
+    def describe(self, case, cut):
+        """`cut`: the side that is reached through its proxy."""
+        for kind, side, at in (("sources", "source", self.source), ("destinations", "destination", self.destination)):
+            config = at.config(case.name)
+            if side == cut:
+                config["port"] = self.proxies[side].port
+            answer = self.service.put(f"/v1/{kind}/{case.name}", {"connector": at.connector, "config": config})
+            assert answer.status == 201, answer
+        stream = {"name": case.name, "sync_mode": self.sync_mode, "destination_sync_mode": self.write_mode}
+        if self.sync_mode == "incremental" and self.source_kind != "file":
             stream["cursor_field"] = ["changed_at"]
-        answer = service.put("/v1/connections/c", {
-            "source": "s", "destination": "d", "streams": [stream],
+        answer = self.service.put(f"/v1/connections/{case.name}", {
+            "source": case.name, "destination": case.name, "streams": [stream], "namespace": {"mode": "destination"},
             "commit": {"max_rows": 1500}, "run_policy": {"max_attempts": 3, "backoff_s": 0}})
         assert answer.status == 201, answer
 
-    @staticmethod
-    def run(service):
-        answer = service.post("/v1/connections/c/runs?wait=55")
+    def run(self, case):
+        answer = self.service.post(f"/v1/connections/{case.name}/runs?wait=55")
         assert answer.status == 201, answer
         run = answer.json()
         while run["status"] not in ("succeeded", "failed", "cancelled"):
-            run = service.get(f"/v1/runs/{run['id']}?wait=55").json()
+            run = self.service.get(f"/v1/runs/{run['id']}?wait=55").json()
         return run
 
-    @staticmethod
-    def ended(service):
-        run = service.get("/v1/connections/c/runs/latest?wait=5").json()
-        return run if run["status"] in ("succeeded", "failed") else None
+    def run_to_death(self, case, plan):
+        """The run, or None when the service died."""
+        try:
+            self.start(plan)
+            return self.run(case)
+        except (OSError, http.client.HTTPException):
+            pass
+        except AssertionError:  # it died before it was ready, or would not start
+            if self.service.alive():
+                raise
+        self.service.process.wait(60)
+        self.service.kill()
+        return None
+
+    def wait_for_the_last(self, case):
+        """A run that was queued when the service died is carried out by the next one."""
+        def ended():
+            answer = self.service.get(f"/v1/connections/{case.name}/runs/latest?wait=5")
+            if answer.status == 404:  # it died before the run was stored
+                return {"status": "none"}
+            run = answer.json()
+            return run if run["status"] in ("succeeded", "failed") else None
+        return wait_until("the run to end", ended)
+
+
+class Case:
+    """One table with its history, disturbed once. `fresh`: in the first run of its connection."""
+    made = 0
+
+    def __init__(self, bench, fresh, cut=None):
+        Case.made += 1
+        self.bench, self.name = bench, f"items{Case.made}"
+        self.history = bench.source.new(self.name)
+        bench.start()
+        bench.describe(self, cut)
+        self.copies = []  # of full copies that were appended, what each held
+        if not fresh:
+            self.complete("the first run")
+            self.history.change()
+        self.before = self.rows()
 
     def rows(self):
-        return self.destination.content(self.columns)[0]
+        return self.bench.destination.rows(self.name, self.history.columns)
 
-    def trimmed(self, counter):
-        n = len(self.columns.split(", "))
-        out = collections.Counter()
-        for row, count in counter.items():
-            out[row[:n]] += count
-        return out
+    def complete(self, what):
+        run = self.bench.run(self)
+        assert run["status"] == "succeeded", f"{what}: {json.dumps(run['error'])}"
+        self.copies.append(self.history.current())
 
-    def disturb(self, point, action, nth):
-        """None when the point was not reached, else a list of what is wrong."""
-        service = self.service().start()
-        self.describe(service)
-        first = self.run(service)
-        assert first["status"] == "succeeded", first
-        before = self.rows()
-        service.stop()
-        self.source.change()
+    def expected(self):
+        if self.bench.write_mode != "append":
+            return self.history.current()
+        if self.bench.sync_mode == "incremental":
+            return self.history.every_version()
+        return sum(self.copies[1:], self.copies[0].copy())
 
-        service = self.service(f"{point}:{nth}:{action}")
-        try:
-            run = self.run(service.start())
-        except OSError:
-            run = None
-        except AssertionError:  # it died before it was ready, or would not start
-            if service.alive():
-                raise
-            run = None
-        if run is None:
-            service.process.wait(60)
-            service.kill()
-        else:
-            reached = action == "error" and (run["attempts"] > 1 or run["status"] == "failed")
-            service.stop()
-            if not reached:
-                return None
-        service = self.service().start()
-        # A run that was queued when the service died is carried out by the next one.
-        latest = wait_until("the run to end", lambda: self.ended(service))
+    def killed(self, point, action, nth):
+        """None when the point was not reached, else what is wrong."""
+        run = self.bench.run_to_death(self, f"{point}:{nth}:{action}")
+        reached = run is None or (action == "error" and (run["attempts"] > 1 or run["status"] == "failed"))
+        self.bench.start()
+        if not reached:
+            return None
+        latest = self.bench.wait_for_the_last(self)
         wrong = []
         if run is None and latest["status"] == "failed" and latest["error"]["code"] != "worker_lost":
             wrong.append(f"the interrupted run says {latest['error']}")
-        between = self.rows()
-        last = self.run(service)
-        if last["status"] != "succeeded":
-            wrong.append(f"the run after the restart: {json.dumps(last['error'])}")
-        service.stop()
-        return wrong + self.judge(before, between)
+        return wrong + self.judge()
 
-    def judge(self, before, between):
-        rows, left = self.destination.content(self.columns)
-        if self.oracle:
-            expected = self.trimmed(self.oracle(self.source, None))
-        else:
-            # Every completed run adds one copy; the disturbed one added all of it or nothing.
-            copy = collections.Counter(self.source.rows.values())
-            added = sum(between.values()) - sum(before.values())
-            if added not in (0, len(self.source.rows)):
-                return [f"the disturbed run left {added} of {len(self.source.rows)} rows"]
-            expected = before + copy + (copy if added else collections.Counter())
+    def cut(self, proxy):
+        run = self.bench.run(self)
+        if not proxy.cuts:
+            return None
         wrong = []
-        if rows != expected:
-            wrong.append(f"missing {list((expected - rows).items())[:3]}, extra {list((rows - expected).items())[:3]}")
-        if left:
-            wrong.append(f"left behind: {left}")
-        return wrong
+        if run["status"] != "succeeded":
+            wrong.append(f"the run that was cut: {json.dumps(run['error'])}")
+        return wrong + self.judge()
+
+    def judge(self):
+        """Goes on undisturbed, with another change of the source, and compares."""
+        full_append = self.bench.write_mode == "append" and self.bench.sync_mode == "full_refresh"
+        if full_append:
+            # Every completed run adds one copy; the disturbed one added all of it or nothing.
+            copy, between = self.history.current(), self.rows()
+            added = sum(between.values()) - sum(self.before.values())
+            if added not in (0, sum(copy.values())):
+                return [f"the disturbed run left {added} of {sum(copy.values())} rows"]
+            if added:
+                self.copies.append(copy)
+        wrong = []
+        try:
+            self.complete("the run after it")
+            wrong += self.compare("after one run")
+            self.history.change()
+            self.complete("the run after a change")
+            wrong += self.compare("after another change")
+        except AssertionError as why:
+            wrong.append(str(why))
+        left = self.bench.destination.left(self.name)
+        return wrong + ([f"left behind: {left}"] if left else [])
+
+    def compare(self, when):
+        rows, expected = self.rows(), self.expected()
+        if rows == expected:
+            return []
+        missing, extra = expected - rows, rows - expected
+        return [f"{when}: {sum(missing.values())} missing {list(missing.items())[:2]}, "
+                f"{sum(extra.values())} too many {list(extra.items())[:2]}"]
 
 
-def run_mode(mode, points):
-    NOTES.mkdir(exist_ok=True)
-    passed, failed, reached = 0, 0, set()
-    for point in points:
-        for action, nth in ACTIONS + MORE.get(point, ()):
-            case = Case(mode)
-            try:
-                wrong = case.disturb(point, action, nth)
-            finally:
-                shutil.rmtree(case.folder, ignore_errors=True)
-            if wrong is None:
+class Matrix:
+    def __init__(self, mode, only):
+        self.mode, self.only = mode, only
+        self.bench = Bench(mode)
+        self.passed, self.failed, self.reached = 0, 0, set()
+
+    def wanted(self, name):
+        return not self.only or name in self.only
+
+    def note(self, name, wrong):
+        """Whether the step was reached."""
+        if wrong is None:
+            return False
+        self.passed += not wrong
+        self.failed += bool(wrong)
+        print(f"{'ok    ' if not wrong else 'FAILED'} {self.mode} {name} {'; '.join(wrong)}"[:1500], flush=True)
+        return True
+
+    def kill_everywhere(self):
+        for point in filter(self.wanted, failpoints(self.bench.destination_kind)):
+            found = False
+            for action, nth, fresh in KILLS + tuple(("kill", n, False) for n in MORE.get(point, ())):
+                if not found and (action, nth) != ("kill", 1):
+                    break  # no mode of dying reaches what a kill at the first arrival does not
+                wrong = Case(self.bench, fresh).killed(point, action, nth)
+                found |= self.note(f"{point}:{nth}:{action}{' in the first run' if fresh else ''}", wrong)
+            if found:
+                self.reached.add(point)
+
+    def cut_everywhere(self):
+        plans = [("destination", action, n) for action in (BEFORE, AFTER, LOST) for n in COMMITS]
+        plans += [("destination", TO_SERVER, n) for n in BYTES_WRITTEN] + [("source", TO_CLIENT, n) for n in BYTES_READ]
+        for k, (side, action, n) in enumerate(plans):
+            proxy = self.bench.proxies.get(side)
+            if not proxy or not self.wanted("cut") and not self.wanted(action):
                 continue
-            reached.add(point)
-            passed += not wrong
-            failed += bool(wrong)
-            print(f"{'ok    ' if not wrong else 'FAILED'} {mode} {point}:{nth}:{action} {'; '.join(wrong)}", flush=True)
-    (NOTES / mode).write_text("\n".join(sorted(reached)))
-    print(f"{mode}: {len(reached)} of {len(points)} steps reached; {passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
+            case = Case(self.bench, fresh=k % 2 == 0, cut=side)
+            proxy.cuts = 0
+            if action in (TO_SERVER, TO_CLIENT):
+                proxy.cut_after(n, action)
+            else:
+                proxy.at_commit(n, action)
+            self.note(f"cut {side} {action} {n}", case.cut(proxy))
+            proxy.forget_plans()
+
+    def run(self):
+        try:
+            self.kill_everywhere()
+            self.cut_everywhere()
+        finally:
+            self.bench.close()
+        if not self.only:
+            NOTES.mkdir(exist_ok=True)
+            (NOTES / self.mode).write_text("\n".join(sorted(self.reached)))
+        print(f"{self.mode}: {len(self.reached)} steps reached; {self.passed} passed, {self.failed} failed")
+        return 1 if self.failed or not self.passed else 0
 
 
 def check_reached():
@@ -305,4 +300,4 @@ def check_reached():
 if __name__ == "__main__":
     if sys.argv[1] == "--reached":
         sys.exit(check_reached())
-    sys.exit(run_mode(sys.argv[1], sys.argv[2:] or failpoints()))
+    sys.exit(Matrix(sys.argv[1], sys.argv[2:]).run())
