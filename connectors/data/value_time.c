@@ -50,7 +50,7 @@ static unsigned month_days(int64_t year, unsigned month)
     return month == 2 && is_leap(year) ? 29 : days[month - 1];
 }
 
-static bool days_from_date(int64_t year, unsigned month, unsigned day, int64_t *out)
+bool value_days_from_date(int64_t year, unsigned month, unsigned day, int64_t *out)
 {
     int64_t y, era, rest;
     unsigned year_of_era, day_of_year;
@@ -117,7 +117,7 @@ static bool take_date(struct cursor *c, int64_t *out_days)
     }
     if (p - digits < 4 || c->end - p < 6 || p[0] != '-' || p[3] != '-')
         return false;
-    ok = days_from_date(*c->at == '-' ? -year : year, two(p + 1), two(p + 4), out_days);
+    ok = value_days_from_date(*c->at == '-' ? -year : year, two(p + 1), two(p + 4), out_days);
     c->at = p + 6;
     return ok;
 }
