@@ -31,6 +31,8 @@ const char *sync_mode_name(enum sync_mode m);
 const char *write_mode_name(enum write_mode m);
 const char *drift_policy_name(enum drift_policy p);
 
+struct row_filter;
+
 struct stream {
     const char *namespace; /* "" when the source has none */
     const char *name;
@@ -61,6 +63,7 @@ struct selected_stream {
     const char *destination_namespace; /* "" = the destination's default */
     enum drift_policy drift;
     bool allow_empty, allow_shrink; /* the shrink guard of a full refresh */
+    bool one_lane; /* in a parallel run it stays with its like: one lane, one snapshot */
 };
 
 struct selection {

@@ -8,7 +8,9 @@
  * the destination owns the position and gives it back after a crash.
  *
  * Every callback is required. Retries belong to the runner and to http/client, never to a
- * connector. A connector is used by one thread at a time.
+ * connector. One call, and one opened destination, belongs to one thread; a run with several lanes
+ * makes several calls of `read` at the same time, each for streams of its own, so that nothing but
+ * the configuration, which is const, may be shared between calls.
  */
 #ifndef CONNECTORS_CONNECTOR_H
 #define CONNECTORS_CONNECTOR_H
@@ -190,6 +192,9 @@ struct destination_connector {
     size_t config_size;
     unsigned write_modes; /* bits 1u << enum write_mode */
     const char *delivery; /* "exactly_once" or "at_least_once" */
+    /* Several of them may be open at the same time, each with streams of its own: then a run can
+     * write streams beside each other. `recover` for all of them together comes before. */
+    bool parallel_writers;
 
     int (*check)(const void *config, struct run *run, struct error *err);
     int (*open)(const void *config, struct run *run, const struct write_plan *plan,

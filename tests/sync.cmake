@@ -1,9 +1,13 @@
 # The runner, its queue and logs, over fakes of a source and a destination.
 add_library(fake_sync STATIC ${CMAKE_CURRENT_SOURCE_DIR}/support/fake_sync.c
-    ${CMAKE_CURRENT_SOURCE_DIR}/support/fake_registry.c)
+    ${CMAKE_CURRENT_SOURCE_DIR}/support/fake_registry.c
+    ${CMAKE_CURRENT_SOURCE_DIR}/support/run_bench.c)
 target_link_libraries(fake_sync PUBLIC sync)
 unit_test(test_queue sync)
 unit_test(test_run fake_sync)
+unit_test(test_lanes fake_sync)
+unit_test(test_retry fake_sync)
+unit_test(test_spread sync fake_sync)
 unit_test(test_config config)
 unit_test(test_servicelog config)
 unit_test(test_logstream sync)

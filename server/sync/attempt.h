@@ -1,5 +1,6 @@
 /*
- * attempt.h - one try of a run: what its reader and its writer share. Private to server/sync.
+ * attempt.h - one try at a portion of the streams: what its reader and its writer share. Private to
+ * server/sync.
  *
  * Streams are numbered as in the attempt: those that a former attempt has completed are no longer
  * part of it. `stream[i]` is the number in the selection of the run, which progress uses.
@@ -27,7 +28,7 @@ struct stream_base {
 struct attempt {
     const struct sync_job *job;
     struct progress *progress;
-    struct cancel *stop; /* of this attempt: a run's own token is forwarded to it */
+    struct cancel *stop; /* of this attempt: the one of the whole run is forwarded to it */
     struct queue *queue;
     size_t n;
     const size_t *stream;

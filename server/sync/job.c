@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "connectors/base/hash.h"
+#include "server/sync/retry.h"
 
 struct run job_run(struct job *j, const char *origin)
 {

@@ -11,7 +11,7 @@ struct progress {
     struct arena *mem;
     struct stream_progress *streams;
     size_t n;
-    int64_t attempts;
+    int64_t attempts, lanes;
     int64_t touched_us;
 };
 
@@ -45,6 +45,7 @@ struct progress *progress_new(const struct selection *selection)
     p->lock = &p->mutex;
     p->mem = arena_new();
     p->n = selection->n;
+    p->lanes = 1;
     p->streams = arena_array(p->mem, selection->n, sizeof *p->streams);
     p->touched_us = clock_monotonic_us();
     for (size_t i = 0; i < p->n; i++) {
@@ -125,6 +126,20 @@ void progress_attempt(struct progress *p)
 
     p->attempts++;
     p->touched_us = clock_monotonic_us();
+}
+
+void progress_lanes(struct progress *p, int64_t lanes)
+{
+    LOCK_GUARD(&p->mutex);
+
+    p->lanes = lanes;
+}
+
+static int64_t lanes_of(const struct progress *p)
+{
+    LOCK_GUARD(p->lock);
+
+    return p->lanes;
 }
 
 void progress_touch(struct progress *p)
@@ -253,6 +268,7 @@ void progress_put_stats(const struct progress *p, bool totals_only, struct jsonw
     jsonw_object(w);
     progress_put_numbers(w, &total);
     jsonw_put_int(w, "attempts", progress_attempts(p));
+    jsonw_put_int(w, "lanes", lanes_of(p));
     if (!totals_only) {
         jsonw_key(w, "streams");
         jsonw_array(w);

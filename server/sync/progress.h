@@ -61,6 +61,8 @@ void progress_get(const struct progress *p, size_t stream, struct stream_progres
 /* The sum over all streams, in the fields of one. */
 void progress_total(const struct progress *p, struct stream_progress *out);
 int64_t progress_attempts(const struct progress *p);
+/* How many streams may be under way at the same time; 1 until it is said. */
+void progress_lanes(struct progress *p, int64_t lanes);
 
 /* "records_read":..,"records_committed":.. of one stream or of all: for events. */
 void progress_put_numbers(struct jsonw *w, const struct stream_progress *s);

@@ -1,9 +1,10 @@
 /*
  * run.h - one sync: source to destination, with attempts, commits, cancellation and an outcome.
  *
- * Knows nothing of the store, so that the command line runs the same code. The calling thread is
- * the writer; one thread reads from the source, one watches (deadlines, cancellation, progress
- * events). All have ended when sync_run returns.
+ * Knows nothing of the store, so that the command line runs the same code. Streams travel in one or
+ * more lanes: each is a thread that writes, of which the calling thread is the first, and a thread
+ * that reads. One more watches (deadlines, cancellation, progress events). All have ended when
+ * sync_run returns.
  */
 #ifndef SERVER_SYNC_RUN_H
 #define SERVER_SYNC_RUN_H
@@ -22,19 +23,24 @@ struct run_policy {
     enum stream_error_policy on_stream_error;
     int64_t max_attempts; /* in a row that commit nothing; 1 = no second try */
     int64_t backoff_ms;   /* doubled each time, with full jitter, at most RUN_MAX_BACKOFF_MS */
+    int64_t resource_backoff_ms; /* at least, when the other side has no room; see retry.h */
     int64_t timeout_s, idle_timeout_s;
     int64_t max_quarantined_rows;
     double max_quarantined_ratio;
     enum metadata_level metadata;
+    int64_t parallel_streams; /* lanes that are wanted */
 };
+#define RUN_MAX_LANES      16
 #define RUN_MAX_BACKOFF_MS 60000
 #define RUN_POLICY_DEFAULT                              \
     ((struct run_policy){.max_attempts = 5,             \
                          .backoff_ms = 500,             \
+                         .resource_backoff_ms = 60000,  \
                          .idle_timeout_s = 900,         \
                          .max_quarantined_rows = 1000,  \
                          .max_quarantined_ratio = 0.01, \
-                         .metadata = METADATA_MINIMAL})
+                         .metadata = METADATA_MINIMAL,  \
+                         .parallel_streams = 1})
 
 /* A commit is due at the first of these, and happens at the next checkpoint. */
 struct commit_limits {
@@ -74,7 +80,8 @@ struct sync_job {
     bool full_refresh;                     /* forget positions and unfinished generations */
     struct run_policy policy;
     struct commit_limits commit;
-    size_t queue_bytes; /* between reader and writer */
+    int64_t max_lanes;  /* whatever the policy wants */
+    size_t queue_bytes; /* between readers and writers, of all lanes together */
     struct cancel *cancel;
     struct log *source_log, *destination_log, *engine_log;
     struct run_observer *observer;
@@ -108,8 +115,5 @@ void run_put_end(struct jsonw *w, const struct run_result *r, const struct progr
 void run_put_error(struct jsonw *w, const struct run_result *r, const struct progress *progress);
 
 void sync_run(const struct sync_job *job, struct progress *progress, struct run_result *out);
-
-/* Milliseconds to wait before try number `n` + 2: at random below base * 2^n and the maximum. */
-int64_t backoff_ms(int64_t base_ms, int64_t n);
 
 #endif

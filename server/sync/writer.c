@@ -29,7 +29,7 @@ void writer_fail(struct writer *w, enum fault_origin origin, long stream, const 
 }
 
 /* The first bad rows are shown; all of them are in the quarantine of the destination. */
-static void tell_rejected(struct writer *w, size_t lane, const struct batch *rows)
+static void tell_rejected(struct writer *w, size_t flow, const struct batch *rows)
 {
     size_t n;
     const struct rejected_row *rejected = batch_rejected(rows, &n);
@@ -38,21 +38,21 @@ static void tell_rejected(struct writer *w, size_t lane, const struct batch *row
         if (w->n_rejected == 0)
             snprintf(w->rejected, sizeof w->rejected, "%s", rejected[i].detail);
         log_warn(w->a->job->source_log, .message = "row rejected",
-                 .fields = {log_text("stream", w->a->selected[lane].stream->name),
+                 .fields = {log_text("stream", w->a->selected[flow].stream->name),
                             log_text("reason", reason_name(rejected[i].reason)),
                             log_text("detail", rejected[i].detail)});
     }
 }
 
-static void tell_status(struct writer *w, size_t lane)
+static void tell_status(struct writer *w, size_t flow)
 {
-    run_tell_status(w->a->job, w->a->progress, writer_stream(w, lane));
+    run_tell_status(w->a->job, w->a->progress, writer_stream(w, flow));
 }
 
-static void set_status(struct writer *w, size_t lane, enum stream_status status)
+static void set_status(struct writer *w, size_t flow, enum stream_status status)
 {
-    progress_status(w->a->progress, writer_stream(w, lane), status);
-    tell_status(w, lane);
+    progress_status(w->a->progress, writer_stream(w, flow), status);
+    tell_status(w, flow);
 }
 
 static bool all_clean(const struct writer *w)
@@ -60,16 +60,16 @@ static bool all_clean(const struct writer *w)
     return w->n_dirty == 0;
 }
 
-static void set_dirty(struct writer *w, struct lane *lane, bool dirty)
+static void set_dirty(struct writer *w, struct flow *flow, bool dirty)
 {
-    w->n_dirty += (size_t)dirty - (size_t)lane->dirty;
-    lane->dirty = dirty;
+    w->n_dirty += (size_t)dirty - (size_t)flow->dirty;
+    flow->dirty = dirty;
 }
 
-static void set_pending(struct writer *w, struct lane *lane, bool pending)
+static void set_pending(struct writer *w, struct flow *flow, bool pending)
 {
-    w->n_pending += (size_t)pending - (size_t)lane->pending;
-    lane->pending = pending;
+    w->n_pending += (size_t)pending - (size_t)flow->pending;
+    flow->pending = pending;
 }
 
 static bool commit_is_due(const struct writer *w)
@@ -81,10 +81,10 @@ static bool commit_is_due(const struct writer *w)
 }
 
 /* The accounting equation, and that the destination has seen every row it was given. */
-static int check_counts(const struct lane *lane, const struct counts *dropped,
+static int check_counts(const struct flow *flow, const struct counts *dropped,
                         const struct counts *did, const char *stream, struct error *err)
 {
-    int64_t given = lane->rows + dropped->filtered + dropped->overlap_dropped;
+    int64_t given = flow->rows + dropped->filtered + dropped->overlap_dropped;
 
     if (did->read == given && counts_balance(did))
         return 0;
@@ -98,37 +98,37 @@ static int check_counts(const struct lane *lane, const struct counts *dropped,
         (long long)did->quarantined_rows, (long long)(did->filtered + did->overlap_dropped));
 }
 
-/* What became durable enters the numbers, and the lane starts anew. */
+/* What became durable enters the numbers, and the flow starts anew. */
 static void settle(struct writer *w, size_t i)
 {
-    struct lane *lane = &w->lanes[i];
+    struct flow *flow = &w->flows[i];
 
-    w->did[i].bytes_read = lane->bytes;
-    progress_committed(w->a->progress, writer_stream(w, i), &w->did[i], lane->bytes,
-                       lane->position != NULL);
-    counts_add(&lane->total, &w->did[i]);
-    lane->seq++;
-    if (lane->position) {
-        free(lane->kept);
-        lane->kept = TAKE(lane->position);
-        lane->durable = lane->kept;
+    w->did[i].bytes_read = flow->bytes;
+    progress_committed(w->a->progress, writer_stream(w, i), &w->did[i], flow->bytes,
+                       flow->position != NULL);
+    counts_add(&flow->total, &w->did[i]);
+    flow->seq++;
+    if (flow->position) {
+        free(flow->kept);
+        flow->kept = TAKE(flow->position);
+        flow->durable = flow->kept;
     }
-    w->rows -= lane->rows;
-    w->bytes -= lane->bytes;
-    lane->rows = lane->bytes = 0;
-    set_pending(w, lane, false);
-    set_dirty(w, lane, false);
+    w->rows -= flow->rows;
+    w->bytes -= flow->bytes;
+    flow->rows = flow->bytes = 0;
+    set_pending(w, flow, false);
+    set_dirty(w, flow, false);
     w->dropped[i] = (struct counts){0};
 }
 
 /* At most one a second: commits may follow each other faster than anybody reads. */
-static void tell_state(struct writer *w, size_t lane)
+static void tell_state(struct writer *w, size_t flow)
 {
     CLEANUP(buf_release) struct buf b = BUF_INIT(4096);
     struct jsonw j = JSONW_INIT(&b);
     struct stream_progress now;
 
-    progress_get(w->a->progress, writer_stream(w, lane), &now);
+    progress_get(w->a->progress, writer_stream(w, flow), &now);
     jsonw_put_string(&j, "stream", now.name);
     jsonw_put_int(&j, "states_committed", now.states_committed);
     jsonw_put_int(&j, "records_committed", counts_records_committed(&now.committed));
@@ -155,7 +155,7 @@ static int after_commit(struct writer *w, struct error *err)
     return failpoint("after_copy", err);
 }
 
-/* Commits all lanes, which stand at their checkpoints. */
+/* Commits all flows, which stand at their checkpoints. */
 static int commit(struct writer *w)
 {
     struct error err = ERROR_INIT;
@@ -163,9 +163,9 @@ static int commit(struct writer *w)
     if (w->n_pending == 0)
         return 0;
     for (size_t i = 0; i < w->a->n; i++) {
-        w->upto[i] = w->lanes[i].position;
+        w->upto[i] = w->flows[i].position;
         w->did[i] = (struct counts){0};
-        w->changed[i] = w->lanes[i].pending;
+        w->changed[i] = w->flows[i].pending;
     }
     if (w->d->ops->commit(w->d, w->upto, w->dropped, w->did, &err) < 0) {
         writer_fail(w, ORIGIN_DESTINATION, -1, &err);
@@ -174,7 +174,7 @@ static int commit(struct writer *w)
     for (size_t i = 0; i < w->a->n; i++) {
         const char *name = w->a->selected[i].stream->name;
 
-        if (check_counts(&w->lanes[i], &w->dropped[i], &w->did[i], name, &err) < 0) {
+        if (check_counts(&w->flows[i], &w->dropped[i], &w->did[i], name, &err) < 0) {
             writer_fail(w, ORIGIN_ENGINE, (long)writer_stream(w, i), &err);
             return -1;
         }
@@ -188,7 +188,7 @@ static int commit(struct writer *w)
     return 0;
 }
 
-static int fail_lane(struct writer *w, size_t i, enum fault_origin origin, const struct error *why)
+static int fail_flow(struct writer *w, size_t i, enum fault_origin origin, const struct error *why)
 {
     long stream = (long)writer_stream(w, i);
 
@@ -198,7 +198,7 @@ static int fail_lane(struct writer *w, size_t i, enum fault_origin origin, const
     }
     progress_fail(w->a->progress, writer_stream(w, i), origin, why);
     tell_status(w, i);
-    w->lanes[i].over = true;
+    w->flows[i].over = true;
     w->a->start_over = true;
     cancel_request(w->a->stop, CANCEL_SUPERSEDED);
     return -1;
@@ -206,22 +206,22 @@ static int fail_lane(struct writer *w, size_t i, enum fault_origin origin, const
 
 static int finish(struct writer *w, size_t i)
 {
-    struct lane *lane = &w->lanes[i];
+    struct flow *flow = &w->flows[i];
     struct error err = ERROR_INIT;
 
     w->did[i] = (struct counts){0};
-    if (w->d->ops->finish(w->d, i, lane->end, &w->dropped[i], &w->did[i], &err) < 0)
-        return fail_lane(w, i, ORIGIN_DESTINATION, &err);
-    if (check_counts(lane, &w->dropped[i], &w->did[i], w->a->selected[i].stream->name, &err) < 0) {
+    if (w->d->ops->finish(w->d, i, flow->end, &w->dropped[i], &w->did[i], &err) < 0)
+        return fail_flow(w, i, ORIGIN_DESTINATION, &err);
+    if (check_counts(flow, &w->dropped[i], &w->did[i], w->a->selected[i].stream->name, &err) < 0) {
         writer_fail(w, ORIGIN_ENGINE, (long)writer_stream(w, i), &err);
         return -1;
     }
-    free(lane->position);
-    lane->position = TAKE(lane->end);
-    if (!lane->position)
-        lane->durable = NULL;
+    free(flow->position);
+    flow->position = TAKE(flow->end);
+    if (!flow->position)
+        flow->durable = NULL;
     settle(w, i);
-    lane->over = true;
+    flow->over = true;
     w->n_ending--;
     for (size_t k = 0; k < w->a->n; k++)
         w->changed[k] = k == i;
@@ -237,13 +237,13 @@ static int finish(struct writer *w, size_t i)
 static int finish_ended(struct writer *w)
 {
     for (size_t i = 0; i < w->a->n && w->n_ending > 0; i++) {
-        struct lane *lane = &w->lanes[i];
+        struct flow *flow = &w->flows[i];
 
-        if (!lane->ending || lane->over)
+        if (!flow->ending || flow->over)
             continue;
         if (!all_clean(w))
             return 0;
-        if (w->n_pending > (size_t)lane->pending && commit(w) < 0)
+        if (w->n_pending > (size_t)flow->pending && commit(w) < 0)
             return -1;
         if (finish(w, i) < 0)
             return -1;
@@ -251,27 +251,27 @@ static int finish_ended(struct writer *w)
     return 0;
 }
 
-static void mark_pending(struct writer *w, struct lane *lane)
+static void mark_pending(struct writer *w, struct flow *flow)
 {
-    set_dirty(w, lane, true);
-    set_pending(w, lane, true);
+    set_dirty(w, flow, true);
+    set_pending(w, flow, true);
     if (w->first_us == 0)
         w->first_us = clock_monotonic_us();
 }
 
 static int take_rows(struct writer *w, struct queue_item *item)
 {
-    struct lane *lane = &w->lanes[item->stream];
+    struct flow *flow = &w->flows[item->stream];
     struct error err = ERROR_INIT;
     size_t n_rejected;
 
     tell_rejected(w, item->stream, item->rows);
     if (w->d->ops->write(w->d, item->stream, item->rows, &err) < 0)
-        return fail_lane(w, item->stream, ORIGIN_DESTINATION, &err);
+        return fail_flow(w, item->stream, ORIGIN_DESTINATION, &err);
     batch_rejected(item->rows, &n_rejected);
-    mark_pending(w, lane);
-    lane->rows += (int64_t)(batch_rows(item->rows) + n_rejected);
-    lane->bytes += (int64_t)item->bytes;
+    mark_pending(w, flow);
+    flow->rows += (int64_t)(batch_rows(item->rows) + n_rejected);
+    flow->bytes += (int64_t)item->bytes;
     w->rows += (int64_t)(batch_rows(item->rows) + n_rejected);
     w->bytes += (int64_t)item->bytes;
     progress_touch(w->a->progress);
@@ -281,7 +281,7 @@ static int take_rows(struct writer *w, struct queue_item *item)
 
 static int take_dropped(struct writer *w, const struct queue_item *item)
 {
-    mark_pending(w, &w->lanes[item->stream]);
+    mark_pending(w, &w->flows[item->stream]);
     w->dropped[item->stream].filtered += item->filtered;
     w->dropped[item->stream].overlap_dropped += item->overlap_dropped;
     return 0;
@@ -289,12 +289,12 @@ static int take_dropped(struct writer *w, const struct queue_item *item)
 
 static int take_checkpoint(struct writer *w, struct queue_item *item)
 {
-    struct lane *lane = &w->lanes[item->stream];
+    struct flow *flow = &w->flows[item->stream];
 
-    free(lane->position);
-    lane->position = TAKE(item->position);
-    set_dirty(w, lane, false);
-    set_pending(w, lane, true);
+    free(flow->position);
+    flow->position = TAKE(item->position);
+    set_dirty(w, flow, false);
+    set_pending(w, flow, true);
     if (finish_ended(w) < 0)
         return -1;
     return all_clean(w) && commit_is_due(w) ? commit(w) : 0;
@@ -302,28 +302,28 @@ static int take_checkpoint(struct writer *w, struct queue_item *item)
 
 static int take_end(struct writer *w, struct queue_item *item)
 {
-    struct lane *lane = &w->lanes[item->stream];
+    struct flow *flow = &w->flows[item->stream];
 
     if (item->position) {
-        free(lane->position);
-        lane->position = xstrdup(item->position);
+        free(flow->position);
+        flow->position = xstrdup(item->position);
     }
-    lane->end = TAKE(item->position);
-    lane->ending = true;
+    flow->end = TAKE(item->position);
+    flow->ending = true;
     w->n_ending++;
-    set_dirty(w, lane, false);
+    set_dirty(w, flow, false);
     return finish_ended(w);
 }
 
 /* The rows behind the last checkpoint of a failed stream must never be committed. */
 static int take_failure(struct writer *w, const struct queue_item *item)
 {
-    struct lane *lane = &w->lanes[item->stream];
+    struct flow *flow = &w->flows[item->stream];
 
     progress_fail(w->a->progress, writer_stream(w, item->stream), ORIGIN_SOURCE, item->why);
     tell_status(w, item->stream);
-    lane->over = true;
-    if (lane->dirty) {
+    flow->over = true;
+    if (flow->dirty) {
         w->a->start_over = true;
         cancel_request(w->a->stop, CANCEL_SUPERSEDED);
         return -1;

@@ -10,7 +10,7 @@
 #define REJECTED_SHOWN 10
 
 /* One stream on its way into the destination. */
-struct lane {
+struct flow {
     char *position;      /* of the last checkpoint, not yet committed; NULL = none */
     char *end;           /* what the source gave with its end; NULL = no position to keep */
     bool dirty;          /* rows stand behind the last checkpoint */
@@ -29,13 +29,13 @@ struct writer {
     struct run run;
     struct write_plan plan;
     struct destination *d;
-    struct lane *lanes;
+    struct flow *flows;
     const char **upto;
     bool *changed;
-    size_t n_dirty, n_pending, n_ending; /* lanes with that flag set and not over */
+    size_t n_dirty, n_pending, n_ending; /* flows with that flag set and not over */
     struct counts *dropped, *did;
     struct state_copy *copies;
-    int64_t rows, bytes; /* of all lanes since the last commit */
+    int64_t rows, bytes; /* of all flows since the last commit */
     int64_t first_us;    /* when the first uncommitted row came; 0 = none */
     int64_t told_us;     /* when the last state event was written */
     int64_t n_rejected;  /* rows that the source could not read */
@@ -43,15 +43,15 @@ struct writer {
     bool done;
 };
 
-static inline size_t writer_stream(const struct writer *w, size_t lane)
+static inline size_t writer_stream(const struct writer *w, size_t flow)
 {
-    return w->a->stream[lane]; /* in the selection */
+    return w->a->stream[flow]; /* in the selection */
 }
 
 /* The attempt has failed, and both sides stop. */
 void writer_fail(struct writer *w, enum fault_origin origin, long stream, const struct error *why);
 
-/* Tells the observer what the destination holds of the lanes marked as changed. */
+/* Tells the observer what the destination holds of the flows marked as changed. */
 void writer_tell_copies(struct writer *w);
 
 /* Whether a failure belongs to one stream and leaves the others as they are. */

@@ -54,7 +54,7 @@ bool writer_error_is_of_stream(const struct error *err)
     abort();
 }
 
-/* The store's copy of these lanes. Without it nothing is lost: the destination owns the state. */
+/* The store's copy of these flows. Without it nothing is lost: the destination owns the state. */
 void writer_tell_copies(struct writer *w)
 {
     size_t n = 0;
@@ -66,10 +66,10 @@ void writer_tell_copies(struct writer *w)
             continue;
         progress_get(w->a->progress, writer_stream(w, i), &now);
         w->copies[n++] = (struct state_copy){.stream = now.name,
-                                             .position = w->lanes[i].durable,
-                                             .generation = w->lanes[i].generation,
-                                             .seq = w->lanes[i].seq,
-                                             .counts = w->lanes[i].total};
+                                             .position = w->flows[i].durable,
+                                             .generation = w->flows[i].generation,
+                                             .seq = w->flows[i].seq,
+                                             .counts = w->flows[i].total};
     }
     if (n > 0)
         w->a->job->observer->copy(w->a->job->observer, w->copies, n);
@@ -114,6 +114,12 @@ static void close_destination(struct writer *w)
     w->d = NULL;
 }
 
+static void refuse_stream(struct writer *w, size_t i, const struct error *why)
+{
+    progress_fail(w->a->progress, writer_stream(w, i), ORIGIN_DESTINATION, why);
+    run_tell_status(w->a->job, w->a->progress, writer_stream(w, i));
+}
+
 /*
  * The destination has refused these streams together: halves them until it is known which ones it
  * refuses alone, and marks those. Fails when the reason turns out to be none of a stream.
@@ -135,8 +141,7 @@ static int find_refused(struct writer *w, size_t first, size_t n)
         return find_refused(w, first, n / 2) < 0 || find_refused(w, first + n / 2, n - n / 2) < 0
                    ? -1
                    : 0;
-    progress_fail(w->a->progress, writer_stream(w, first), ORIGIN_DESTINATION, &err);
-    run_tell_status(w->a->job, w->a->progress, writer_stream(w, first));
+    refuse_stream(w, first, &err);
     return 0;
 }
 
@@ -160,8 +165,10 @@ static void count_what_was_lost(struct writer *w, size_t i)
     progress_get(w->a->progress, writer_stream(w, i), &now);
     counts_subtract(&more, &base->counts);
     counts_subtract(&more, &now.committed);
-    if (more.read > 0 && counts_balance(&more))
-        progress_committed(w->a->progress, writer_stream(w, i), &more, more.bytes_read, 1);
+    if (more.read <= 0 || !counts_balance(&more))
+        return;
+    progress_committed(w->a->progress, writer_stream(w, i), &more, more.bytes_read, 1);
+    w->a->committed = true; /* the try before this one did something after all */
 }
 
 /* What the destination holds is told to the store at once: it may be news after a crash. */
@@ -171,10 +178,10 @@ static void take_over(struct writer *w)
 
     w->a->recovered = true;
     for (size_t i = 0; i < w->a->n; i++) {
-        w->lanes[i].total = p[i].counts;
-        w->lanes[i].generation = p[i].generation;
-        w->lanes[i].seq = p[i].seq;
-        w->lanes[i].durable = p[i].position;
+        w->flows[i].total = p[i].counts;
+        w->flows[i].generation = p[i].generation;
+        w->flows[i].seq = p[i].seq;
+        w->flows[i].durable = p[i].position;
         w->changed[i] = true;
         count_what_was_lost(w, i);
         progress_restart(w->a->progress, writer_stream(w, i));
@@ -186,9 +193,10 @@ static void take_over(struct writer *w)
 static void judge_refusal(struct writer *w, const struct error *why)
 {
     close_destination(w);
-    if (!writer_error_is_of_stream(why) || w->a->job->policy.on_stream_error == ON_ERROR_ABORT ||
-        w->a->n == 1)
+    if (!writer_error_is_of_stream(why) || w->a->job->policy.on_stream_error == ON_ERROR_ABORT)
         writer_fail(w, ORIGIN_DESTINATION, w->a->n == 1 ? (long)writer_stream(w, 0) : -1, why);
+    else if (w->a->n == 1)
+        refuse_stream(w, 0, why);
     else if (find_refused(w, 0, w->a->n) == 0)
         w->a->start_over = true;
 }
@@ -199,7 +207,7 @@ int writer_open(struct attempt *a, struct writer **out)
     struct error err = ERROR_INIT;
 
     w->a = a;
-    w->lanes = arena_array(a->mem, a->n, sizeof *w->lanes);
+    w->flows = arena_array(a->mem, a->n, sizeof *w->flows);
     w->upto = arena_array(a->mem, a->n, sizeof *w->upto);
     w->changed = arena_array(a->mem, a->n, sizeof *w->changed);
     w->dropped = arena_array(a->mem, a->n, sizeof *w->dropped);
@@ -221,9 +229,9 @@ void writer_close(struct writer *w)
         return;
     close_destination(w);
     for (size_t i = 0; i < w->a->n; i++) {
-        free(w->lanes[i].position);
-        free(w->lanes[i].end);
-        free(w->lanes[i].kept);
+        free(w->flows[i].position);
+        free(w->flows[i].end);
+        free(w->flows[i].kept);
     }
     free(w);
 }

@@ -1,5 +1,6 @@
 #include "tests/support/fake_sync.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,15 @@ static const struct schema numbers = {.columns = columns, .n_columns = 1, .key =
 
 struct fake_source *fake_source_now;
 struct fake_destination *fake_destination_now;
+
+/* Of the counters and the tables of all fakes. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+/* "s12" is number 12. */
+static size_t number_of(const struct stream *s)
+{
+    return (size_t)atoi(s->name + 1);
+}
 
 static struct fake_source *source_of(const void *config)
 {
@@ -59,6 +69,8 @@ void fake_selection(struct arena *mem, size_t n, struct selection *out)
 
 static int source_call(struct fake_source *f, struct error *err)
 {
+    LOCK_GUARD(&mutex);
+
     f->calls++;
     if (f->calls == f->cancel_at)
         cancel_request(f->cancel, f->why ? f->why : CANCEL_USER);
@@ -76,6 +88,7 @@ struct reading {
     struct batch *rows;
     int64_t next[FAKE_MAX_STREAMS], batches[FAKE_MAX_STREAMS];
     bool over[FAKE_MAX_STREAMS];
+    bool has_met;
     long number[FAKE_MAX_STREAMS]; /* of the stream, whatever its place in the request */
 };
 
@@ -148,6 +161,16 @@ static int in_turn(struct reading *r, const struct read_request *req, struct err
     return 0;
 }
 
+/* Proves that reads are under way at the same time, and waits for nobody for ever. */
+static void meet(struct fake_source *f)
+{
+    atomic_fetch_add(&f->met, 1);
+    for (int i = 0; i < 5000 && atomic_load(&f->met) < f->meet; i++)
+        usleep(1000);
+    if (atomic_load(&f->met) < f->meet)
+        atomic_store(&f->missed, true);
+}
+
 static int read_all(const void *config, struct run *run, const struct read_request *req,
                     struct sink *out, struct error *err)
 {
@@ -155,14 +178,16 @@ static int read_all(const void *config, struct run *run, const struct read_reque
     CLEANUP(batch_free_cleanup) struct batch *rows = batch_new(&numbers);
     struct reading r = {.f = f, .out = out, .rows = rows};
 
+    pthread_mutex_lock(&mutex);
     f->reads++;
+    pthread_mutex_unlock(&mutex);
     for (size_t i = 0; i < req->n; i++) {
         long long next = 0;
 
         if (req->streams[i].position)
             sscanf(req->streams[i].position, "{\"next\":%lld}", &next);
         r.next[i] = next;
-        r.number[i] = req->streams[i].want->stream->name[1] - '0';
+        r.number[i] = (long)number_of(req->streams[i].want->stream);
         if (f->interleave && (source_call(f, err) < 0 || sink_begin(out, i, err) < 0))
             return -1;
     }
@@ -176,6 +201,9 @@ static int read_all(const void *config, struct run *run, const struct read_reque
                 return -1;
             while (f->deaf && *f->deaf)
                 usleep(1000);
+            if (f->meet > 0 && !r.has_met)
+                meet(f);
+            r.has_met = true;
             if (f->waits)
                 return cancel_sleep_ms(run->cancel, 60000, err);
         }
@@ -219,7 +247,7 @@ static int count(const void *config, struct run *run, const struct stream *strea
 {
     struct fake_source *f = source_of(config);
 
-    if (f->fail_stream == stream->name[1] - '0')
+    if (f->fail_stream == (long)number_of(stream))
         return error_set(err, ERR_UNSUPPORTED, "the fake cannot count that");
     *out_count = f->rows;
     *out_exact = true;
@@ -248,13 +276,12 @@ struct fake_open {
     const struct write_plan *plan;
     struct run *run;
     int64_t uncommitted;
+    int64_t fences[FAKE_MAX_STREAMS]; /* as in the plan */
 };
 
 static struct fake_table *table_of(struct fake_open *o, size_t stream)
 {
-    size_t n = (size_t)(o->plan->streams[stream].stream->name[1] - '0');
-
-    return &o->f->memory->tables[n];
+    return &o->f->memory->tables[number_of(o->plan->streams[stream].stream)];
 }
 
 /* 0, -1 for a failure now, 1 for a failure after the work was done. */
@@ -274,36 +301,69 @@ static int destination_call(struct fake_open *o, bool is_commit, struct error *e
     return is_commit && f->lose_answer ? 1 : -1;
 }
 
+static void recover_table(struct fake_open *o, size_t i, struct stream_position *out)
+{
+    struct fake_table *t = table_of(o, i);
+    const char *edit = o->plan->override_positions ? o->plan->override_positions[i] : NULL;
+
+    if (edit) {
+        o->f->memory->overrides++;
+        snprintf(t->position, sizeof t->position, "%s", edit);
+        snprintf(o->f->memory->override, sizeof o->f->memory->override, "%s", edit);
+    }
+    if (o->plan->restart) {
+        o->f->memory->restarts++;
+        t->n = 0;
+        t->position[0] = '\0';
+        t->generation++;
+        t->counts = (struct counts){0};
+    }
+    o->fences[i] = ++t->fence;
+    *out = (struct stream_position){
+        .position = t->position[0] ? arena_strdup(o->run->mem, t->position) : NULL,
+        .generation = 1 + t->generation,
+        .seq = t->commits,
+        .counts = t->counts};
+}
+
 static int recover(struct destination *d, struct stream_position *out, struct error *err)
 {
     struct fake_open *o = (struct fake_open *)d;
+    LOCK_GUARD(&mutex);
 
     if (destination_call(o, false, err) < 0)
         return -1;
     for (size_t i = 0; i < o->plan->n; i++) {
-        if (o->plan->streams[i].stream->name[1] - '0' == o->f->refuse - 1)
+        if ((long)number_of(o->plan->streams[i].stream) == o->f->refuse - 1)
             return error_set_reason(err, ERR_CONFLICT, "table_exists", "that table is not ours");
     }
-    for (size_t i = 0; i < o->plan->n; i++) {
-        struct fake_table *t = table_of(o, i);
-        const char *edit = o->plan->override_positions ? o->plan->override_positions[i] : NULL;
+    for (size_t i = 0; i < o->plan->n; i++)
+        recover_table(o, i, &out[i]);
+    return 0;
+}
 
-        if (edit) {
-            snprintf(t->position, sizeof t->position, "%s", edit);
-            snprintf(o->f->memory->override, sizeof o->f->memory->override, "%s", edit);
-        }
-        if (o->plan->restart) {
-            o->f->memory->restarts++;
-            t->n = 0;
-            t->position[0] = '\0';
-        }
-        out[i] = (struct stream_position){
-            .position = t->position[0] ? arena_strdup(o->run->mem, t->position) : NULL,
-            .generation = 1,
-            .seq = t->commits,
-            .counts = t->counts};
+/* Somebody else has opened one of these streams since. */
+static int check_fences(struct fake_open *o, struct error *err)
+{
+    for (size_t i = 0; i < o->plan->n; i++) {
+        if (o->fences[i] != table_of(o, i)->fence)
+            return error_set(err, ERR_FENCED, "another worker has taken over");
     }
     return 0;
+}
+
+static int begin_write(struct fake_open *o, size_t stream, struct error *err)
+{
+    struct fake_destination *f = o->f;
+    LOCK_GUARD(&mutex);
+
+    f->writes++;
+    if ((long)number_of(o->plan->streams[stream].stream) == f->fail_stream &&
+        f->fail_stream_times > 0) {
+        f->fail_stream_times--;
+        return error_set(err, f->fail_stream_code, "stream %ld is refused", f->fail_stream);
+    }
+    return destination_call(o, false, err) < 0 ? -1 : 0;
 }
 
 static int write_rows(struct destination *d, size_t stream, const struct batch *rows,
@@ -313,11 +373,11 @@ static int write_rows(struct destination *d, size_t stream, const struct batch *
     struct fake_table *t = table_of(o, stream);
     struct column_view v = batch_column(rows, 0);
 
-    o->f->writes++;
-    if (destination_call(o, false, err) < 0)
+    if (begin_write(o, stream, err) < 0)
         return -1;
     if (o->f->block_ms > 0 && cancel_sleep_ms(o->run->cancel, o->f->block_ms, err) < 0)
         return -1;
+    pthread_mutex_lock(&mutex);
     for (size_t i = 0; i < batch_rows(rows); i++) {
         if (t->n + t->n_staged == t->cap) {
             t->cap = t->cap ? t->cap * 2 : 64;
@@ -328,6 +388,7 @@ static int write_rows(struct destination *d, size_t stream, const struct batch *
     o->uncommitted += (int64_t)batch_rows(rows);
     if (o->uncommitted > o->f->max_uncommitted)
         o->f->max_uncommitted = o->uncommitted;
+    pthread_mutex_unlock(&mutex);
     return 0;
 }
 
@@ -355,9 +416,10 @@ static int commit(struct destination *d, const char *const *upto, const struct c
                   struct counts *out, struct error *err)
 {
     struct fake_open *o = (struct fake_open *)d;
+    LOCK_GUARD(&mutex);
     int status = destination_call(o, true, err);
 
-    if (status < 0)
+    if (status < 0 || check_fences(o, err) < 0)
         return -1;
     o->f->commits++;
     for (size_t i = 0; i < o->plan->n; i++) {
@@ -371,9 +433,10 @@ static int finish(struct destination *d, size_t stream, const char *position,
                   const struct counts *dropped, struct counts *out, struct error *err)
 {
     struct fake_open *o = (struct fake_open *)d;
+    LOCK_GUARD(&mutex);
     int status = destination_call(o, true, err);
 
-    if (status < 0)
+    if (status < 0 || check_fences(o, err) < 0)
         return -1;
     commit_table(o, stream, position, dropped, out);
     table_of(o, stream)->complete = true;
@@ -384,8 +447,10 @@ static void close_destination(struct destination *d)
 {
     struct fake_open *o = (struct fake_open *)d;
 
-    for (size_t i = 0; i < FAKE_MAX_STREAMS; i++)
-        o->f->memory->tables[i].n_staged = 0;
+    pthread_mutex_lock(&mutex);
+    for (size_t i = 0; i < o->plan->n; i++)
+        table_of(o, i)->n_staged = 0;
+    pthread_mutex_unlock(&mutex);
     free(o);
 }
 
@@ -409,7 +474,9 @@ static int open_destination(const void *config, struct run *run, const struct wr
     o->f = destination_of(config);
     o->plan = plan;
     o->run = run;
+    pthread_mutex_lock(&mutex);
     o->f->memory->opens++;
+    pthread_mutex_unlock(&mutex);
     *out = &o->destination;
     return 0;
 }
@@ -429,7 +496,7 @@ static int clear(const void *config, struct run *run, const struct write_plan *p
     struct fake_memory *m = destination_of(config)->memory;
 
     for (size_t i = 0; i < plan->n; i++) {
-        struct fake_table *t = &m->tables[plan->streams[i].stream->name[1] - '0'];
+        struct fake_table *t = &m->tables[number_of(plan->streams[i].stream)];
 
         t->n = 0;
         t->position[0] = '\0';
@@ -445,6 +512,7 @@ const struct destination_connector fake_destination = {
     .config_size = sizeof(struct fake_destination *),
     .write_modes = 1u << WRITE_APPEND | 1u << WRITE_OVERWRITE,
     .delivery = "exactly_once",
+    .parallel_writers = true,
     .check = check_destination,
     .open = open_destination,
     .clear = clear,

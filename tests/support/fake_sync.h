@@ -3,14 +3,15 @@
  *
  * The source delivers rows 0..rows-1 of each stream and can continue at any checkpoint. The
  * destination remembers over runs what was committed, as a database would. Both can be told to
- * fail, to cancel the run or to lose the answer of a commit at their n-th call.
+ * fail, to cancel the run or to lose the answer of a commit at their n-th call. Safe for runs with
+ * several lanes.
  */
 #ifndef TESTS_SUPPORT_FAKE_SYNC_H
 #define TESTS_SUPPORT_FAKE_SYNC_H
 
 #include "server/sync/run.h"
 
-#define FAKE_MAX_STREAMS 4
+#define FAKE_MAX_STREAMS 16
 
 struct fake_source {
     size_t n_streams;
@@ -28,14 +29,17 @@ struct fake_source {
     int64_t cancel_at;         /* the n-th sink call requests `cancel` before */
     struct cancel *cancel;
     enum cancel_reason why;
-    bool waits;         /* never ends by itself: waits to be cancelled after the first batch */
-    _Atomic bool *deaf; /* NULL, or: hears nothing while it is set, cancellation neither */
-    bool check_waits;   /* so does its check */
+    int64_t meet; /* each read waits after its first batch until so many are under way at once */
+    bool waits;   /* never ends by itself: waits to be cancelled after the first batch */
+    _Atomic bool *deaf;         /* NULL, or: hears nothing while it is set, cancellation neither */
+    bool check_waits;           /* so does its check */
     enum error_code check_code; /* the check fails with this */
     enum error_code discover_code;
     int64_t discover_times; /* discovery fails so often */
     /* What happened. */
     int64_t calls, failed, reads;
+    _Atomic int64_t met; /* reads that have come to their first batch */
+    _Atomic bool missed; /* one waited in vain */
 };
 
 struct fake_table {
@@ -43,14 +47,14 @@ struct fake_table {
     size_t n, n_staged, cap;
     char position[64]; /* "" = none */
     bool complete;     /* finish was called for this stream */
-    int64_t commits;
+    int64_t commits, generation, fence;
     struct counts counts;
 };
 
 /* What a destination durably holds; survives runs. */
 struct fake_memory {
     struct fake_table tables[FAKE_MAX_STREAMS];
-    int64_t opens, restarts;
+    int64_t opens, restarts, overrides;
     char override[64]; /* the last override seen, "-" = none */
 };
 
@@ -65,6 +69,9 @@ struct fake_destination {
     int64_t cancel_at;
     struct cancel *cancel;
     bool fail_finish_only;
+    long fail_stream; /* a write to this one fails, fail_stream_times in all; -1 = none */
+    enum error_code fail_stream_code;
+    int64_t fail_stream_times;
     enum error_code check_code; /* the check fails with this */
     int64_t block_ms;           /* each write takes so long, unless cancelled */
     /* What happened. */

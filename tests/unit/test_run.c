@@ -1,142 +1,17 @@
 #include <criterion/criterion.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "connectors/base/clock.h"
-#include "tests/support/fake_sync.h"
-
-/* One run over fakes and what was told of it. */
-struct bench {
-    struct run_observer observer; /* first */
-    struct arena *mem;
-    struct selection selection;
-    struct cancel *cancel;
-    struct fake_source source;
-    struct fake_destination destination;
-    struct fake_memory memory;
-    struct fake_source *source_config;
-    struct fake_destination *destination_config;
-    struct sync_job job;
-    struct progress *progress;
-    struct run_result result;
-    int copies;
-    char last_position[64];
-    int complete_events;
-};
-
-static void on_event(struct run_observer *o, const char *type, const char *members)
-{
-    struct bench *b = (struct bench *)o;
-
-    if (!strcmp(type, "stream_status") && strstr(members, "\"complete\""))
-        b->complete_events++;
-}
-
-static void on_copy(struct run_observer *o, const struct state_copy *rows, size_t n)
-{
-    struct bench *b = (struct bench *)o;
-
-    b->copies++;
-    cr_assert(n > 0);
-    snprintf(b->last_position, sizeof b->last_position, "%s",
-             rows[n - 1].position ? rows[n - 1].position : "");
-}
-
-static void on_tick(struct run_observer *o)
-{
-    (void)o;
-}
-
-static struct bench *bench_new(size_t n_streams)
-{
-    struct bench *b = calloc(1, sizeof *b);
-    struct error err = ERROR_INIT;
-
-    b->mem = arena_new();
-    fake_selection(b->mem, n_streams, &b->selection);
-    cr_assert_eq(cancel_new(&b->cancel, &err), 0);
-    b->source = (struct fake_source){.n_streams = n_streams,
-                                     .rows = 100,
-                                     .batch_rows = 10,
-                                     .checkpoint_every = 1,
-                                     .fail_stream = -1};
-    b->destination.memory = &b->memory;
-    snprintf(b->memory.override, sizeof b->memory.override, "-");
-    b->source_config = &b->source;
-    b->destination_config = &b->destination;
-    b->observer =
-        (struct run_observer){.event = on_event, .copy = on_copy, .tick = on_tick, .tick_ms = 10};
-    b->job = (struct sync_job){.run_id = "1",
-                               .pipeline = "p",
-                               .source = &fake_source,
-                               .source_config = &b->source_config,
-                               .destination = &fake_destination,
-                               .destination_config = &b->destination_config,
-                               .selection = &b->selection,
-                               .policy = RUN_POLICY_DEFAULT,
-                               .commit = COMMIT_LIMITS_DEFAULT,
-                               .queue_bytes = RUN_QUEUE_BYTES,
-                               .cancel = b->cancel,
-                               .source_log = &log_nowhere,
-                               .destination_log = &log_nowhere,
-                               .engine_log = &log_nowhere,
-                               .observer = &b->observer};
-    b->job.policy.backoff_ms = 1;
-    return b;
-}
-
-static void run(struct bench *b)
-{
-    progress_free(b->progress);
-    b->progress = progress_new(&b->selection);
-    b->source.calls = b->destination.calls = 0;
-    sync_run(&b->job, b->progress, &b->result);
-}
-
-/* A stopped run cannot be started again: its token is used up. */
-static void renew_cancel(struct bench *b)
-{
-    struct error err = ERROR_INIT;
-
-    cancel_free(b->cancel);
-    cr_assert_eq(cancel_new(&b->cancel, &err), 0);
-    b->job.cancel = b->source.cancel = b->destination.cancel = b->cancel;
-}
-
-static void bench_free(struct bench *b)
-{
-    progress_free(b->progress);
-    fake_memory_release(&b->memory);
-    cancel_free(b->cancel);
-    arena_free(b->mem);
-    free(b);
-}
-
-static struct stream_progress stream_of(struct bench *b, size_t i)
-{
-    struct stream_progress s;
-
-    progress_get(b->progress, i, &s);
-    return s;
-}
-
-static int64_t committed_of(struct bench *b, size_t i)
-{
-    struct stream_progress s = stream_of(b, i);
-
-    return counts_records_committed(&s.committed);
-}
+#include "tests/support/run_bench.h"
 
 Test(run, delivers_every_row_once_and_counts_them)
 {
     struct bench *b = bench_new(3);
 
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_SUCCEEDED, "%s", b->result.error.message);
     for (size_t i = 0; i < 3; i++) {
-        struct stream_progress s = stream_of(b, i);
+        struct stream_progress s = bench_stream(b, i);
 
         cr_expect(fake_table_is_complete(&b->memory.tables[i], 100));
         cr_expect(b->memory.tables[i].complete);
@@ -155,10 +30,10 @@ Test(run, counts_rows_the_source_left_out)
     struct bench *b = bench_new(1);
 
     b->source.dropped = 3;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_SUCCEEDED, "%s", b->result.error.message);
-    cr_expect_eq(stream_of(b, 0).rows_read, 130);
-    cr_expect_eq(stream_of(b, 0).committed.filtered, 30);
+    cr_expect_eq(bench_stream(b, 0).rows_read, 130);
+    cr_expect_eq(bench_stream(b, 0).committed.filtered, 30);
     cr_expect_eq(counts_records_committed(&(struct counts){.inserted = 100, .filtered = 30}), 100);
     bench_free(b);
 }
@@ -168,7 +43,7 @@ Test(run, an_empty_stream_is_finished)
     struct bench *b = bench_new(1);
 
     b->source.rows = 0;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_SUCCEEDED, "%s", b->result.error.message);
     cr_expect(b->memory.tables[0].complete);
     bench_free(b);
@@ -184,7 +59,7 @@ Test(run, commits_at_the_row_limit_and_not_before)
         struct bench *b = bench_new(1);
 
         b->job.commit.rows = cases[i].limit;
-        run(b);
+        bench_run(b);
         cr_expect_eq(b->destination.commits, cases[i].commits, "limit %lld: %lld commits",
                      (long long)cases[i].limit, (long long)b->destination.commits);
         bench_free(b);
@@ -196,7 +71,7 @@ Test(run, commits_at_the_byte_limit)
     struct bench *b = bench_new(1);
 
     b->job.commit.bytes = 1;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->destination.commits, 10);
     bench_free(b);
 }
@@ -208,7 +83,7 @@ Test(run, commits_old_rows_while_the_source_is_silent)
     b->job.commit.age_us = 20000;
     b->source.waits = true;
     b->job.policy.idle_timeout_s = 1;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->memory.tables[0].n, 10);
     cr_expect_str_eq(b->memory.tables[0].position, "{\"next\":10}");
     cr_expect_str_eq(error_reason(&b->result.error), "idle_timeout");
@@ -223,7 +98,7 @@ Test(run, never_commits_between_two_checkpoints)
 
     b->source.checkpoint_every = 4;
     b->job.commit.rows = 10;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_SUCCEEDED);
     cr_expect_eq(b->destination.commits, 2);
     cr_expect_not(b->destination.committed_without_position);
@@ -237,7 +112,7 @@ Test(run, waits_with_a_commit_until_every_interleaved_stream_is_at_a_checkpoint)
     b->source.interleave = true;
     b->source.checkpoint_every = 3;
     b->job.commit.rows = 10;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_SUCCEEDED, "%s", b->result.error.message);
     for (size_t i = 0; i < 3; i++)
         cr_expect(fake_table_is_complete(&b->memory.tables[i], 100));
@@ -251,7 +126,7 @@ Test(run, a_source_without_checkpoints_commits_once)
 
     b->source.checkpoint_every = 0;
     b->job.commit.rows = 10;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->destination.commits, 0);
     cr_expect(fake_table_is_complete(&b->memory.tables[0], 100));
     bench_free(b);
@@ -262,7 +137,7 @@ Test(run, wrong_counts_of_the_destination_fail_it_as_internal)
     struct bench *b = bench_new(1);
 
     b->destination.miscount = true;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
     cr_expect_eq(b->result.error.code, ERR_INTERNAL);
     cr_expect_str_eq(error_reason(&b->result.error), "accounting_error");
@@ -276,7 +151,7 @@ Test(run, a_source_that_does_not_end_its_stream_is_broken)
     struct bench *b = bench_new(1);
 
     b->source.no_end = true;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
     cr_expect_eq(b->result.error.code, ERR_INTERNAL);
     bench_free(b);
@@ -289,13 +164,13 @@ Test(run, a_transient_failure_is_tried_again_from_the_last_commit)
     b->source.fail_at = 7;
     b->source.fail_times = 1;
     b->job.commit.rows = 20;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_SUCCEEDED, "%s", b->result.error.message);
     cr_expect_eq(progress_attempts(b->progress), 2);
     for (size_t i = 0; i < 2; i++) {
         cr_expect(fake_table_is_complete(&b->memory.tables[i], 100));
-        cr_expect_eq(stream_of(b, i).rows_read, 100);
-        cr_expect_eq(committed_of(b, i), 100);
+        cr_expect_eq(bench_stream(b, i).rows_read, 100);
+        cr_expect_eq(bench_committed(b, i), 100);
     }
     bench_free(b);
 }
@@ -307,7 +182,7 @@ Test(run, a_failed_source_leaves_what_it_had_covered_by_a_checkpoint)
     b->source.fail_at = 6; /* begin, then write and checkpoint twice */
     b->source.fail_times = 1;
     b->source.fail_code = ERR_DATA;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
     cr_expect_eq(b->result.error.code, ERR_DATA);
     cr_expect_eq(b->result.origin, ORIGIN_SOURCE);
@@ -315,7 +190,7 @@ Test(run, a_failed_source_leaves_what_it_had_covered_by_a_checkpoint)
     cr_expect_eq(b->memory.tables[0].n, 20);
     cr_expect_str_eq(b->memory.tables[0].position, "{\"next\":20}");
     cr_expect(b->result.partial_success);
-    cr_expect_eq(stream_of(b, 0).status, STREAM_INCOMPLETE);
+    cr_expect_eq(bench_stream(b, 0).status, STREAM_INCOMPLETE);
     bench_free(b);
 }
 
@@ -327,12 +202,12 @@ Test(run, gives_up_after_so_many_attempts_that_commit_nothing)
         b->job.policy.max_attempts = most;
         b->source.fail_at = 1;
         b->source.fail_times = 100;
-        run(b);
+        bench_run(b);
         cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
         cr_expect_eq(b->result.error.code, ERR_TRANSIENT);
         cr_expect_eq(progress_attempts(b->progress), most);
         cr_expect_not(b->result.partial_success);
-        cr_expect_eq(stream_of(b, 0).status, STREAM_SKIPPED);
+        cr_expect_eq(bench_stream(b, 0).status, STREAM_SKIPPED);
         bench_free(b);
     }
 }
@@ -345,7 +220,7 @@ Test(run, attempts_that_commit_do_not_use_up_the_budget)
     b->job.commit.rows = 10;
     b->destination.fail_at = 4; /* recover, write, commit, then fails once per four calls */
     b->destination.fail_times = 3;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
     b->destination.calls = 0;
     bench_free(b);
@@ -355,7 +230,7 @@ Test(run, attempts_that_commit_do_not_use_up_the_budget)
     b->job.commit.rows = 10;
     b->source.fail_at = 4;
     b->source.fail_times = 1;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_SUCCEEDED);
     bench_free(b);
 }
@@ -367,7 +242,7 @@ Test(run, a_permanent_failure_is_not_tried_again)
     b->destination.fail_at = 2;
     b->destination.fail_times = 100;
     b->destination.fail_code = ERR_CONFIG;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
     cr_expect_eq(b->result.origin, ORIGIN_DESTINATION);
     cr_expect_eq(progress_attempts(b->progress), 1);
@@ -383,14 +258,14 @@ Test(run, a_commit_whose_answer_is_lost_is_counted_once)
         b->destination.fail_at = at;
         b->destination.fail_times = 1;
         b->destination.lose_answer = true;
-        run(b);
+        bench_run(b);
         cr_expect_eq(b->result.outcome, OUTCOME_SUCCEEDED, "call %lld: %s", (long long)at,
                      b->result.error.message);
         for (size_t i = 0; i < 2; i++) {
             cr_expect(fake_table_is_complete(&b->memory.tables[i], 100), "call %lld",
                       (long long)at);
-            cr_expect_eq(committed_of(b, i), 100, "call %lld: %lld", (long long)at,
-                         (long long)committed_of(b, i));
+            cr_expect_eq(bench_committed(b, i), 100, "call %lld: %lld", (long long)at,
+                         (long long)bench_committed(b, i));
         }
         bench_free(b);
     }
@@ -405,15 +280,15 @@ static void with_failed_stream(enum stream_error_policy policy, int64_t checkpoi
     b->source.checkpoint_every = checkpoint_every;
     b->source.interleave = interleave;
     b->job.policy.on_stream_error = policy;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, expected, "policy %d: %s", (int)policy,
                  b->result.error.message);
-    cr_expect_eq(stream_of(b, 1).status, STREAM_INCOMPLETE);
-    cr_expect_neq(stream_of(b, 1).error, NULL);
+    cr_expect_eq(bench_stream(b, 1).status, STREAM_INCOMPLETE);
+    cr_expect_neq(bench_stream(b, 1).error, NULL);
     if (policy != ON_ERROR_ABORT) {
         cr_expect(fake_table_is_complete(&b->memory.tables[0], 100));
         cr_expect(fake_table_is_complete(&b->memory.tables[2], 100));
-        cr_expect_eq(stream_of(b, 2).status, STREAM_COMPLETE);
+        cr_expect_eq(bench_stream(b, 2).status, STREAM_COMPLETE);
     }
     cr_expect_not(b->memory.tables[1].complete);
     cr_expect_not(b->destination.committed_without_position);
@@ -454,11 +329,11 @@ Test(run, a_refused_finish_fails_its_stream_only)
     b->destination.fail_times = 1;
     b->destination.fail_code = ERR_CONFLICT;
     b->destination.fail_reason = "shrink_guard";
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
     cr_expect_str_eq(error_reason(&b->result.error), "shrink_guard");
-    cr_expect_eq(stream_of(b, 0).status, STREAM_INCOMPLETE);
-    cr_expect_eq(stream_of(b, 1).status, STREAM_COMPLETE);
+    cr_expect_eq(bench_stream(b, 0).status, STREAM_INCOMPLETE);
+    cr_expect_eq(bench_stream(b, 1).status, STREAM_COMPLETE);
     cr_expect(b->result.partial_success);
     bench_free(b);
 }
@@ -469,13 +344,13 @@ Test(run, a_stream_that_the_destination_refuses_does_not_stop_the_others)
         struct bench *b = bench_new(3);
 
         b->destination.refuse = (long)refused + 1;
-        run(b);
+        bench_run(b);
         cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
         cr_expect_str_eq(error_reason(&b->result.error), "table_exists");
         cr_expect_eq(b->result.stream, (long)refused);
         for (size_t i = 0; i < 3; i++)
-            cr_expect_eq(stream_of(b, i).status, i == refused ? STREAM_INCOMPLETE : STREAM_COMPLETE,
-                         "%zu", i);
+            cr_expect_eq(bench_stream(b, i).status,
+                         i == refused ? STREAM_INCOMPLETE : STREAM_COMPLETE, "%zu", i);
         cr_expect(b->result.partial_success);
         bench_free(b);
     }
@@ -487,7 +362,7 @@ Test(run, a_refused_stream_ends_it_when_that_is_the_policy)
 
     b->destination.refuse = 2;
     b->job.policy.on_stream_error = ON_ERROR_ABORT;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
     cr_expect_str_eq(error_reason(&b->result.error), "table_exists");
     cr_expect_eq(b->memory.tables[0].n, 0);
@@ -503,7 +378,7 @@ Test(run, too_many_bad_rows_say_where_they_begin)
     b->destination.fail_times = 1;
     b->destination.fail_code = ERR_DATA;
     b->destination.fail_reason = "quarantine_limit";
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
     cr_expect(strstr(b->result.error.message, "numbers.csv line 1:"), "%s",
               b->result.error.message);
@@ -519,15 +394,15 @@ Test(run, stops_at_any_call_of_either_side_and_continues_later)
             b->job.commit.rows = 20;
             b->source.cancel = b->destination.cancel = b->cancel;
             *(side ? &b->destination.cancel_at : &b->source.cancel_at) = at;
-            run(b);
+            bench_run(b);
             if (b->result.outcome != OUTCOME_SUCCEEDED) {
                 cr_expect_eq(b->result.outcome, OUTCOME_CANCELLED);
                 cr_expect_eq(b->result.error.code, ERR_CANCELLED);
                 cr_expect_lt(b->result.duration_us, 2000000);
             }
             b->source.cancel_at = b->destination.cancel_at = 0;
-            renew_cancel(b);
-            run(b);
+            bench_renew_cancel(b);
+            bench_run(b);
             cr_expect_eq(b->result.outcome, OUTCOME_SUCCEEDED, "%s", b->result.error.message);
             for (size_t i = 0; i < 2; i++)
                 cr_expect(fake_table_is_complete(&b->memory.tables[i], 100), "call %lld of %s",
@@ -544,7 +419,7 @@ Test(run, a_blocked_destination_sees_the_cancellation)
     b->destination.block_ms = 30000;
     b->source.cancel = b->cancel;
     b->source.cancel_at = 3;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_CANCELLED);
     cr_expect_lt(b->result.duration_us, 5000000);
     bench_free(b);
@@ -557,7 +432,7 @@ Test(run, a_full_queue_sees_the_cancellation)
     b->job.queue_bytes = 1;
     b->destination.block_ms = 30000;
     b->job.policy.timeout_s = 1;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
     cr_expect_str_eq(error_reason(&b->result.error), "timeout");
     cr_expect_lt(b->result.duration_us, 5000000);
@@ -573,7 +448,7 @@ Test(run, waiting_for_the_next_attempt_sees_the_cancellation)
     b->job.policy.backoff_ms = RUN_MAX_BACKOFF_MS;
     b->job.policy.max_attempts = 50;
     b->job.policy.timeout_s = 1;
-    run(b);
+    bench_run(b);
     cr_expect_str_eq(error_reason(&b->result.error), "timeout");
     cr_expect_lt(b->result.duration_us, 5000000);
     bench_free(b);
@@ -587,7 +462,7 @@ Test(run, shutdown_is_a_failure_that_says_interrupted)
     b->source.cancel_at = 3;
     b->source.why = CANCEL_SHUTDOWN;
     b->destination.block_ms = 30000;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
     cr_expect_str_eq(error_reason(&b->result.error), "interrupted");
     bench_free(b);
@@ -607,8 +482,8 @@ Test(run, stopped_at_any_checkpoint_and_resumed_equals_an_undisturbed_run)
                 b->source.fail_at = at;
                 b->source.fail_times = 1;
                 b->source.fail_code = ERR_CONFIG;
-                run(b);
-                run(b);
+                bench_run(b);
+                bench_run(b);
                 cr_expect_eq(b->result.outcome, OUTCOME_SUCCEEDED, "%s", b->result.error.message);
                 for (size_t i = 0; i < 2; i++)
                     cr_expect(fake_table_is_complete(&b->memory.tables[i], 100));
@@ -626,7 +501,7 @@ Test(run, hands_edited_positions_and_a_restart_to_the_destination_once)
     b->job.override_positions = edits;
     b->source.fail_at = 2;
     b->source.fail_times = 1;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_SUCCEEDED);
     cr_expect_str_eq(b->memory.override, "{\"next\":90}");
     cr_expect_eq(b->memory.tables[0].n, 10);
@@ -637,7 +512,7 @@ Test(run, hands_edited_positions_and_a_restart_to_the_destination_once)
     b->job.commit.rows = 10;
     b->source.fail_at = 6;
     b->source.fail_times = 1;
-    run(b);
+    bench_run(b);
     cr_expect_eq(b->result.outcome, OUTCOME_SUCCEEDED);
     cr_expect_eq(b->memory.restarts, 1);
     cr_expect(fake_table_is_complete(&b->memory.tables[0], 100));
@@ -654,7 +529,7 @@ Test(run, the_failing_nth_call_of_either_side_is_survived)
             b->job.commit.rows = 20;
             *(side ? &b->destination.fail_at : &b->source.fail_at) = at;
             *(side ? &b->destination.fail_times : &b->source.fail_times) = 1;
-            run(b);
+            bench_run(b);
             cr_expect_eq(b->result.outcome, OUTCOME_SUCCEEDED, "%s", b->result.error.message);
             for (size_t i = 0; i < 2; i++)
                 cr_expect(fake_table_is_complete(&b->memory.tables[i], 100));
@@ -668,21 +543,6 @@ Test(run, the_failing_nth_call_of_either_side_is_survived)
     }
 }
 
-Test(run, back_off_grows_to_its_cap_and_is_random_below_it)
-{
-    int64_t most = 0, drawn;
-
-    for (int i = 0; i < 200; i++) {
-        cr_expect_leq(backoff_ms(500, 0), 500);
-        cr_expect_leq(backoff_ms(500, 1), 1000);
-        cr_expect_leq(backoff_ms(500, 60), RUN_MAX_BACKOFF_MS);
-        drawn = backoff_ms(500, 3);
-        most = drawn > most ? drawn : most;
-    }
-    cr_expect_gt(most, 1000);
-    cr_expect_eq(backoff_ms(0, 3), 0);
-}
-
 Test(run, statistics_have_the_documented_shape)
 {
     struct bench *b = bench_new(1);
@@ -694,13 +554,14 @@ Test(run, statistics_have_the_documented_shape)
 
     b->source.fail_stream = 0;
     b->job.commit.rows = 10;
-    run(b);
+    bench_run(b);
     progress_put_stats(b->progress, false, &w);
     cr_assert_eq(doc_parse(out.data, out.len, &d, &err), 0, "%s", err.message);
     cr_expect_eq(doc_int(doc_get(d, "records_read"), -1), 50);
     cr_expect_eq(doc_int(doc_get(d, "records_committed"), -1), 40);
     cr_expect_eq(doc_int(doc_get(d, "records_rejected"), -1), 0);
-    cr_expect_eq(doc_int(doc_get(d, "attempts"), -1), 2);
+    cr_expect_eq(doc_int(doc_get(d, "attempts"), -1), 1);
+    cr_expect_eq(doc_int(doc_get(d, "lanes"), -1), 1);
     s = doc_at(doc_get(d, "streams"), 0);
     cr_expect_str_eq(doc_string(doc_get(s, "name"), ""), "s0");
     cr_expect_str_eq(doc_string(doc_get(s, "status"), ""), "incomplete");
