@@ -18,6 +18,8 @@ LAYERS = {
     "connectors/http": ["connectors/http", "connectors/base"],
     "connectors": ["connectors/*", "connectors/base", "connectors/data"],
     "connectors/files": ["connectors/files", "connectors/*", "connectors/base", "connectors/data"],
+    "connectors/rest": ["connectors/rest", "connectors/http", "connectors/*", "connectors/base",
+                        "connectors/data"],
     "connectors/sql": ["connectors/sql", "connectors/*", "connectors/base", "connectors/data"],
     "connectors/sources": ["connectors/*", "connectors/base", "connectors/data", "connectors/files",
                            "connectors/sql", "connectors/sources/sample_shop.h"],

@@ -1,0 +1,46 @@
+/*
+ * page.h - the records of one response, taken out while it arrives.
+ *
+ * The body is fed piece by piece; each record is handed on as the text of one JSON value as soon as
+ * it is complete, so a response of gigabytes with one array needs the memory of one record. What is
+ * around the records is kept as the *envelope*, with the records left out: paginators and
+ * conditions look there. Strict JSON (RFC 8259). Not shared.
+ */
+#ifndef CONNECTORS_REST_PAGE_H
+#define CONNECTORS_REST_PAGE_H
+
+#include <stdint.h>
+
+#include "connectors/rest/path.h"
+
+#define PAGE_MAX_ENVELOPE ((size_t)1 << 20)
+#define PAGE_MAX_RECORD   ((size_t)16 << 20)
+
+enum page_format { PAGE_JSON, PAGE_NDJSON, PAGE_CSV };
+
+struct page_settings {
+    enum page_format format;
+    struct path records; /* JSON: of the array, the object, or EACH inside it */
+    bool map_entries;    /* an object of objects: each is a record with its key as "_key" */
+    bool single;         /* the value itself is the one record */
+    char delimiter;      /* CSV */
+};
+
+struct page; /* opaque */
+
+/* Takes one record, the text of a JSON value that is valid during the call. */
+typedef int page_record_fn(void *arg, struct slice record, struct error *err);
+
+struct page *page_new(const struct page_settings *s, page_record_fn *each, void *arg);
+void page_free(struct page *p); /* accepts NULL */
+DEFINE_CLEANUP(struct page *, page_free_cleanup, page_free);
+/* DATA, reason "body_not_decodable", naming the byte offset when it is not what the format says;
+ * TOO_LARGE for a record or envelope beyond its limit; what `each` returns. */
+CHECKED int page_feed(struct page *p, const char *bytes, size_t n, struct error *err);
+/* The body is complete: DATA when it is cut short. *out_envelope is valid until page_free ("{}" for
+ * formats without one); *out_found whether the path of the records was there at all. */
+CHECKED int page_end(struct page *p, struct slice *out_envelope, bool *out_found,
+                     struct error *err);
+int64_t page_records(const struct page *p);
+
+#endif
