@@ -346,15 +346,15 @@ static int step(struct page *p, const char *s, size_t n, size_t at, size_t *used
     case PAGE_VALUE:
         return in_record(p, s, n, used, err);
     case PAGE_OVER:
-        *used = 1;
-        return is_space(*s) ? 0 : page_broken(p, at, "something stands behind the value", err);
+        break;
     }
-    return page_broken(p, at, "the reader is in no state", err);
+    *used = 1;
+    return is_space(*s) ? 0 : page_broken(p, at, "something stands behind the value", err);
 }
 
 int page_feed_json(struct page *p, const char *bytes, size_t n, struct error *err)
 {
-    size_t used;
+    size_t used = 0;
 
     for (size_t at = 0; at < n; at += used) {
         if (step(p, bytes + at, n - at, at, &used, err) < 0)
