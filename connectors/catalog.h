@@ -64,6 +64,8 @@ struct selected_stream {
     enum drift_policy drift;
     bool allow_empty, allow_shrink; /* the shrink guard of a full refresh */
     bool one_lane; /* in a parallel run it stays with its like: one lane, one snapshot */
+    const struct row_filter *filters; /* all of which a row fulfils; see filter.h */
+    size_t n_filters;
 };
 
 struct selection {
@@ -107,7 +109,7 @@ struct doc *catalog_diff(const struct catalog *before, const struct catalog *aft
  * One entry: {"name", "namespace", "selected" (true), "sync_mode", "destination_sync_mode",
  * "cursor_field": ["c"] or "c", "primary_key": [["a"],["b"]] or ["a","b"], "fields":
  * {"include": [..] or null, "exclude": [..]}, "alias", "new_columns": "evolve|ignore|freeze",
- * "allow_empty", "allow_shrink"}.
+ * "allow_empty", "allow_shrink", "run_in_parallel" (true)}.
  */
 bool selection_resolve(const struct doc *streams, const struct catalog *catalog,
                        const char *pointer, struct arena *mem, struct selection *out,

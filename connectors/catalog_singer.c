@@ -148,7 +148,7 @@ static struct doc *stream_to_singer(struct arena *mem, const struct singer_strea
         doc_set(d, "new_columns", doc_new_string(drift_policy_name(s->drift)));
     doc_set(d, "disable_column_type_check", doc_new_bool(false));
     doc_set(d, "partition_keys", doc_new_array());
-    doc_set(d, "run_in_parallel", doc_new_bool(false));
+    doc_set(d, "run_in_parallel", doc_new_bool(!s || !s->one_lane));
     if (s && s->allow_empty)
         doc_set(d, "allow_empty", doc_new_bool(true));
     if (s && s->allow_shrink)

@@ -10,7 +10,7 @@ struct entry {
     const char *sync_mode, *destination_sync_mode;
     const struct doc *cursor_field, *primary_key, *fields;
     const char *alias, *new_columns;
-    bool allow_empty, allow_shrink;
+    bool allow_empty, allow_shrink, run_in_parallel;
 };
 
 static const char *const sync_modes[] = {"full_refresh", "incremental", NULL};
@@ -99,6 +99,9 @@ static const struct option entry_options[] = {
            .help = "Let a full refresh that read nothing replace the rows that are there."),
     OPTION(struct entry, allow_shrink, .title = "Allow shrinking", .def = "false",
            .help = "Let a full refresh that read far fewer rows replace those that are there."),
+    OPTION(struct entry, run_in_parallel, .title = "Run in parallel", .def = "true",
+           .help = "False keeps the stream with its like in the first lane of a parallel run, where "
+                   "they are read in one snapshot."),
     OPTIONS_END,
 };
 /* clang-format on */
@@ -377,6 +380,7 @@ static void resolve_entry(struct resolving *r)
     r->out->destination_namespace = "";
     r->out->allow_empty = r->e->allow_empty;
     r->out->allow_shrink = r->e->allow_shrink;
+    r->out->one_lane = !r->e->run_in_parallel;
 }
 
 /* Two streams in one table would overwrite each other. */

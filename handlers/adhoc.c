@@ -16,7 +16,7 @@
 struct adhoc_body {
     const struct doc *source, *destination, *streams, *settings, *labels;
     bool full_refresh, allow_shrink;
-    int64_t timeout_s, max_attempts;
+    int64_t timeout_s, max_attempts, parallel_streams;
     const char *note;
 };
 
@@ -103,6 +103,8 @@ static const struct option adhoc_options[] = {
            .help = "Seconds for this run."),
     OPTION(struct adhoc_body, max_attempts, .title = "Attempts", .min = 1, .max = 100,
            .help = "For this run."),
+    OPTION(struct adhoc_body, parallel_streams, .title = "Streams at the same time", .min = 1,
+           .max = 16, .help = "For this run."),
     OPTION(struct adhoc_body, note, .title = "Note", .max = 2000, .help = "Free text for people."),
     OPTIONS_END,
 };
@@ -141,7 +143,8 @@ static const char *adhoc_request(struct arena *mem, const struct adhoc_body *b,
     const struct start_settings settings = {.full_refresh = b->full_refresh,
                                             .allow_shrink = b->allow_shrink,
                                             .timeout_s = b->timeout_s,
-                                            .max_attempts = b->max_attempts};
+                                            .max_attempts = b->max_attempts,
+                                            .parallel_streams = b->parallel_streams};
 
     jsonw_object(&w);
     if (doc_is(b->source, DOC_OBJECT))

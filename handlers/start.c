@@ -241,15 +241,15 @@ int start_run(struct app *app, struct request *req, struct response *res, start_
 struct start_body {
     struct string_list streams;
     bool full_refresh, allow_shrink;
-    int64_t timeout_s, max_attempts;
+    int64_t timeout_s, max_attempts, parallel_streams;
     const struct doc *labels;
     const char *note;
 };
 
 static struct start_settings settings_of(const struct start_body *b)
 {
-    return (struct start_settings){b->streams, b->full_refresh, b->allow_shrink, b->timeout_s,
-                                   b->max_attempts};
+    return (struct start_settings){b->streams,   b->full_refresh, b->allow_shrink,
+                                   b->timeout_s, b->max_attempts, b->parallel_streams};
 }
 
 /* clang-format off */
@@ -264,6 +264,8 @@ static const struct option start_options[] = {
            .help = "Seconds for this run; the connection's policy when it is left out."),
     OPTION(struct start_body, max_attempts, .title = "Attempts", .min = 1, .max = 100,
            .help = "For this run; the connection's policy when it is left out."),
+    OPTION(struct start_body, parallel_streams, .title = "Streams at the same time", .min = 1,
+           .max = 16, .help = "For this run; the connection's policy when it is left out."),
     OPTION(struct start_body, labels, .title = "Labels", .check = body_check_labels,
            .help = "Words of your own to find the run by."),
     OPTION(struct start_body, note, .title = "Note", .max = 2000, .help = "Free text for people."),
@@ -325,6 +327,8 @@ void start_put_settings(struct jsonw *w, const struct start_settings *s)
         jsonw_put_int(w, "timeout_s", s->timeout_s);
     if (s->max_attempts)
         jsonw_put_int(w, "max_attempts", s->max_attempts);
+    if (s->parallel_streams)
+        jsonw_put_int(w, "parallel_streams", s->parallel_streams);
 }
 
 static const char *start_request(struct arena *mem, const struct start_body *body)

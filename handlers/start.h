@@ -28,7 +28,7 @@ CHECKED int start_run(struct app *app, struct request *req, struct response *res
 struct start_settings {
     struct string_list streams;
     bool full_refresh, allow_shrink;
-    int64_t timeout_s, max_attempts;
+    int64_t timeout_s, max_attempts, parallel_streams;
 };
 
 /* The members of run_row.request for them (see server/sync/runs.h). */

@@ -210,6 +210,7 @@ static int run_plan(const struct plan *plan, struct cli_show *show, struct cance
                             .full_refresh = plan->file.full_refresh,
                             .policy = plan->settings.policy,
                             .commit = plan->settings.commit,
+                            .max_lanes = RUN_MAX_LANES,
                             .queue_bytes = RUN_QUEUE_BYTES,
                             .cancel = cancel,
                             .source_log = cli_show_log(show, "source"),

@@ -36,6 +36,10 @@ const struct option settings_options[] = {
     OPTION(struct settings, memory_budget_bytes, .title = "Memory budget", .def = "16777216",
            .min = 1 << 20, .max = (int64_t)1 << 34,
            .help = "Bytes a running sync may hold; a quarter of them between reader and writer."),
+    OPTION(struct settings, max_parallel_streams, .title = "Parallel streams", .def = "4",
+           .min = 1, .max = 16,
+           .help = "Streams that one sync may move at the same time, whatever its connection says; "
+                   "each takes a connection to both sides."),
     OPTION(struct settings, http_threads, .title = "HTTP threads", .def = "2", .min = 1, .max = 64,
            .help = "Threads that serve requests."),
     OPTION(struct settings, max_connections, .title = "Connections", .def = "12000", .min = 10,

@@ -12,7 +12,7 @@
 
 struct settings {
     const char *listen, *data, *base_path, *log_level;
-    int64_t workers, short_workers, memory_budget_bytes;
+    int64_t workers, short_workers, memory_budget_bytes, max_parallel_streams;
     int64_t http_threads, max_connections;
     int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
     int64_t max_body_bytes, max_big_body_bytes;

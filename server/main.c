@@ -104,6 +104,7 @@ static int start_runs(struct service *s, struct error *err)
         .workers = set->workers,
         .short_workers = set->short_workers,
         .memory_budget_bytes = set->memory_budget_bytes,
+        .max_parallel_streams = set->max_parallel_streams,
         .cancel_grace_ms = set->cancel_grace_ms,
         .check_timeout_s = set->check_timeout_s,
         .discover_timeout_s = set->discover_timeout_s,

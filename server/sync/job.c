@@ -180,6 +180,7 @@ static void apply_request(struct job *j, struct sync_plan *plan)
 
     p->timeout_s = doc_int(doc_get(j->request, "timeout_s"), p->timeout_s);
     p->max_attempts = doc_int(doc_get(j->request, "max_attempts"), p->max_attempts);
+    p->parallel_streams = doc_int(doc_get(j->request, "parallel_streams"), p->parallel_streams);
     plan->full_refresh = doc_bool(doc_get(j->request, "full_refresh"), false);
     if (!doc_bool(doc_get(j->request, "allow_shrink"), false))
         return;
@@ -206,18 +207,22 @@ static int discover_streams(struct job *j, const struct doc *streams, struct syn
                             struct problems *problems, struct error *err)
 {
     struct run run = job_run(j, "source");
+    struct retry retry = {0};
 
-    for (int64_t n = 0;; n++) {
+    for (;;) {
+        struct retry_step step;
+
         if (setup_streams(&plan->source, &plan->destination, &run, streams,
                           doc_get(j->request, "streams"), &plan->settings, &plan->streams, problems,
                           err) == 0)
             return 0;
-        if (!error_is_retryable(err) || n + 1 >= plan->settings.policy.max_attempts)
+        step = retry_after(&retry, &plan->settings.policy, err);
+        if (!step.again)
             return error_wrap(err, "discovering the streams");
         log_warn(run.log, .message = "discovery failed, trying again",
                  .fields = {log_text("reason", err->message)});
         *err = ERROR_INIT;
-        if (cancel_sleep_ms(j->cancel, backoff_ms(plan->settings.policy.backoff_ms, n), err) < 0)
+        if (cancel_sleep_ms(j->cancel, step.wait_ms, err) < 0)
             return -1;
     }
 }

@@ -149,6 +149,7 @@ static void run_plan(struct job *j, const struct sync_plan *plan, const char *co
         .full_refresh = plan->full_refresh,
         .policy = plan->settings.policy,
         .commit = plan->settings.commit,
+        .max_lanes = j->runs->config.max_parallel_streams,
         .queue_bytes = (size_t)j->runs->config.memory_budget_bytes / 4,
         .cancel = j->cancel,
         .source_log = logstream_log(j->log, "source"),

@@ -17,7 +17,7 @@
  *
  * request, sync and clear of a connection:
  *   {"streams": ["users"] or absent = all of the selection, "full_refresh": false, "timeout_s": 0,
- *    "max_attempts": 3, "allow_shrink": false}
+ *    "max_attempts": 3, "parallel_streams": 4, "allow_shrink": false}
  *   The selection and the policy come from the connection when the run starts. An ad-hoc run (no
  *   connection_id) has besides: "source" and "destination", {"connector", "config"} unless
  *   source_id or destination_id is set, "selection" (native streams array or absent) and
@@ -32,8 +32,9 @@
  *   policy of streams that name none: evolve, evolve, ignore, freeze), "metadata":
  *   "none|minimal|full", "quarantine": {"max_rows": 1000, "max_ratio": 0.01}, "commit":
  *   {"max_rows": 50000, "max_bytes": 33554432, "max_age_s": 10}, "run_policy": {"max_attempts": 3,
- *   "backoff_s": 10, "timeout_s": 0, "idle_timeout_s": 900, "on_stream_error":
- *   "abort|continue|ignore"}}. Members may be absent; 0 seconds means no limit.
+ *   "backoff_s": 10, "resource_backoff_s": 60, "timeout_s": 0, "idle_timeout_s": 900,
+ *   "on_stream_error": "abort|continue|ignore", "parallel_streams": 1}}. Members may be absent; 0
+ * seconds means no limit.
  *
  * result, check: NULL; a failed check is a failed run and says why in `error`.
  * result, discover: {"catalog_id": 7, "diff": {"added", "removed", "changed"}}; the catalog itself
@@ -41,7 +42,7 @@
  *   {"items": [{"stream", "namespace", "count", "exact", "as_of", "error"}]}.
  *
  * stats: {"records_read", "records_committed", "records_rejected", "bytes_read",
- * "states_committed", "streams": [{"name", "namespace", "status", "sync_mode",
+ * "states_committed", "attempts", "lanes", "streams": [{"name", "namespace", "status", "sync_mode",
  * "destination_sync_mode", the same numbers, "counts": {read .. deleted of struct counts}, "error":
  * {..} or null}]}. error: {"code", "category": "config|transient|system", "origin":
  * "source|destination|engine", "stream": null, "message", "retryable", "hint": null}.
@@ -49,10 +50,11 @@
 struct runs; /* opaque */
 
 struct runs_config {
-    int64_t workers;             /* syncs and clears at once */
-    int64_t short_workers;       /* checks, discoveries, samples, counts at once */
-    int64_t memory_budget_bytes; /* per running sync */
-    int64_t cancel_grace_ms;     /* after which a cancelled run that goes on is warned about */
+    int64_t workers;              /* syncs and clears at once */
+    int64_t short_workers;        /* checks, discoveries, samples, counts at once */
+    int64_t memory_budget_bytes;  /* per running sync */
+    int64_t max_parallel_streams; /* in one sync, whatever its policy wants */
+    int64_t cancel_grace_ms;      /* after which a cancelled run that goes on is warned about */
     /* Time limits of short runs. */
     int64_t check_timeout_s, discover_timeout_s, sample_timeout_s, count_timeout_s;
     /* What is kept, looked at every hour; 0 = without limit. */

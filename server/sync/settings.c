@@ -17,7 +17,7 @@ struct commit_part {
     int64_t max_rows, max_bytes, max_age_s;
 };
 struct policy_part {
-    int64_t max_attempts, timeout_s, idle_timeout_s;
+    int64_t max_attempts, timeout_s, idle_timeout_s, resource_backoff_s, parallel_streams;
     const struct doc *backoff_s;
     const char *on_stream_error;
 };
@@ -83,12 +83,21 @@ static const struct option policy_options[] = {
     OPTION(struct policy_part, backoff_s, .title = "Pause", .check = check_backoff,
            .schema = "{\"type\":\"number\"}",
            .help = "Seconds before the second attempt, doubled for each further one."),
+    OPTION(struct policy_part, resource_backoff_s, .title = "Pause for want of room", .def = "60",
+           .min = 0, .max = 3600,
+           .help = "Seconds at least before the next attempt when a disk is full or another resource "
+                   "is used up; up to ten times as long."),
     OPTION(struct policy_part, timeout_s, .title = "Time limit", .def = "0", .min = 0,
            .max = 604800, .help = "Seconds for the whole run; 0 = none."),
     OPTION(struct policy_part, idle_timeout_s, .title = "Idle time limit", .def = "900", .min = 0,
            .max = 86400, .help = "Seconds without any progress; 0 = none."),
     OPTION(struct policy_part, on_stream_error, .title = "When a stream fails", .def = "continue",
            .choices = on_errors, .help = "Stop, go on with the others, or go on and succeed."),
+    OPTION(struct policy_part, parallel_streams, .title = "Streams at the same time", .def = "1",
+           .min = 1, .max = RUN_MAX_LANES,
+           .help = "With 1, all streams are read in one snapshot. With more, those that are read at "
+                   "the same time have a connection each, and each is consistent in itself. The "
+                   "service may allow fewer, and a file takes one writer."),
     OPTIONS_END,
 };
 const struct option sync_settings_options[] = {
@@ -164,6 +173,8 @@ bool sync_settings_decode(const struct doc *d, const char *pointer, struct arena
     out->policy.max_attempts = policy.max_attempts;
     out->policy.backoff_ms =
         (int64_t)(doc_real(policy.backoff_s, (double)out->policy.backoff_ms / 1000) * 1000);
+    out->policy.resource_backoff_ms = policy.resource_backoff_s * 1000;
+    out->policy.parallel_streams = policy.parallel_streams;
     out->policy.timeout_s = policy.timeout_s;
     out->policy.idle_timeout_s = policy.idle_timeout_s;
     out->policy.on_stream_error =

@@ -25,7 +25,8 @@ class Connections(ServiceTest):
         self.assertEqual((made["paused"], made["prefix"], made["schema_change"], made["metadata"]),
                          (False, "", "propagate_columns", "minimal"))
         self.assertEqual(made["run_policy"], {"max_attempts": 5, "backoff_s": 0.5, "timeout_s": 0, "idle_timeout_s": 900,
-                                              "on_stream_error": "continue"})
+                                              "on_stream_error": "continue", "resource_backoff_s": 60,
+                                              "parallel_streams": 1})
         self.assertEqual(made["quarantine"], {"max_rows": 1000, "max_ratio": 0.01})
         self.assertIsNone(made["last_run"])
         self.assertEqual(made["delivery"], "exactly_once")

@@ -455,6 +455,7 @@ static void assert_selection_returns(const char *streams)
         cr_assert_eq(a->drift, b->drift, "%s", streams);
         cr_assert_eq(a->allow_empty, b->allow_empty);
         cr_assert_eq(a->allow_shrink, b->allow_shrink);
+        cr_assert_eq(a->one_lane, b->one_lane);
         cr_assert(schema_equal(a->schema, b->schema), "%s", streams);
     }
     doc_free(wanted);
@@ -477,8 +478,9 @@ Test(catalog, brings_selections_back_from_singer)
                              "\"primary_key\":[\"g\"],\"fields\":{\"exclude\":[\"n\"]}}]");
     assert_selection_returns("[{\"name\":\"t\",\"destination_sync_mode\":\"append_dedup\"}]");
     assert_selection_returns("[{\"name\":\"t\",\"destination_sync_mode\":\"insert_only\"}]");
-    assert_selection_returns("[{\"name\":\"u\",\"alias\":\"w\",\"new_columns\":\"freeze\","
-                             "\"allow_empty\":true,\"allow_shrink\":true}]");
+    assert_selection_returns(
+        "[{\"name\":\"u\",\"alias\":\"w\",\"new_columns\":\"freeze\","
+        "\"allow_empty\":true,\"allow_shrink\":true,\"run_in_parallel\":false}]");
     assert_selection_returns("[{\"name\":\"u\",\"new_columns\":\"ignore\"}]");
     assert_selection_returns("[{\"name\":\"v\",\"sync_mode\":\"incremental\"}]");
 }
@@ -517,7 +519,7 @@ Test(catalog, writes_singer_as_the_specification_has_it)
         "\"replication_key\":\"at\",\"bookmark_properties\":[\"at\"],"
         "\"bookmark_property_operators\":{},\"unique_conflict_method\":\"UPDATE\","
         "\"unique_constraints\":[\"id\"],\"auto_add_new_fields\":true,"
-        "\"disable_column_type_check\":false,\"partition_keys\":[],\"run_in_parallel\":false},"
+        "\"disable_column_type_check\":false,\"partition_keys\":[],\"run_in_parallel\":true},"
         "{\"tap_stream_id\":\"log\",\"stream\":\"log\",\"stream_alias\":null,"
         "\"schema\":{\"type\":\"object\",\"properties\":{}},"
         "\"metadata\":[{\"breadcrumb\":[],\"metadata\":{\"inclusion\":\"available\","
@@ -527,7 +529,7 @@ Test(catalog, writes_singer_as_the_specification_has_it)
         "\"bookmark_properties\":[],\"bookmark_property_operators\":{},"
         "\"unique_conflict_method\":\"UPDATE\",\"unique_constraints\":[],"
         "\"auto_add_new_fields\":true,\"disable_column_type_check\":false,\"partition_keys\":[],"
-        "\"run_in_parallel\":false}]}");
+        "\"run_in_parallel\":true}]}");
 }
 
 static void assert_from_singer(const char *stream, const char *expected)
@@ -570,6 +572,10 @@ Test(catalog, pairs_the_modes_of_singer_with_ours)
                        "[{\"name\":\"t\",\"sync_mode\":\"incremental\","
                        "\"destination_sync_mode\":\"append\",\"cursor_field\":\"at\","
                        "\"fields\":{\"exclude\":[]},\"new_columns\":\"ignore\"}]");
+    assert_from_singer(arena_printf(mem, "{%s,\"run_in_parallel\":false}", key),
+                       "[{\"name\":\"t\",\"sync_mode\":\"full_refresh\","
+                       "\"destination_sync_mode\":\"overwrite\",\"primary_key\":[\"id\"],"
+                       "\"fields\":{\"exclude\":[]},\"run_in_parallel\":false}]");
 }
 
 Test(catalog, takes_selected_columns_as_singer_marks_them)

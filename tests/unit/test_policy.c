@@ -35,7 +35,8 @@ static const char *text_of(const char *json, struct problems *problems)
     "\"namespace\":{\"mode\":\"source\"},\"quarantine\":{\"max_rows\":1000,\"max_ratio\":0.01}," \
     "\"commit\":{\"max_rows\":50000,\"max_bytes\":33554432,\"max_age_s\":10}," \
     "\"run_policy\":{\"max_attempts\":5,\"timeout_s\":0,\"idle_timeout_s\":900," \
-    "\"on_stream_error\":\"continue\",\"backoff_s\":0.5}}"
+    "\"on_stream_error\":\"continue\",\"backoff_s\":0.5,\"resource_backoff_s\":60," \
+    "\"parallel_streams\":1}}"
 /* clang-format on */
 
 static void expect_same(const char *text, const char *expected)

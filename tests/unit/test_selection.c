@@ -102,7 +102,8 @@ Test(selection, resolves_a_full_entry)
                       "\"sync_mode\":\"incremental\",\"destination_sync_mode\":\"append_dedup\","
                       "\"cursor_field\":[\"at\"],\"primary_key\":[[\"n\"],[\"id\"]],"
                       "\"fields\":{\"include\":null,\"exclude\":[[\"blob\"]]},\"alias\":\"o\","
-                      "\"new_columns\":\"freeze\",\"allow_empty\":true,\"allow_shrink\":true}]"));
+                      "\"new_columns\":\"freeze\",\"allow_empty\":true,\"allow_shrink\":true,"
+                      "\"run_in_parallel\":false}]"));
     cr_assert_eq(selection.n, 1);
     s = &selection.streams[0];
     cr_assert_eq(s->sync_mode, SYNC_INCREMENTAL);
@@ -115,7 +116,7 @@ Test(selection, resolves_a_full_entry)
     cr_assert_str_eq(s->alias, "o");
     cr_assert_str_eq(s->destination_namespace, "");
     cr_assert_eq(s->drift, DRIFT_FREEZE);
-    cr_assert(s->allow_empty && s->allow_shrink);
+    cr_assert(s->allow_empty && s->allow_shrink && s->one_lane);
 }
 
 Test(selection, keeps_the_order_of_the_source_and_renumbers)

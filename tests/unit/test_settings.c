@@ -37,6 +37,8 @@ Test(settings, have_defaults)
     cr_assert(sync_settings_decode(NULL, "", mem, &settings, &problems));
     cr_expect_eq(settings.policy.max_attempts, 5);
     cr_expect_eq(settings.policy.backoff_ms, 500);
+    cr_expect_eq(settings.policy.resource_backoff_ms, 60000);
+    cr_expect_eq(settings.policy.parallel_streams, 1);
     cr_expect_eq(settings.policy.timeout_s, 0);
     cr_expect_eq(settings.policy.idle_timeout_s, 900);
     cr_expect_eq(settings.policy.on_stream_error, ON_ERROR_CONTINUE);
@@ -57,7 +59,8 @@ Test(settings, are_read_from_what_a_connection_stores)
                      "\"schema_change\":\"freeze\",\"metadata\":\"full\",\"quarantine\":"
                      "{\"max_rows\":0,\"max_ratio\":1},\"commit\":{\"max_rows\":1,\"max_bytes\":2,"
                      "\"max_age_s\":3},\"run_policy\":{\"max_attempts\":1,\"backoff_s\":2,"
-                     "\"timeout_s\":3,\"idle_timeout_s\":0,\"on_stream_error\":\"ignore\"}}"));
+                     "\"timeout_s\":3,\"idle_timeout_s\":0,\"on_stream_error\":\"ignore\","
+                     "\"resource_backoff_s\":7,\"parallel_streams\":16}}"));
     cr_expect_eq(settings.namespace_mode, NAMESPACE_CUSTOM);
     cr_expect_str_eq(settings.namespace_format, "x");
     cr_expect_str_eq(settings.prefix, "p_");
@@ -70,6 +73,8 @@ Test(settings, are_read_from_what_a_connection_stores)
     cr_expect_eq(settings.policy.max_attempts, 1);
     cr_expect_eq(settings.policy.backoff_ms, 2000);
     cr_expect_eq(settings.policy.on_stream_error, ON_ERROR_IGNORE);
+    cr_expect_eq(settings.policy.resource_backoff_ms, 7000);
+    cr_expect_eq(settings.policy.parallel_streams, 16);
 }
 
 Test(settings, report_every_mistake)
@@ -80,11 +85,13 @@ Test(settings, report_every_mistake)
                                            "/settings/quarantine/max_ratio",
                                            "/settings/commit/max_age_s",
                                            "/settings/run_policy/backoff_s",
-                                           "/settings/run_policy/max_attempts"};
+                                           "/settings/run_policy/max_attempts",
+                                           "/settings/run_policy/parallel_streams"};
 
     cr_assert_not(decode("{\"colour\":1,\"namespace\":{\"mode\":\"x\"},\"schema_change\":\"y\","
                          "\"quarantine\":{\"max_ratio\":1.5},\"commit\":{\"max_age_s\":0},"
-                         "\"run_policy\":{\"backoff_s\":\"1\",\"max_attempts\":0}}"));
+                         "\"run_policy\":{\"backoff_s\":\"1\",\"max_attempts\":0,"
+                         "\"parallel_streams\":17}}"));
     for (size_t i = 0; i < sizeof pointers / sizeof *pointers; i++) {
         bool found = false;
 
