@@ -1,2 +1,7 @@
-unit_test(test_mysql_connect sql_mysql sql connectors data base databases)
-with_databases(unit/test_mysql_connect)
+add_library(mysql_fixture STATIC support/mysql_fixture.c)
+target_link_libraries(mysql_fixture PUBLIC test_support destinations sql_mysql sql connectors data
+    base databases)
+
+unit_test(test_mysql_connect mysql_fixture)
+unit_test(test_mysql_bulk mysql_fixture m)
+with_databases(unit/test_mysql_connect unit/test_mysql_bulk)

@@ -19,7 +19,7 @@ static void result_cleanup(MYSQL_RES **result)
         mysql_free_result(*result);
 }
 
-static void bind_one(MYSQL_BIND *b, const struct sql_value *v)
+void mysql_bind(const struct sql_value *v, MYSQL_BIND *b)
 {
     memset(b, 0, sizeof *b);
     switch (v->kind) {
@@ -62,7 +62,7 @@ int mysql_start(struct mysql_conn *c, const char *sql, const struct sql_value *p
         return error_set(err, ERR_INTERNAL, "a statement has %lu parameters, not %zu",
                          mysql_stmt_param_count(stmt), n);
     for (size_t i = 0; i < n; i++)
-        bind_one(&binds[i], &params[i]);
+        mysql_bind(&params[i], &binds[i]);
     if ((n > 0 && mysql_stmt_bind_param(stmt, binds) != 0) || mysql_stmt_execute(stmt) != 0)
         return mysql_fail(c, stmt, "running a statement", err);
     *out = TAKE(stmt);
@@ -272,7 +272,8 @@ static int exec(struct sql_conn *conn, const char *sql, const struct sql_value *
     CLEANUP(mysql_stmt_cleanup) MYSQL_STMT *stmt = NULL;
 
     *out_changed = 0;
-    if (strcmp(sql, c->base.dialect->rollback) == 0)
+    /* Also to a savepoint: those rows are behind it. */
+    if (strncmp(sql, c->base.dialect->rollback, strlen(c->base.dialect->rollback)) == 0)
         mysql_bulk_drop(c);
     if (mysql_bulk_end(c, err) < 0)
         return -1;

@@ -1,71 +1,329 @@
+/*
+ * Rows of a batch by LOAD DATA LOCAL, from memory.
+ *
+ * A LOAD is one statement with one stream of text, and costs a round trip and a parse: rows of
+ * several batches are gathered before one is sent. With LOCAL the server turns errors into warnings
+ * and skips or alters rows; so whatever it says beside "all rows", they are taken for refused.
+ *
+ * What is handed to a server that asks for a file is the text gathered, once per statement of ours,
+ * and nothing else: the name it asks for is not even looked at.
+ */
 #include <errmsg.h>
+#include <mysqld_error.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-#include "connectors/sql/mysql_internal.h"
+#include "connectors/sql/mysql_bulk.h"
 
-static int refuse(void **out, const char *name, void *arg)
+/* Measured: from here on a LOAD costs nothing beside its rows. */
+#define SEND_AT ((size_t)4 << 20)
+/* One row may have many cells of BATCH_MAX_VALUE, each byte escaped. */
+#define TEXT_MAX ((size_t)1 << 30)
+
+/* ------------------------------------------------------- what the server gets to see */
+
+static int begin_file(void **out, const char *name, void *arg)
 {
+    struct mysql_conn *c = arg;
+
     (void)name;
-    *out = arg;
-    return 1;
+    *out = c;
+    if (!c->bulk || !c->bulk->may_send)
+        return 1;
+    c->bulk->may_send = false;
+    c->bulk->sent = 0;
+    return 0;
 }
 
-static int refuse_read(void *arg, char *to, unsigned n)
+static int read_file(void *arg, char *to, unsigned n)
 {
-    (void)arg;
-    (void)to;
-    (void)n;
-    return -1;
+    struct mysql_bulk *b = ((struct mysql_conn *)arg)->bulk;
+    size_t left = b->text.len - b->sent, take = left < n ? left : n;
+
+    memcpy(to, buf_str(&b->text) + b->sent, take);
+    b->sent += take;
+    return (int)take;
 }
 
-static void refuse_end(void *arg)
+static void end_file(void *arg)
 {
     (void)arg;
 }
 
-static int refuse_error(void *arg, char *to, unsigned n)
+static int file_error(void *arg, char *to, unsigned n)
 {
     (void)arg;
-    snprintf(to, n, "files are never sent to a server");
+    snprintf(to, n, "the server asked for a file, and gets none");
     return CR_UNKNOWN_ERROR;
 }
 
 void mysql_bulk_guard(struct mysql_conn *c)
 {
-    mysql_set_local_infile_handler(c->my, refuse, refuse_read, refuse_end, refuse_error, c);
+    mysql_set_local_infile_handler(c->my, begin_file, read_file, end_file, file_error, c);
 }
 
-int mysql_bulk_open(struct mysql_conn *c, const char *load, struct error *err)
+static void allow_file(struct mysql_conn *c, bool allow)
 {
-    (void)c;
-    (void)load;
-    (void)err;
+    unsigned on = allow;
+
+    mysql_optionsv(c->my, MYSQL_OPT_LOCAL_INFILE, &on);
+    c->bulk->may_send = allow;
+}
+
+/* ------------------------------------------------------------------- what it answers */
+
+/* About the statement, not about a value: replication, old words. */
+static bool is_harmless(unsigned number)
+{
+    return number == ER_BINLOG_UNSAFE_STATEMENT || number == ER_WARN_DEPRECATED_SYNTAX ||
+           number == ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT;
+}
+
+/* What json_valid found, of which the constraint that asked it speaks next. */
+static bool is_preface(unsigned number)
+{
+    return number >= ER_JSON_BAD_CHR && number <= ER_JSON_DEPTH;
+}
+
+struct warnings {
+    unsigned seen, number; /* number: of the first that is not harmless */
+    char text[256];
+};
+
+static int list_warnings(struct mysql_conn *c, struct warnings *out, struct error *err)
+{
+    MYSQL_RES *result;
+    MYSQL_ROW row;
+
+    *out = (struct warnings){0};
+    if (mysql_real_query(c->my, "SHOW WARNINGS", 13) != 0 || !(result = mysql_store_result(c->my)))
+        return mysql_fail(c, NULL, "asking for warnings", err);
+    while ((row = mysql_fetch_row(result))) {
+        int64_t number = 0;
+
+        out->seen++;
+        if (row[1])
+            (void)text_to_int64(row[1], strlen(row[1]), &number);
+        if ((out->number == 0 || is_preface(out->number)) && !is_harmless((unsigned)number)) {
+            out->number = (unsigned)number;
+            snprintf(out->text, sizeof out->text, "%s", row[2] ? row[2] : "");
+        }
+    }
+    mysql_free_result(result);
+    return 0;
+}
+
+int mysql_bulk_verdict(struct mysql_conn *c, unsigned warnings, int64_t sent, int64_t taken,
+                       struct error *err)
+{
+    struct warnings w;
+    struct error first = ERROR_INIT;
+
+    if (warnings > 0) {
+        if (list_warnings(c, &w, err) < 0)
+            return -1;
+        if (w.number != 0) {
+            mysql_fail_as(c, w.number, w.text, "writing rows", &first);
+            return error_set_reason(err, first.code == ERR_CANCELLED ? ERR_CANCELLED : ERR_DATA,
+                                    first.code == ERR_DATA && first.reason ? first.reason
+                                                                           : "value_rejected",
+                                    "%s", first.message);
+        }
+        if (w.seen < warnings)
+            return error_set_reason(err, ERR_DATA, "value_rejected",
+                                    "%s: writing rows: the server has %u warnings and tells %u",
+                                    c->server_name, warnings, w.seen);
+    }
+    if (sent != taken)
+        return error_set_reason(err, ERR_DATA, "constraint",
+                                "%s: writing rows: the server took %lld of %lld", c->server_name,
+                                (long long)taken, (long long)sent);
+    return 0;
+}
+
+/* --------------------------------------------------------------------------- sending */
+
+/* The separators are numbers because the session takes a backslash in a literal for itself. Bytes
+ * are not recoded: text is UTF-8 on both sides, and anything else belongs to a binary column. */
+static int put_load(struct mysql_conn *c, const struct sql_table *t, struct buf *out,
+                    struct error *err)
+{
+    const char *set = " SET ";
+
+    buf_clear(out);
+    buf_puts(out, "LOAD DATA LOCAL INFILE 'connectord' INTO TABLE ");
+    sql_put_table(c->base.dialect, t->schema, t->name, out);
+    buf_puts(out, " CHARACTER SET binary FIELDS TERMINATED BY X'09' ESCAPED BY X'5C'"
+                  " LINES TERMINATED BY X'0A' (");
+    for (size_t i = 0; i < t->n_columns; i++) {
+        buf_puts(out, i ? ", " : "");
+        if (t->columns[i].type.type == TYPE_JSON && !c->is_mariadb)
+            buf_printf(out, "@v%zu", i);
+        else
+            sql_put_name(c->base.dialect, t->columns[i].name, out);
+    }
+    buf_putc(out, ')');
+    /* MySQL's JSON takes no bytes, only text. */
+    for (size_t i = 0; i < t->n_columns && !c->is_mariadb; i++) {
+        if (t->columns[i].type.type != TYPE_JSON)
+            continue;
+        buf_puts(out, set);
+        sql_put_name(c->base.dialect, t->columns[i].name, out);
+        buf_printf(out, " = CONVERT(@v%zu USING utf8mb4)", i);
+        set = ", ";
+    }
+    return buf_ok(out, "the LOAD DATA statement", err);
+}
+
+static void forget(struct mysql_bulk *b)
+{
+    b->n_rows = 0;
+    /* After a few huge values the memory is given back. */
+    if (b->text.cap > 2 * SEND_AT)
+        buf_release(&b->text);
+    buf_clear(&b->text);
+}
+
+static int send(struct mysql_conn *c, struct error *err)
+{
+    struct mysql_bulk *b = c->bulk;
+    int64_t rows = b->n_rows;
+    int rc;
+
+    if (cancel_check(c->run->cancel, err) < 0)
+        return -1;
+    allow_file(c, true);
+    rc = mysql_real_query(c->my, buf_str(&b->load), b->load.len);
+    allow_file(c, false);
+    forget(b);
+    if (rc != 0)
+        return mysql_fail(c, NULL, "writing rows", err);
+    return mysql_bulk_verdict(c, mysql_warning_count(c->my), rows,
+                              (int64_t)mysql_affected_rows(c->my), err);
+}
+
+int mysql_bulk_end(struct mysql_conn *c, struct error *err)
+{
+    if (!c->bulk || c->bulk->n_rows == 0)
+        return 0;
+    if (send(c, err) < 0) {
+        forget(c->bulk);
+        return -1;
+    }
+    return 0;
+}
+
+void mysql_bulk_drop(struct mysql_conn *c)
+{
+    if (c->bulk)
+        forget(c->bulk);
+}
+
+/* The table of this call is that of the rows gathered, or the new one. */
+static int aim(struct mysql_conn *c, const struct sql_table *t, struct error *err)
+{
+    struct mysql_bulk *b = c->bulk;
+    CLEANUP(buf_release) struct buf load = BUF_INIT(SQL_MAX_STATEMENT);
+
+    if (put_load(c, t, &load, err) < 0)
+        return -1;
+    if (b->load.len == load.len && memcmp(buf_str(&b->load), buf_str(&load), load.len) == 0)
+        return 0;
+    if (mysql_bulk_end(c, err) < 0)
+        return -1;
+    buf_clear(&b->load);
+    buf_put(&b->load, buf_str(&load), load.len);
+    return 0;
+}
+
+static int put_row(struct mysql_bulk *b, const struct sql_table *t, size_t row, struct error *err)
+{
+    char scratch[VALUE_TEXT_BYTES];
+
+    for (size_t i = 0; i < t->n_columns; i++) {
+        struct sql_value v = mysql_cell(&b->places[i], row, scratch);
+
+        if (i > 0)
+            buf_putc(&b->text, '\t');
+        if (!mysql_put_field(&v, &b->text))
+            return error_set_reason(err, ERR_DATA, "value_rejected",
+                                    "column \"%s\" holds no NaN and no infinity",
+                                    t->columns[i].name);
+    }
+    buf_putc(&b->text, '\n');
+    b->n_rows++;
+    return 0;
+}
+
+static int load_rows(struct mysql_conn *c, const struct sql_bulk *what, const struct batch *rows,
+                     int64_t *out_inserted, struct error *err)
+{
+    struct mysql_bulk *b = c->bulk;
+
+    if (aim(c, what->into, err) < 0)
+        return -1;
+    for (size_t row = 0; row < batch_rows(rows); row++) {
+        if (what->skip && what->skip[row])
+            continue;
+        if (put_row(b, what->into, row, err) < 0 || buf_ok(&b->text, "a row", err) < 0)
+            return -1;
+        ++*out_inserted;
+        if (b->text.len >= SEND_AT && mysql_bulk_end(c, err) < 0)
+            return -1;
+    }
     return 0;
 }
 
 int mysql_bulk(struct sql_conn *conn, const struct sql_bulk *what, const struct batch *rows,
                int64_t *out_inserted, struct error *err)
 {
-    (void)conn;
-    (void)what;
-    (void)rows;
+    struct mysql_conn *c = (struct mysql_conn *)conn;
+    struct mysql_bulk *b = c->bulk;
+    int rc;
+
     *out_inserted = 0;
-    return error_set(err, ERR_UNSUPPORTED, "bulk loading is not there");
+    if (cancel_check(c->run->cancel, err) < 0)
+        return -1;
+    free(b->places);
+    b->places = xalloc((what->into->n_columns + 1) * sizeof *b->places);
+    mysql_place_cells(what, rows, b->mem, b->places);
+    rc = b->by_insert ? mysql_insert_rows(c, what, rows, out_inserted, err)
+                      : load_rows(c, what, rows, out_inserted, err);
+    arena_clear(b->mem);
+    if (rc < 0)
+        forget(b);
+    return rc;
 }
 
-int mysql_bulk_end(struct mysql_conn *c, struct error *err)
+int mysql_bulk_open(struct mysql_conn *c, const char *load, struct error *err)
 {
-    (void)c;
-    (void)err;
+    bool must = strcmp(load, "local_infile") == 0;
+
+    if (must && !c->server_loads)
+        return error_set_reason(err, ERR_CONFIG, "local_infile_refused",
+                                "%s: the server does not allow LOAD DATA LOCAL (local_infile is "
+                                "off); choose another way to load",
+                                c->server_name);
+    c->bulk = xalloc(sizeof *c->bulk);
+    c->bulk->mem = arena_new();
+    c->bulk->text = BUF_INIT(TEXT_MAX);
+    c->bulk->load = BUF_INIT(SQL_MAX_STATEMENT);
+    c->bulk->by_insert = !must && (!c->server_loads || strcmp(load, "insert") == 0);
+    allow_file(c, false);
     return 0;
-}
-
-void mysql_bulk_drop(struct mysql_conn *c)
-{
-    (void)c;
 }
 
 void mysql_bulk_free(struct mysql_conn *c)
 {
-    (void)c;
+    struct mysql_bulk *b = c->bulk;
+
+    if (!b)
+        return;
+    mysql_insert_free(b);
+    free(b->places);
+    buf_release(&b->text);
+    buf_release(&b->load);
+    arena_free(b->mem);
+    free(b);
+    c->bulk = NULL;
 }

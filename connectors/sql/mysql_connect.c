@@ -23,8 +23,9 @@
 
 #define SYSTEM_AUTHORITIES "/etc/ssl/certs/ca-certificates.crt"
 #define MAX_PACKET         (256ul << 20) /* what we accept; the server's own limit is for sending */
-#define CONNECT_STACK      ((size_t)256 << 10) /* of the library's coroutine; OpenSSL needs most of it \
-                                                */
+#define CONNECT_STACK                                                           \
+    ((size_t)256 << 10) /* of the library's coroutine; OpenSSL needs most of it \
+                         */
 #define KILL_TIMEOUT_S 3
 /* An unanswered packet or probe ends the connection after about a minute. */
 #define DEAD_AFTER_S 60

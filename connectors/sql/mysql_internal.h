@@ -3,7 +3,8 @@
  *
  *   mysql_connect.c   connecting, the session, cancellation
  *   mysql.c           statements, results, errors
- *   mysql_bulk.c      the destination: rows of a batch by LOAD DATA LOCAL or INSERT
+ *   mysql_error.c     the classes of errors
+ *   mysql_bulk.c      the destination: rows of a batch, see mysql_bulk.h
  *   mysql_reader.c    the source: snapshot, horizon, numbers
  *   mysql_cursor.c    rows of a SELECT into a batch
  *   mysql_discover.c  the catalog of the database
@@ -17,7 +18,7 @@
 #include "connectors/base/text.h"
 #include "connectors/sql/mysql.h"
 
-struct mysql_bulk; /* what a LOAD DATA needs, see mysql_bulk.c */
+struct mysql_bulk; /* rows on their way, see mysql_bulk.h */
 
 struct mysql_conn {
     struct sql_conn base;
@@ -56,6 +57,8 @@ int mysql_fail_as(struct mysql_conn *c, unsigned number, const char *said, const
 __attribute__((nonnull(1, 2, 5, 6), warn_unused_result)) int
 mysql_start(struct mysql_conn *c, const char *sql, const struct sql_value *params, size_t n,
             MYSQL_STMT **out, struct error *err);
+/* How a parameter is bound; `v` must stay as it is until the statement has run. */
+void mysql_bind(const struct sql_value *v, MYSQL_BIND *out);
 void mysql_stmt_cleanup(MYSQL_STMT **stmt);
 
 /* The value of the text of a result, by the type of its field: SQL_INT, SQL_REAL, SQL_TEXT or
