@@ -34,7 +34,7 @@ static int clear_stream(struct sql_destination *d, struct load *l, const struct 
     if (row->live_generation != row->generation &&
         drop(d, l,
              names_generation(d->scratch, row->target, (long long)row->generation,
-                              d->dialect->max_identifier),
+                              &d->dialect->names),
              err) < 0)
         return -1;
     if (*row->garbage && drop(d, l, row->garbage, err) < 0)

@@ -93,10 +93,10 @@ static int merge(struct sql_destination *d, struct load *l, struct error *err)
         if (load_run(d, &sql, &folded, err) < 0)
             return -1;
     }
-    if (!insert_only && sql_put_merge_update(d->dialect, &l->table, &l->stage, &sql) &&
+    if (!insert_only && sql_put_merge_update(d->dialect, &l->table, &l->stage, NULL, &sql) &&
         load_run(d, &sql, &updated, err) < 0)
         return -1;
-    sql_put_merge_insert(d->dialect, &l->table, &l->stage, &sql);
+    sql_put_merge_insert(d->dialect, &l->table, &l->stage, NULL, &sql);
     if (load_run(d, &sql, &inserted, err) < 0)
         return -1;
     sql_put_delete_all(d->dialect, "", l->stage.name, &sql);

@@ -12,6 +12,7 @@
 #include "connectors/base/buf.h"
 #include "connectors/connector.h"
 #include "connectors/data/type.h"
+#include "connectors/sql/names.h"
 
 enum sql_placeholder {
     SQL_PLACEHOLDER_DOLLAR,   /* $1 */
@@ -28,6 +29,31 @@ enum sql_differs { SQL_DIFFERS_IS_NOT, SQL_DIFFERS_DISTINCT, SQL_DIFFERS_SPACESH
 /* How a column becomes wider: by a statement, or by copying the table into a new one. */
 enum sql_widen { SQL_WIDEN_ALTER, SQL_WIDEN_REBUILD };
 
+/* How staged rows are merged by key where the table has a unique index of ours. */
+enum sql_merge {
+    SQL_MERGE_JOIN,   /* rewrite what differs, then insert what is missing */
+    SQL_MERGE_UPSERT, /* one INSERT .. ON CONFLICT that says what it did */
+};
+
+/* How a staging table becomes empty when its rows are merged. */
+enum sql_emptying {
+    SQL_EMPTY_DELETE,    /* DELETE */
+    SQL_EMPTY_ON_COMMIT, /* the database does it at the end of the transaction */
+    SQL_EMPTY_DROP,      /* it is dropped and made again */
+};
+
+/* How a new generation takes the place of a live table that nothing depends on. */
+enum sql_swap {
+    SQL_SWAP_REMAKE,   /* two renames; what others attached is dropped and made again */
+    SQL_SWAP_CARRY,    /* what others attached is made on the new table before; two renames */
+    SQL_SWAP_EXCHANGE, /* one statement renames both; it commits, so it is announced before */
+};
+
+/* The least and the greatest value of a type; both 0 = every value. */
+struct sql_range {
+    int64_t min, max;
+};
+
 struct sql_dialect {
     const char *name;
     char quote; /* of identifiers; doubled inside names */
@@ -35,22 +61,65 @@ struct sql_dialect {
     enum sql_update update;
     enum sql_differs differs;
     enum sql_widen widen;
-    size_t max_identifier;   /* bytes; 0 = unlimited */
+    enum sql_merge merge;
+    enum sql_swap swap;
+    struct names_rule names; /* what may be a name */
     size_t max_params;       /* per statement */
     bool has_schemas;        /* else a namespace becomes the prefix "ns__" of the table */
     bool ddl_in_transaction; /* else every DDL statement commits what went before */
-    bool float_holds_nan;
+    bool binds_dependents;   /* views and keys mean a table itself, not whatever has its name */
     const char *begin, *commit, *rollback;
-    const char *create_stage;         /* begins the statement that creates a temporary table */
-    const char *row_id[3];            /* names of the physical row number, in order of taste */
+    const char *session[4];   /* run once when a destination is opened; ends with NULL */
+    const char *lock_rows;    /* ends a SELECT that waits for whoever is writing its rows */
+    const char *check_now;    /* run before rows go into a foreign table: checks do not wait for the
+                                 commit; or NULL */
+    const char *swap_wait[2]; /* how long a swap waits for readers, and as it was before; or NULL */
+
+    /* Statements, and parts of them. */
+    const char *create_stage, *create_stage_end; /* around the columns of a temporary table */
+    const char *drop_stage;
+    enum sql_emptying empty_stage;
+    const char *promote_key;  /* {table} {index}: the key index becomes the primary key; or NULL,
+                                 else key columns are NOT NULL */
+    const char *row_id[3];    /* names of the physical row number, in order of taste */
+    const char *widen_column; /* {table} {column} {type}; NULL with REBUILD */
+
+    /* Types. */
     const char *type[TYPE_COUNT];     /* logical type -> column type */
-    const char *decimal_with_scale;   /* printf of precision and scale, or NULL = unconstrained */
+    const char *decimal_with_scale;   /* printf of the scale, or NULL = unconstrained */
     const char *float32;              /* or NULL = as float */
-    const char *key_type[TYPE_COUNT]; /* where a key column must differ; NULL = same */
-    const char *widen_column;         /* {table} {column} {type}; NULL with REBUILD */
-    const char *columns_query;        /* binds schema, table: name, type, key position or 0 */
-    const char *dependents_query;     /* binds schema, table: names of what refers to it */
-    const char *attached_query;       /* binds schema, table: SQL of its indexes and triggers */
+    const char *key_type[TYPE_COUNT]; /* where a key column must differ, printf of its length in
+                                         characters; NULL = same */
+    const char *compare[TYPE_COUNT];  /* {column} as what tells different values apart; or NULL */
+    /* Of a declared type; also by sources. NULL = none but those of `type` are known. */
+    /* A column as a condition of the user compares it, {column}; NULL = the plain column. */
+    const char *filter[TYPE_COUNT];
+    bool (*parse_type)(const char *text, struct column_type *out);
+
+    /* Values that columns hold. What they do not hold goes to quarantine. */
+    struct sql_range range[TYPE_COUNT];
+    bool times_hold_infinity, float_holds_nan, float_holds_infinity, decimal_holds_nan;
+    int64_t decimal_infinity_since;         /* version of the server, 0 = none does */
+    size_t decimal_whole, decimal_fraction; /* digits of an unconstrained one; 0 = any number */
+    bool text_refuses_nul;
+    size_t json_depth; /* 0 = any */
+    bool json_refuses_nul, json_refuses_surrogates;
+    size_t json_exponent; /* greatest; 0 = any */
+    size_t key_bytes;     /* of an index entry; 0 = any number */
+    int time_digits;      /* behind the seconds' point, of foreign columns that do not say */
+
+    /* Catalog. All bind schema and table ("" = the default schema) unless they say otherwise. */
+    const char *schema_query;     /* binds schema: a row when it is there; NULL = no schemas */
+    const char *tables_query;     /* binds schema: name, 1 for a table or 0 for something else that
+                                     has the name, 1 when case does not matter */
+    const char *columns_query;    /* name, type, key position or 0 */
+    const char *dependents_query; /* name, kind of what depends on it and would not follow a swap;
+                                     kind "foreign key" when it points at rows */
+    const char *key_index_query;  /* name of our unique index, its columns as a JSON array */
+    const char *attached_query;   /* with REMAKE: name, kind, SQL of indexes and triggers */
+    const char *carry_query[3];   /* with CARRY; bind schema, live table, new table: 0 = before, 1 =
+                                     with the renames; a statement */
+
     /* A cursor column as something that can be compared, {column}; NULL = it cannot be a cursor. */
     const char *cursor[TYPE_COUNT];
     /* Which rows have no cursor, {cursor} and {column}. */
@@ -58,12 +127,14 @@ struct sql_dialect {
     /* A condition that an index can serve and that every row at or behind the bound fulfils:
      * {column}, {bound} = a date two days before it; NULL = none is needed. */
     const char *cursor_hint[TYPE_COUNT];
-    bool (*parse_type)(const char *text, struct column_type *out); /* of a declared type; or NULL */
 };
 
 extern const struct sql_dialect sql_sqlite;
 extern const struct sql_dialect sql_postgres;
 extern const struct sql_dialect sql_mysql;
+
+struct sql_table;
+struct sql_column;
 
 /* Appends a quoted identifier: the only way in which a name gets into a statement. */
 void sql_put_name(const struct sql_dialect *d, const char *name, struct buf *out);
@@ -72,9 +143,27 @@ void sql_put_table(const struct sql_dialect *d, const char *schema, const char *
                    struct buf *out);
 /* Appends the placeholder of parameter `number`, counted from 1. */
 void sql_put_placeholder(const struct sql_dialect *d, size_t number, struct buf *out);
-/* The column type of a logical type, as it stands in CREATE TABLE; `out` is NUL-terminated. */
-void sql_format_type(const struct sql_dialect *d, struct column_type t, bool key,
-                     char out[static 64]);
+/* How many characters the text columns of this key may have each; 0 = any number. */
+size_t sql_key_characters(const struct sql_dialect *d, const struct sql_table *t);
+#define SQL_TYPE_BYTES 192
+/* The column type of a logical type, as it stands in CREATE TABLE. `key_characters` is 0 for a
+ * column that is no key, else how long a text in it may be. */
+void sql_format_type(const struct sql_dialect *d, struct column_type t, size_t key_characters,
+                     char out[static SQL_TYPE_BYTES]);
+/* Appends a template with its holes filled: {table}, {column}, {index} are names, {type} text. */
+struct sql_holes {
+    const char *schema, *table, *column, *index, *type, *prefix; /* prefix: before {column} */
+};
+void sql_put_template(const struct sql_dialect *d, const char *text, const struct sql_holes *holes,
+                      struct buf *out);
+/* Digits before and behind the point that a decimal column holds; false = any number. */
+bool sql_decimal_room(const struct sql_dialect *d, const struct sql_column *c, size_t *out_whole,
+                      size_t *out_fraction);
+/* The numbers in brackets of a declared type, "numeric(10,2)"; appends the rest of it. */
+struct sql_digits {
+    int n, first, second;
+};
+struct sql_digits sql_read_digits(const char *declared, struct buf *rest);
 /* The logical type of a column that we did not create; STRING when its type says nothing. */
 struct column_type sql_read_type(const struct sql_dialect *d, const char *declared);
 
@@ -90,7 +179,8 @@ struct sql_value {
     struct slice bytes;
     /* Of a parameter: the logical type of the column it is compared with; NULL = what the kind
      * says. With a DATE, TIMESTAMP or TIMESTAMPTZ an INT is days or microseconds, and the driver
-     * binds it as the database's own date or timestamp. */
+     * binds it as the database's own date or timestamp. The text of a DECIMAL is bound as an exact
+     * number where text would make the database compare inexactly. */
     const struct column_type *type;
 };
 
@@ -114,6 +204,9 @@ struct sql_column {
     const char *name;
     struct column_type type;
     enum sql_role role;
+    /* Of a column that others made: its type as the database says it; NULL = ours. */
+    const char *declared;
+    bool cast; /* text must be cast to that type on its way from the stage */
 };
 
 struct sql_table {
@@ -173,6 +266,7 @@ struct sql_driver {
 struct sql_conn {
     const struct sql_driver *driver;
     const struct sql_dialect *dialect;
+    int64_t version; /* of the server, as PostgreSQL counts (150004); 0 = unknown */
 };
 
 CHECKED static inline int sql_exec(struct sql_conn *c, const char *sql, struct error *err)

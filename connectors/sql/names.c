@@ -1,6 +1,8 @@
 #include "connectors/sql/names.h"
 
 #include <ctype.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -10,17 +12,123 @@
 #define NO_LIMIT   ((size_t)1 << 20)
 #define HASH_BYTES 8
 
-/* The first bytes of `base` that leave room for '_' and `digits` of the hash of `full`. */
-static const char *with_hash(struct arena *mem, const char *base, const char *full, size_t limit,
-                             size_t digits)
+/* ---------------------------------------------------------------- characters */
+
+/* The character at *s, which is UTF-8, and moves *s behind it; a stray byte is itself. */
+static uint32_t next_character(const char **s)
+{
+    const unsigned char *p = (const unsigned char *)*s;
+    size_t more = *p >= 0xF0 ? 3 : *p >= 0xE0 ? 2 : *p >= 0xC0 ? 1 : 0;
+    uint32_t c = more ? *p & (0x3Fu >> more) : *p;
+
+    for (size_t i = 1; i <= more && p[i]; i++)
+        c = c << 6 | (p[i] & 0x3F);
+    while (more > 0 && !p[more])
+        more--;
+    *s += more + 1;
+    return c;
+}
+
+/*
+ * The small letter of a Latin, Greek or Cyrillic one. Databases know more pairs than these, but
+ * they are the ones that occur in the names of one table beside each other.
+ */
+static uint32_t fold(uint32_t c)
+{
+    if (c < 0x80)
+        return (uint32_t)tolower((int)c);
+    if ((c >= 0xC0 && c <= 0xDE && c != 0xD7) || (c >= 0x391 && c <= 0x3A9) ||
+        (c >= 0x410 && c <= 0x42F))
+        return c + 0x20;
+    if (c >= 0x400 && c <= 0x40F)
+        return c + 0x50;
+    if ((c >= 0x100 && c <= 0x137) || (c >= 0x14A && c <= 0x177) || (c >= 0x460 && c <= 0x4FF))
+        return c | 1;
+    if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17E))
+        return c % 2 ? c + 1 : c;
+    return c;
+}
+
+static int compare_folded(const char *a, const char *b)
+{
+    for (;;) {
+        uint32_t x = fold(next_character(&a)), y = fold(next_character(&b));
+
+        if (x != y)
+            return x < y ? -1 : 1;
+        if (x == 0)
+            return 0;
+    }
+}
+
+static size_t length(const struct names_rule *rule, const char *s)
+{
+    size_t n = 0;
+
+    if (!rule->counts_characters)
+        return strlen(s);
+    while (*s) {
+        next_character(&s);
+        n++;
+    }
+    return n;
+}
+
+/* Bytes of the longest beginning of `s` that has at most `max` of what the rule counts. */
+static size_t prefix(const struct names_rule *rule, const char *s, size_t max)
+{
+    const char *p = s;
+
+    if (!rule->counts_characters)
+        return text_utf8_prefix(s, strlen(s), max);
+    for (size_t n = 0; *p && n < max; n++)
+        next_character(&p);
+    return (size_t)(p - s);
+}
+
+/* ---------------------------------------------------------------------- names */
+
+static size_t limit_of(const struct names_rule *rule)
+{
+    return rule->limit ? rule->limit : NO_LIMIT;
+}
+
+/* The beginning of `base` that leaves room for '_' and `digits` of the hash of `full`. */
+static const char *with_hash(struct arena *mem, const char *base, const char *full,
+                             const struct names_rule *rule, size_t limit, size_t digits)
 {
     char hex[HASH_HEX_BYTES];
     size_t n = strlen(base);
 
     hash_bytes_hex(full, strlen(full), hex);
-    if (n + 1 + digits > limit)
-        n = text_utf8_prefix(base, n, limit - 1 - digits);
+    if (length(rule, base) + 1 + digits > limit)
+        n = prefix(rule, base, limit - 1 - digits);
     return arena_printf(mem, "%.*s_%.*s", (int)n, base, (int)digits, hex);
+}
+
+/* Without what the database does not take; `s` itself when it takes everything. */
+static const char *legal(struct arena *mem, const struct names_rule *rule, const char *s)
+{
+    size_t n = strlen(s);
+    char *copy, *to;
+
+    if (!rule->refuses_supplementary && !rule->refuses_blank_end)
+        return s;
+    copy = to = arena_alloc(mem, n + 1);
+    for (const char *p = s; *p;) {
+        const char *from = p;
+
+        if (next_character(&p) > 0xFFFF && rule->refuses_supplementary) {
+            *to++ = '_';
+        } else {
+            memcpy(to, from, (size_t)(p - from));
+            to += p - from;
+        }
+    }
+    while (rule->refuses_blank_end && to > copy && to[-1] == ' ')
+        to--;
+    *to = '\0';
+    return strcmp(copy, s) ? copy : s;
 }
 
 /* "t__g12": how names_generation calls things, so no source may. */
@@ -33,109 +141,120 @@ static bool looks_like_generation(const char *name)
     return end < n && end >= 3 && strncmp(name + end - 3, "__g", 3) == 0;
 }
 
+static bool has_our_prefix(const char *s)
+{
+    return strncasecmp(s, NAMES_PREFIX, strlen(NAMES_PREFIX)) == 0;
+}
+
 /* The name by itself, before its siblings are looked at. */
-static const char *candidate(struct arena *mem, enum names_kind kind, size_t limit,
+static const char *candidate(struct arena *mem, enum names_kind kind, const struct names_rule *rule,
                              const struct name_pair *pair)
 {
     const char *source = pair->source, *full = pair->identity ? pair->identity : source;
+    const char *base = legal(mem, rule, source);
+    size_t limit = limit_of(rule);
 
     if (*source == '\0')
-        return with_hash(mem, "", full, limit, HASH_BYTES);
-    if (strncasecmp(source, NAMES_PREFIX, strlen(NAMES_PREFIX)) == 0)
-        return with_hash(mem, source + 1, full, limit, HASH_BYTES);
+        return with_hash(mem, "", full, rule, limit, HASH_BYTES);
+    if (has_our_prefix(source))
+        return with_hash(mem, base + 1, full, rule, limit, HASH_BYTES);
     if (kind == NAMES_TABLE && strncasecmp(source, "sqlite_", 7) == 0)
-        return with_hash(mem, arena_printf(mem, "_%s", source), full, limit, HASH_BYTES);
-    if (kind == NAMES_TABLE && looks_like_generation(source))
-        return with_hash(mem, source, full, limit, HASH_BYTES);
-    if (strlen(source) > limit)
-        return with_hash(mem, source, full, limit, HASH_BYTES);
+        return with_hash(mem, arena_printf(mem, "_%s", base), full, rule, limit, HASH_BYTES);
+    if (base != source || (kind == NAMES_TABLE && looks_like_generation(source)) ||
+        length(rule, source) > limit)
+        return with_hash(mem, base, full, rule, limit, HASH_BYTES);
     return source;
-}
-
-static bool is_taken(const char *name, const char *const *taken, size_t n_taken)
-{
-    for (size_t i = 0; i < n_taken; i++) {
-        if (strcasecmp(name, taken[i]) == 0)
-            return true;
-    }
-    return false;
 }
 
 /* More digits until nobody else has the name: a source may contain what looks like our suffix. */
 static const char *distinct(struct arena *mem, const struct name_pair *pairs, size_t n, size_t self,
-                            size_t limit, const char *const *taken, size_t n_taken)
+                            const struct names_rule *rule)
 {
-    const char *source = pairs[self].source;
-    const char *base =
-        strncasecmp(source, NAMES_PREFIX, strlen(NAMES_PREFIX)) ? source : source + 1;
-    const char *name = NULL;
+    const char *source = pairs[self].source, *base = legal(mem, rule, source), *name = NULL;
+    size_t limit = limit_of(rule);
 
+    if (has_our_prefix(source))
+        base++;
     for (size_t digits = HASH_BYTES; digits <= 64; digits += HASH_BYTES) {
-        bool clash;
+        bool clash = false;
 
-        name = with_hash(mem, base, pairs[self].identity ? pairs[self].identity : source, limit,
-                         digits);
-        clash = is_taken(name, taken, n_taken);
+        name = with_hash(mem, base, pairs[self].identity ? pairs[self].identity : source, rule,
+                         limit, digits);
         for (size_t i = 0; i < n && !clash; i++)
-            clash = i != self && ((pairs[i].name && strcasecmp(name, pairs[i].name) == 0) ||
-                                  strcasecmp(name, pairs[i].source) == 0);
+            clash = i != self && ((pairs[i].name && compare_folded(name, pairs[i].name) == 0) ||
+                                  compare_folded(name, pairs[i].source) == 0);
         if (!clash || digits + HASH_BYTES + 1 >= limit)
             break;
     }
     return name;
 }
 
-void names_assign(struct arena *mem, enum names_kind kind, size_t limit, struct name_pair *pairs,
-                  size_t n, const char *const *taken, size_t n_taken)
+struct wish {
+    const char *name;
+    size_t pair;
+    bool given, changed;
+};
+
+static int by_name(const void *a, const void *b)
 {
-    const char **wanted = arena_array(mem, n + 1, sizeof *wanted);
-    bool *collides = arena_array(mem, n + 1, sizeof *collides);
+    const struct wish *x = a, *y = b;
+    int order = compare_folded(x->name, y->name);
 
-    if (limit == 0)
-        limit = NO_LIMIT;
-    for (size_t i = 0; i < n; i++) {
-        if (!pairs[i].name)
-            wanted[i] = candidate(mem, kind, limit, &pairs[i]);
-    }
-    for (size_t i = 0; i < n; i++) {
-        size_t same = 0, unchanged = 0;
+    return order ? order : (x->pair > y->pair) - (x->pair < y->pair);
+}
 
-        if (pairs[i].name)
-            continue;
-        collides[i] = is_taken(wanted[i], taken, n_taken);
-        for (size_t j = 0; j < n; j++) {
-            if (j == i)
-                continue;
-            if (pairs[j].name) {
-                collides[i] |= strcasecmp(pairs[j].name, wanted[i]) == 0;
-            } else if (strcasecmp(wanted[j], wanted[i]) == 0) {
-                same++;
-                unchanged += strcmp(wanted[j], pairs[j].source) == 0;
-            }
-        }
-        if (same > 0 && (unchanged > 0 || strcmp(wanted[i], pairs[i].source) != 0))
-            collides[i] = true;
-    }
+/* Gives names to those of a set with the same wish that may have it. */
+static void settle(struct name_pair *pairs, const struct wish *set, size_t n)
+{
+    size_t given = 0, unchanged = 0;
+
     for (size_t i = 0; i < n; i++) {
-        if (wanted[i] && !collides[i])
-            pairs[i].name = wanted[i];
+        given += set[i].given;
+        unchanged += !set[i].given && !set[i].changed;
     }
-    for (size_t i = 0; i < n; i++) {
-        if (!pairs[i].name)
-            pairs[i].name = distinct(mem, pairs, n, i, limit, taken, n_taken);
+    for (size_t i = 0; i < n && given == 0; i++) {
+        if (n == 1 || (!set[i].changed && unchanged == 1))
+            pairs[set[i].pair].name = set[i].name;
     }
 }
 
+void names_assign(struct arena *mem, enum names_kind kind, const struct names_rule *rule,
+                  struct name_pair *pairs, size_t n)
+{
+    struct wish *wishes = arena_array(mem, n + 1, sizeof *wishes);
+
+    for (size_t i = 0; i < n; i++) {
+        bool given = pairs[i].name != NULL;
+        const char *name = given ? pairs[i].name : candidate(mem, kind, rule, &pairs[i]);
+
+        wishes[i] = (struct wish){name, i, given, strcmp(name, pairs[i].source) != 0};
+    }
+    qsort(wishes, n, sizeof *wishes, by_name);
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && compare_folded(wishes[end].name, wishes[i].name) == 0;)
+            end++;
+        settle(pairs, wishes + i, end - i);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!pairs[i].name)
+            pairs[i].name = distinct(mem, pairs, n, i, rule);
+    }
+}
+
+bool names_same(const char *a, const char *b)
+{
+    return compare_folded(a, b) == 0;
+}
+
 const char *names_generation(struct arena *mem, const char *table, long long generation,
-                             size_t limit)
+                             const struct names_rule *rule)
 {
     const char *suffix = arena_printf(mem, "__g%lld", generation);
-    size_t n = strlen(table), room;
+    size_t limit = limit_of(rule), room = limit - strlen(suffix);
 
-    if (limit == 0 || n + strlen(suffix) <= limit)
+    if (length(rule, table) <= room)
         return arena_printf(mem, "%s%s", table, suffix);
-    room = limit - strlen(suffix);
-    return arena_printf(mem, "%s%s", with_hash(mem, table, table, room, HASH_BYTES), suffix);
+    return arena_printf(mem, "%s%s", with_hash(mem, table, table, rule, room, HASH_BYTES), suffix);
 }
 
 const char *names_key_index(struct arena *mem, const char *table, long long generation)

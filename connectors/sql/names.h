@@ -3,14 +3,15 @@
  *
  * A name is kept as it is when it is a legal quoted identifier within the limit. One that is not
  * gets a suffix of eight hexadecimal digits of its SHA-256; so does every member of a set that
- * collides (upper and lower case are the same) except one that needed no change while the others
- * did. A name that was given once is not computed again: a later sibling cannot rename an existing
- * column. Pure; memory belongs to the arena given.
+ * collides (upper and lower case are the same, in Latin, Greek and Cyrillic letters too) except one
+ * that needed no change while the others did. A name that was given once is not computed again: a
+ * later sibling cannot rename an existing column. Pure; memory belongs to the arena given.
  */
 #ifndef CONNECTORS_SQL_NAMES_H
 #define CONNECTORS_SQL_NAMES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "connectors/base/arena.h"
 
@@ -19,21 +20,31 @@
 
 enum names_kind { NAMES_COLUMN, NAMES_TABLE };
 
+/* What a database takes for a name between quotes. */
+struct names_rule {
+    size_t limit;               /* in bytes; 0 = unlimited */
+    bool counts_characters;     /* the limit is in characters */
+    bool refuses_supplementary; /* characters beyond U+FFFF */
+    bool refuses_blank_end;
+};
+
 struct name_pair {
     const char *source, *name;
     const char *identity; /* what the suffix is made of; NULL = source */
 };
 
 /*
- * Fills pairs[i].name for every pair in which it is NULL; the others are taken. `limit` is the
- * greatest length in bytes, 0 = unlimited. `taken` are names that nobody may get.
+ * Fills pairs[i].name for every pair in which it is NULL; the others are taken.
  */
-void names_assign(struct arena *mem, enum names_kind kind, size_t limit, struct name_pair *pairs,
-                  size_t n, const char *const *taken, size_t n_taken);
+void names_assign(struct arena *mem, enum names_kind kind, const struct names_rule *rule,
+                  struct name_pair *pairs, size_t n);
+
+/* Whether no database would tell the two apart. */
+bool names_same(const char *a, const char *b);
 
 /* The table in which a generation is built: "t__g7", shortened when it must be. */
 const char *names_generation(struct arena *mem, const char *table, long long generation,
-                             size_t limit);
+                             const struct names_rule *rule);
 /* The unique index over the key of that generation. */
 const char *names_key_index(struct arena *mem, const char *table, long long generation);
 

@@ -104,7 +104,7 @@ static void name_tables(struct sql_destination *d, size_t first, const struct st
         if (strcmp(l->schema, d->streams[first].schema) == 0)
             pairs[n++] = (struct name_pair){l->wanted_name, known ? found[i]->target : NULL, l->id};
     }
-    names_assign(d->mem, NAMES_TABLE, d->dialect->max_identifier, pairs, n, NULL, 0);
+    names_assign(d->mem, NAMES_TABLE, &d->dialect->names, pairs, n);
     n = 0;
     for (size_t i = first; i < d->plan->n; i++) {
         if (strcmp(d->streams[i].schema, d->streams[first].schema) == 0)
@@ -178,7 +178,7 @@ static int table_exists(struct sql_destination *d, const struct load *l, const c
 static const char *generation_table(struct sql_destination *d, const struct state_row *row)
 {
     return names_generation(d->mem, row->target, (long long)row->generation,
-                            d->dialect->max_identifier);
+                            &d->dialect->names);
 }
 
 /*

@@ -24,11 +24,11 @@ static const struct {
     struct sql_column column;
     enum sql_fill fill;
 } metadata[] = {
-    {METADATA_MINIMAL, {"_connectord_synced_at",    {.type = TYPE_TIMESTAMPTZ}, SQL_ROLE_STAMP}, SQL_FILL_TEXT},
-    {METADATA_MINIMAL, {"_connectord_meta",         {.type = TYPE_JSON},        SQL_ROLE_DATA},  SQL_FILL_META},
-    {METADATA_FULL,    {"_connectord_run_id",       {.type = TYPE_STRING},      SQL_ROLE_STAMP}, SQL_FILL_TEXT},
-    {METADATA_FULL,    {"_connectord_extracted_at", {.type = TYPE_TIMESTAMPTZ}, SQL_ROLE_STAMP}, SQL_FILL_TEXT},
-    {METADATA_FULL,    {"_connectord_generation",   {.type = TYPE_INT},         SQL_ROLE_STAMP}, SQL_FILL_INT},
+    {METADATA_MINIMAL, {.name = "_connectord_synced_at",    .type = {.type = TYPE_TIMESTAMPTZ}, .role = SQL_ROLE_STAMP}, SQL_FILL_TEXT},
+    {METADATA_MINIMAL, {.name = "_connectord_meta",         .type = {.type = TYPE_JSON},        .role = SQL_ROLE_DATA},  SQL_FILL_META},
+    {METADATA_FULL,    {.name = "_connectord_run_id",       .type = {.type = TYPE_STRING},      .role = SQL_ROLE_STAMP}, SQL_FILL_TEXT},
+    {METADATA_FULL,    {.name = "_connectord_extracted_at", .type = {.type = TYPE_TIMESTAMPTZ}, .role = SQL_ROLE_STAMP}, SQL_FILL_TEXT},
+    {METADATA_FULL,    {.name = "_connectord_generation",   .type = {.type = TYPE_INT},         .role = SQL_ROLE_STAMP}, SQL_FILL_INT},
 };
 /* clang-format on */
 #define N_METADATA (sizeof metadata / sizeof metadata[0])
@@ -131,7 +131,7 @@ static void name_columns(struct shaping *s)
         if (!known)
             pairs[n++] = (struct name_pair){source, adopted_name(s, source), NULL};
     }
-    names_assign(l->mem, NAMES_COLUMN, s->d->dialect->max_identifier, pairs, n, NULL, 0);
+    names_assign(l->mem, NAMES_COLUMN, &s->d->dialect->names, pairs, n);
     for (size_t i = 0; i < n_columns; i++)
         s->names[i] = pairs[at[i]].name;
 }
@@ -224,8 +224,9 @@ static int fill_table(struct shaping *s, struct error *err)
         if (s->steps[i].action == EVOLVE_LEAVE_OUT)
             continue;
         l->conflict[i] = s->steps[i].action == EVOLVE_CONFLICT;
-        columns[n] =
-            (struct sql_column){s->names[i], s->steps[i].type, key ? SQL_ROLE_KEY : SQL_ROLE_DATA};
+        columns[n] = (struct sql_column){.name = s->names[i],
+                                         .type = s->steps[i].type,
+                                         .role = key ? SQL_ROLE_KEY : SQL_ROLE_DATA};
         fill[n++] = (struct sql_bulk_column){
             .fill = l->conflict[i] ? SQL_FILL_NULL : SQL_FILL_COLUMN, .from = i, .type = c->type};
     }
@@ -348,14 +349,15 @@ static int create_stage(struct shaping *s, struct error *err)
     struct sql_bulk_column *fill = arena_array(l->mem, n, sizeof *fill);
     int64_t ignored;
 
-    columns[0] = (struct sql_column){"_connectord_order", {.type = TYPE_INT}, SQL_ROLE_ORDER};
+    columns[0] = (struct sql_column){
+        .name = "_connectord_order", .type = {.type = TYPE_INT}, .role = SQL_ROLE_ORDER};
     fill[0].fill = SQL_FILL_ORDER;
     memcpy(columns + 1, l->table.columns, (n - 1) * sizeof *columns);
     memcpy(fill + 1, l->fill, (n - 1) * sizeof *fill);
     l->stage = (struct sql_table){
         "", arena_printf(l->mem, "_connectord_stage_%zu", (size_t)(l - s->d->streams)), columns, n};
     l->stage_fill = fill;
-    sql_put_drop(s->d->dialect, "", l->stage.name, &sql);
+    sql_put_drop_stage(s->d->dialect, l->stage.name, &sql);
     if (load_run(s->d, &sql, &ignored, err) < 0)
         return -1;
     sql_put_create(s->d->dialect, &l->stage, SQL_CREATE_STAGE, &sql);

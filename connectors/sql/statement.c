@@ -1,69 +1,6 @@
 #include "connectors/sql/statement.h"
 
-#define STATE      "_connectord_state"
-#define QUARANTINE "_connectord_quarantine"
-
-/* Column types of our own tables. */
-#define INT              \
-    {                    \
-        .type = TYPE_INT \
-    }
-#define TEXT                \
-    {                       \
-        .type = TYPE_STRING \
-    }
-
-/* clang-format off */
-static const struct sql_column state_columns[] = {
-    {"pipeline",        TEXT, SQL_ROLE_KEY},
-    {"stream",          TEXT, SQL_ROLE_KEY},
-    {"part",            TEXT, SQL_ROLE_KEY},
-    {"generation",      INT,  SQL_ROLE_DATA},
-    {"live_generation", INT,  SQL_ROLE_DATA},
-    {"fence",           INT,  SQL_ROLE_DATA},
-    {"seq",             INT,  SQL_ROLE_DATA},
-    {"position",        TEXT, SQL_ROLE_DATA},
-    {"counters",        TEXT, SQL_ROLE_DATA},
-    {"schema_version",  INT,  SQL_ROLE_DATA},
-    {"run_id",          TEXT, SQL_ROLE_DATA},
-    {"committed_at",    TEXT, SQL_ROLE_DATA},
-    {"wanted_name",     TEXT, SQL_ROLE_DATA},
-    {"target",          TEXT, SQL_ROLE_DATA},
-    {"identity",        TEXT, SQL_ROLE_DATA},
-    {"schema_hash",     TEXT, SQL_ROLE_DATA},
-    {"columns",         TEXT, SQL_ROLE_DATA},
-    {"garbage",         TEXT, SQL_ROLE_DATA},
-};
-static const struct sql_column quarantine_columns[] = {
-    {"pipeline",   TEXT, SQL_ROLE_DATA},
-    {"stream",     TEXT, SQL_ROLE_DATA},
-    {"generation", INT,  SQL_ROLE_DATA},
-    {"seq",        INT,  SQL_ROLE_DATA},
-    {"ordinal",    INT,  SQL_ROLE_DATA},
-    {"level",      TEXT, SQL_ROLE_DATA},
-    {"column",     TEXT, SQL_ROLE_DATA},
-    {"reason",     TEXT, SQL_ROLE_DATA},
-    {"detail",     TEXT, SQL_ROLE_DATA},
-    {"key",        TEXT, SQL_ROLE_DATA},
-    {"position",   TEXT, SQL_ROLE_DATA},
-    {"raw",        TEXT, SQL_ROLE_DATA},
-    {"encoding",   TEXT, SQL_ROLE_DATA},
-    {"run_id",     TEXT, SQL_ROLE_DATA},
-    {"at",         TEXT, SQL_ROLE_DATA},
-};
-/* clang-format on */
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-struct sql_table sql_state_table(const char *schema)
-{
-    return (struct sql_table){schema, STATE, state_columns, COUNT(state_columns)};
-}
-
-struct sql_table sql_quarantine_table(const char *schema)
-{
-    return (struct sql_table){schema, QUARANTINE, quarantine_columns, COUNT(quarantine_columns)};
-}
+#include <string.h>
 
 /* A list of columns: those whose role is in `roles`, each written by `sql`'s quoted name. */
 #define ROLE(r)   (1u << (r))
@@ -113,11 +50,20 @@ static void put_table(const struct sql_dialect *d, const struct sql_table *t, st
     sql_put_table(d, t->schema, t->name, out);
 }
 
-static void put_column(const struct sql_dialect *d, const struct sql_column *c, struct buf *out)
+static void format_type(const struct sql_dialect *d, const struct sql_table *t,
+                        const struct sql_column *c, char out[static SQL_TYPE_BYTES])
 {
-    char type[64];
+    size_t characters = sql_key_characters(d, t);
 
-    sql_format_type(d, c->type, c->role == SQL_ROLE_KEY, type);
+    sql_format_type(d, c->type, c->role == SQL_ROLE_KEY ? characters : 0, out);
+}
+
+static void put_column(const struct sql_dialect *d, const struct sql_table *t,
+                       const struct sql_column *c, struct buf *out)
+{
+    char type[SQL_TYPE_BYTES];
+
+    format_type(d, t, c, type);
     sql_put_name(d, c->name, out);
     buf_putc(out, ' ');
     buf_puts(out, type);
@@ -135,11 +81,14 @@ void sql_put_create(const struct sql_dialect *d, const struct sql_table *t, enum
     for (size_t i = 0; i < t->n_columns; i++) {
         if (i > 0)
             buf_puts(out, ", ");
-        put_column(d, &t->columns[i], out);
-        if (how == SQL_CREATE_KEYED && t->columns[i].role == SQL_ROLE_KEY)
+        put_column(d, t, &t->columns[i], out);
+        if (t->columns[i].role == SQL_ROLE_KEY &&
+            (how == SQL_CREATE_KEYED || (how == SQL_CREATE_PLAIN && d->promote_key)))
             buf_puts(out, " NOT NULL");
-        if (t->columns[i].role == SQL_ROLE_ORDER)
-            buf_puts(out, " PRIMARY KEY"); /* SQLite's row number, so reading in order is free */
+        /* The row number of SQLite and of InnoDB, so that reading in order is free. Elsewhere an
+         * index would only cost. */
+        if (t->columns[i].role == SQL_ROLE_ORDER && d->empty_stage != SQL_EMPTY_ON_COMMIT)
+            buf_puts(out, " PRIMARY KEY");
     }
     if (how == SQL_CREATE_KEYED) {
         buf_puts(out, ", PRIMARY KEY (");
@@ -147,6 +96,14 @@ void sql_put_create(const struct sql_dialect *d, const struct sql_table *t, enum
         buf_putc(out, ')');
     }
     buf_putc(out, ')');
+    if (how == SQL_CREATE_STAGE)
+        buf_puts(out, d->create_stage_end);
+}
+
+void sql_put_drop_stage(const struct sql_dialect *d, const char *name, struct buf *out)
+{
+    buf_puts(out, d->drop_stage);
+    sql_put_name(d, name, out);
 }
 
 void sql_put_key_index(const struct sql_dialect *d, const struct sql_table *t, const char *index,
@@ -161,37 +118,45 @@ void sql_put_key_index(const struct sql_dialect *d, const struct sql_table *t, c
     buf_putc(out, ')');
 }
 
+void sql_put_promote_key(const struct sql_dialect *d, const struct sql_table *t, const char *index,
+                         struct buf *out)
+{
+    const struct sql_holes holes = {.schema = t->schema, .table = t->name, .index = index};
+
+    sql_put_template(d, d->promote_key, &holes, out);
+}
+
+void sql_put_drop_index(const struct sql_dialect *d, const char *schema, const char *table,
+                        const char *index, struct buf *out)
+{
+    buf_puts(out, "DROP INDEX ");
+    if (d->update == SQL_UPDATE_JOIN) {
+        sql_put_name(d, index, out);
+        buf_puts(out, " ON ");
+        sql_put_table(d, schema, table, out);
+    } else {
+        sql_put_table(d, schema, index, out);
+    }
+}
+
 void sql_put_add_column(const struct sql_dialect *d, const struct sql_table *t,
                         const struct sql_column *column, struct buf *out)
 {
     buf_puts(out, "ALTER TABLE ");
     put_table(d, t, out);
     buf_puts(out, " ADD COLUMN ");
-    put_column(d, column, out);
+    put_column(d, t, column, out);
 }
 
 void sql_put_widen(const struct sql_dialect *d, const struct sql_table *t,
                    const struct sql_column *column, struct buf *out)
 {
-    char type[64];
+    char type[SQL_TYPE_BYTES];
+    const struct sql_holes holes = {
+        .schema = t->schema, .table = t->name, .column = column->name, .type = type};
 
-    sql_format_type(d, column->type, column->role == SQL_ROLE_KEY, type);
-    for (const char *s = d->widen_column; *s;) {
-        const char *hole = strchr(s, '{'), *end = hole ? strchr(hole, '}') : NULL;
-
-        if (!end) {
-            buf_puts(out, s);
-            return;
-        }
-        buf_put(out, s, (size_t)(hole - s));
-        if (strncmp(hole, "{table}", 7) == 0)
-            put_table(d, t, out);
-        else if (strncmp(hole, "{column}", 8) == 0)
-            sql_put_name(d, column->name, out);
-        else
-            buf_puts(out, type);
-        s = end + 1;
-    }
+    format_type(d, t, column, type);
+    sql_put_template(d, d->widen_column, &holes, out);
 }
 
 void sql_put_drop(const struct sql_dialect *d, const char *schema, const char *name,
@@ -209,6 +174,19 @@ void sql_put_rename(const struct sql_dialect *d, const char *schema, const char 
     buf_puts(out, " RENAME TO ");
     /* PostgreSQL takes no schema here; MySQL would move the table to the current one without. */
     sql_put_table(d, d->ddl_in_transaction ? "" : schema, to, out);
+}
+
+void sql_put_exchange(const struct sql_dialect *d, const char *schema, const char *live,
+                      const char *aside, const char *generation, struct buf *out)
+{
+    buf_puts(out, "RENAME TABLE ");
+    sql_put_table(d, schema, live, out);
+    buf_puts(out, " TO ");
+    sql_put_table(d, schema, aside, out);
+    buf_puts(out, ", ");
+    sql_put_table(d, schema, generation, out);
+    buf_puts(out, " TO ");
+    sql_put_table(d, schema, live, out);
 }
 
 void sql_put_delete_all(const struct sql_dialect *d, const char *schema, const char *name,
@@ -256,6 +234,34 @@ void sql_put_insert(const struct sql_dialect *d, const struct sql_table *t,
     }
 }
 
+/* A value of the row `prefix` on its way into the column. */
+static void put_value(const struct sql_dialect *d, const struct sql_column *c, const char *prefix,
+                      struct buf *out)
+{
+    buf_puts(out, c->cast ? "CAST(" : "");
+    buf_puts(out, prefix);
+    sql_put_name(d, c->name, out);
+    if (c->cast) {
+        buf_puts(out, " AS ");
+        buf_puts(out, c->declared);
+        buf_putc(out, ')');
+    }
+}
+
+static void put_value_list(const struct sql_dialect *d, const struct sql_table *t,
+                           const char *prefix, struct buf *out)
+{
+    const char *comma = "";
+
+    for (size_t i = 0; i < t->n_columns; i++) {
+        if (!has_role(&t->columns[i], ROLES_ALL))
+            continue;
+        buf_puts(out, comma);
+        put_value(d, &t->columns[i], prefix, out);
+        comma = ", ";
+    }
+}
+
 void sql_put_insert_select(const struct sql_dialect *d, const struct sql_table *into,
                            const char *from, struct buf *out)
 {
@@ -264,96 +270,169 @@ void sql_put_insert_select(const struct sql_dialect *d, const struct sql_table *
     buf_puts(out, " (");
     put_list(d, into, ROLES_ALL, "", out);
     buf_puts(out, ") SELECT ");
-    put_list(d, into, ROLES_ALL, "", out);
+    put_value_list(d, into, "", out);
     buf_puts(out, " FROM ");
     sql_put_table(d, into->schema, from, out);
 }
 
-/* DELETE FROM t WHERE id NOT IN (SELECT keep FROM (SELECT max(id) AS keep FROM t GROUP BY key) AS
- * kept): the derived table is for MySQL, which may not read the table it deletes from. */
+static const struct sql_column *order_of(const struct sql_table *stage)
+{
+    for (size_t i = 0; i < stage->n_columns; i++) {
+        if (stage->columns[i].role == SQL_ROLE_ORDER)
+            return &stage->columns[i];
+    }
+    return NULL;
+}
+
+/* DELETE FROM t WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY key ORDER
+ * BY id DESC) AS nth FROM t) AS r WHERE nth > 1): a join, however many rows there are. */
 static void put_fold(const struct sql_dialect *d, const struct sql_table *t, const char *id,
-                     const char *which, struct buf *out)
+                     enum sql_keep keep, struct buf *out)
 {
     buf_puts(out, "DELETE FROM ");
     put_table(d, t, out);
     buf_puts(out, " WHERE ");
     sql_put_name(d, id, out);
-    buf_puts(out, " NOT IN (SELECT keep FROM (SELECT ");
-    buf_puts(out, which);
-    buf_putc(out, '(');
+    buf_puts(out, " IN (SELECT id FROM (SELECT ");
     sql_put_name(d, id, out);
-    buf_puts(out, ") AS keep FROM ");
-    put_table(d, t, out);
-    buf_puts(out, " GROUP BY ");
+    buf_puts(out, " AS id, row_number() OVER (PARTITION BY ");
     put_list(d, t, ROLE(SQL_ROLE_KEY), "", out);
-    buf_puts(out, ") AS kept)");
+    buf_puts(out, " ORDER BY ");
+    sql_put_name(d, id, out);
+    buf_puts(out, keep == SQL_KEEP_LAST ? " DESC" : "");
+    buf_puts(out, ") AS nth FROM ");
+    put_table(d, t, out);
+    buf_puts(out, ") AS ranked WHERE nth > 1)");
 }
 
 void sql_put_fold(const struct sql_dialect *d, const struct sql_table *stage, enum sql_keep keep,
                   struct buf *out)
 {
-    const char *order = "";
-
-    for (size_t i = 0; i < stage->n_columns; i++) {
-        if (stage->columns[i].role == SQL_ROLE_ORDER)
-            order = stage->columns[i].name;
-    }
-    put_fold(d, stage, order, keep == SQL_KEEP_LAST ? "max" : "min", out);
+    put_fold(d, stage, order_of(stage)->name, keep, out);
 }
 
 void sql_put_fold_loaded(const struct sql_dialect *d, const struct sql_table *t, const char *row_id,
                          struct buf *out)
 {
-    put_fold(d, t, row_id, "max", out);
+    put_fold(d, t, row_id, SQL_KEEP_LAST, out);
 }
 
-static void put_differs(const struct sql_dialect *d, const char *name, struct buf *out)
+void sql_put_fold_note(const struct sql_dialect *d, const struct sql_table *stage, const char *kept,
+                       enum sql_keep keep, struct buf *out)
 {
-    buf_puts(out, d->differs == SQL_DIFFERS_SPACESHIP ? "NOT (t." : "t.");
-    sql_put_name(d, name, out);
-    switch (d->differs) {
-    case SQL_DIFFERS_IS_NOT:
-        buf_puts(out, " IS NOT s.");
-        break;
-    case SQL_DIFFERS_DISTINCT:
-        buf_puts(out, " IS DISTINCT FROM s.");
-        break;
-    case SQL_DIFFERS_SPACESHIP:
-        buf_puts(out, " <=> s.");
-        break;
-    }
-    sql_put_name(d, name, out);
-    if (d->differs == SQL_DIFFERS_SPACESHIP)
-        buf_putc(out, ')');
+    buf_puts(out, d->create_stage);
+    sql_put_name(d, kept, out);
+    buf_puts(out, " (kept bigint PRIMARY KEY) SELECT ");
+    buf_puts(out, keep == SQL_KEEP_LAST ? "max(" : "min(");
+    sql_put_name(d, order_of(stage)->name, out);
+    buf_puts(out, ") AS kept FROM ");
+    put_table(d, stage, out);
+    buf_puts(out, " GROUP BY ");
+    put_list(d, stage, ROLE(SQL_ROLE_KEY), "", out);
 }
 
-static void put_assignments(const struct sql_dialect *d, const struct sql_table *stage,
-                            struct buf *out)
+void sql_put_fold_rest(const struct sql_dialect *d, const struct sql_table *stage, const char *kept,
+                       struct buf *out)
+{
+    buf_puts(out, "DELETE s FROM ");
+    put_table(d, stage, out);
+    buf_puts(out, " AS s LEFT JOIN ");
+    sql_put_name(d, kept, out);
+    buf_puts(out, " AS k ON k.kept = s.");
+    sql_put_name(d, order_of(stage)->name, out);
+    buf_puts(out, " WHERE k.kept IS NULL");
+}
+
+/* One side of a comparison. */
+static void put_compared(const struct sql_dialect *d, const struct sql_column *c,
+                         const char *prefix, struct buf *out)
+{
+    const struct sql_holes holes = {.column = c->name, .prefix = prefix};
+    /* What was cast, and PostgreSQL's json, may have no equality: its text has. */
+    bool as_text = c->cast || (c->declared && strcmp(c->declared, "json") == 0);
+
+    if (as_text)
+        sql_put_template(d, "CAST({column} AS text)", &holes, out);
+    else
+        sql_put_template(d, d->compare[c->type.type] ? d->compare[c->type.type] : "{column}",
+                         &holes, out);
+}
+
+static void put_differs(const struct sql_dialect *d, const struct sql_column *c, const char *a,
+                        const char *b, struct buf *out)
+{
+    static const char *const between[] = {
+        [SQL_DIFFERS_IS_NOT] = " IS NOT ",
+        [SQL_DIFFERS_DISTINCT] = " IS DISTINCT FROM ",
+        [SQL_DIFFERS_SPACESHIP] = " <=> ",
+    };
+
+    buf_puts(out, d->differs == SQL_DIFFERS_SPACESHIP ? "NOT (" : "");
+    put_compared(d, c, a, out);
+    buf_puts(out, between[d->differs]);
+    put_compared(d, c, b, out);
+    buf_puts(out, d->differs == SQL_DIFFERS_SPACESHIP ? ")" : "");
+}
+
+/* "a.c1 differs from b.c1 OR a.c2 ..." over the columns of data. */
+static void put_any_differs(const struct sql_dialect *d, const struct sql_table *t, const char *a,
+                            const char *b, struct buf *out)
+{
+    const char * or = "";
+
+    for (size_t i = 0; i < t->n_columns; i++) {
+        if (t->columns[i].role != SQL_ROLE_DATA)
+            continue;
+        buf_puts(out, or);
+        put_differs(d, &t->columns[i], a, b, out);
+        or = " OR ";
+    }
+}
+
+static void put_assignments(const struct sql_dialect *d, const struct sql_table *t,
+                            const char *from, struct buf *out)
 {
     const char *comma = " SET ";
 
-    for (size_t i = 0; i < stage->n_columns; i++) {
-        if (!has_role(&stage->columns[i], ROLE(SQL_ROLE_DATA) | ROLE(SQL_ROLE_STAMP)))
+    for (size_t i = 0; i < t->n_columns; i++) {
+        if (!has_role(&t->columns[i], ROLE(SQL_ROLE_DATA) | ROLE(SQL_ROLE_STAMP)))
             continue;
         buf_puts(out, comma);
         if (d->update == SQL_UPDATE_JOIN)
             buf_puts(out, "t.");
-        sql_put_name(d, stage->columns[i].name, out);
-        buf_puts(out, " = s.");
-        sql_put_name(d, stage->columns[i].name, out);
+        sql_put_name(d, t->columns[i].name, out);
+        buf_puts(out, " = ");
+        put_value(d, &t->columns[i], from, out);
         comma = ", ";
     }
 }
 
-bool sql_put_merge_update(const struct sql_dialect *d, const struct sql_table *into,
-                          const struct sql_table *stage, struct buf *out)
+static bool has_data(const struct sql_table *t)
 {
-    const char * or = "";
-    size_t n_data = 0;
+    for (size_t i = 0; i < t->n_columns; i++) {
+        if (t->columns[i].role == SQL_ROLE_DATA)
+            return true;
+    }
+    return false;
+}
 
-    for (size_t i = 0; i < stage->n_columns; i++)
-        n_data += stage->columns[i].role == SQL_ROLE_DATA;
-    if (n_data == 0)
+/* " AND s.order BETWEEN a AND b"; numbers of ours, not values. */
+static void put_span(const struct sql_dialect *d, const struct sql_table *stage,
+                     const struct sql_span *span, const char *before, struct buf *out)
+{
+    if (!span)
+        return;
+    buf_puts(out, before);
+    buf_puts(out, "s.");
+    sql_put_name(d, order_of(stage)->name, out);
+    buf_printf(out, " BETWEEN %lld AND %lld", (long long)span->first, (long long)span->last);
+}
+
+bool sql_put_merge_update(const struct sql_dialect *d, const struct sql_table *into,
+                          const struct sql_table *stage, const struct sql_span *span,
+                          struct buf *out)
+{
+    if (!has_data(stage))
         return false;
     buf_puts(out, "UPDATE ");
     put_table(d, into, out);
@@ -363,44 +442,123 @@ bool sql_put_merge_update(const struct sql_dialect *d, const struct sql_table *i
         put_table(d, stage, out);
         buf_puts(out, " AS s ON ");
         put_same_key(d, stage, "t.", "s.", out);
-        put_assignments(d, stage, out);
+        put_assignments(d, stage, "s.", out);
         buf_puts(out, " WHERE (");
     } else {
-        put_assignments(d, stage, out);
+        put_assignments(d, stage, "s.", out);
         buf_puts(out, " FROM ");
         put_table(d, stage, out);
         buf_puts(out, " AS s WHERE ");
         put_same_key(d, stage, "t.", "s.", out);
         buf_puts(out, " AND (");
     }
-    for (size_t i = 0; i < stage->n_columns; i++) {
-        if (stage->columns[i].role != SQL_ROLE_DATA)
-            continue;
-        buf_puts(out, or);
-        put_differs(d, stage->columns[i].name, out);
-        or = " OR ";
-    }
+    put_any_differs(d, stage, "t.", "s.", out);
     buf_putc(out, ')');
+    put_span(d, stage, span, " AND ", out);
     return true;
 }
 
 void sql_put_merge_insert(const struct sql_dialect *d, const struct sql_table *into,
-                          const struct sql_table *stage, struct buf *out)
+                          const struct sql_table *stage, const struct sql_span *span,
+                          struct buf *out)
 {
     buf_puts(out, "INSERT INTO ");
     put_table(d, into, out);
     buf_puts(out, " (");
     put_list(d, stage, ROLES_ALL, "", out);
     buf_puts(out, ") SELECT ");
-    put_list(d, stage, ROLES_ALL, "s.", out);
+    put_value_list(d, stage, "s.", out);
     buf_puts(out, " FROM ");
     put_table(d, stage, out);
     buf_puts(out, " AS s WHERE NOT EXISTS (SELECT 1 FROM ");
     put_table(d, into, out);
     buf_puts(out, " AS t WHERE ");
     put_same_key(d, stage, "t.", "s.", out);
-    buf_puts(out, ") ORDER BY ");
+    buf_putc(out, ')');
+    put_span(d, stage, span, " AND ", out);
+    if (order_of(stage)) {
+        buf_puts(out, " ORDER BY ");
+        put_list(d, stage, ROLE(SQL_ROLE_ORDER), "s.", out);
+    }
+}
+
+void sql_put_stage_insert(const struct sql_dialect *d, const struct sql_table *into,
+                          const struct sql_table *stage, const struct sql_span *span,
+                          struct buf *out)
+{
+    buf_puts(out, "INSERT INTO ");
+    put_table(d, into, out);
+    buf_puts(out, " (");
+    put_list(d, stage, ROLES_ALL, "", out);
+    buf_puts(out, ") SELECT ");
+    put_value_list(d, stage, "s.", out);
+    buf_puts(out, " FROM ");
+    put_table(d, stage, out);
+    buf_puts(out, " AS s");
+    put_span(d, stage, span, " WHERE ", out);
+    buf_puts(out, " ORDER BY ");
     put_list(d, stage, ROLE(SQL_ROLE_ORDER), "s.", out);
+}
+
+void sql_put_upsert(const struct sql_dialect *d, const struct sql_table *into,
+                    const struct sql_table *stage, bool update, struct buf *out)
+{
+    buf_puts(out, "WITH w AS (INSERT INTO ");
+    put_table(d, into, out);
+    buf_puts(out, " AS t (");
+    put_list(d, stage, ROLES_ALL, "", out);
+    buf_puts(out, ") SELECT ");
+    put_value_list(d, stage, "s.", out);
+    buf_puts(out, " FROM ");
+    put_table(d, stage, out);
+    buf_puts(out, " AS s ON CONFLICT (");
+    put_list(d, stage, ROLE(SQL_ROLE_KEY), "", out);
+    buf_puts(out, ") DO ");
+    if (update && has_data(stage)) {
+        buf_puts(out, "UPDATE");
+        put_assignments(d, stage, "excluded.", out);
+        buf_puts(out, " WHERE ");
+        put_any_differs(d, stage, "t.", "excluded.", out);
+    } else {
+        buf_puts(out, "NOTHING");
+    }
+    /* Of a row that was there, xmax is the lock this statement took before it rewrote it. */
+    buf_puts(out, " RETURNING (xmax = 0) AS added) SELECT count(*) FILTER (WHERE added),"
+                  " count(*) FILTER (WHERE NOT added) FROM w");
+}
+
+void sql_put_delete_missing(const struct sql_dialect *d, const struct sql_table *from,
+                            const struct sql_table *in, struct buf *out)
+{
+    buf_puts(out, d->update == SQL_UPDATE_JOIN ? "DELETE t FROM " : "DELETE FROM ");
+    put_table(d, from, out);
+    buf_puts(out, " AS t WHERE NOT EXISTS (SELECT 1 FROM ");
+    put_table(d, in, out);
+    buf_puts(out, " AS s WHERE ");
+    put_same_key(d, in, "t.", "s.", out);
+    buf_putc(out, ')');
+}
+
+void sql_put_stage_row(const struct sql_dialect *d, const struct sql_table *stage, int64_t order,
+                       struct buf *out)
+{
+    const struct sql_span one = {order, order};
+    const char *comma = "";
+
+    buf_puts(out, "SELECT ");
+    for (size_t i = 0; i < stage->n_columns; i++) {
+        if (!has_role(&stage->columns[i], ROLES_ALL))
+            continue;
+        buf_puts(out, comma);
+        buf_puts(out, d->differs == SQL_DIFFERS_DISTINCT ? "CAST(s." : "s.");
+        sql_put_name(d, stage->columns[i].name, out);
+        buf_puts(out, d->differs == SQL_DIFFERS_DISTINCT ? " AS text)" : "");
+        comma = ", ";
+    }
+    buf_puts(out, " FROM ");
+    put_table(d, stage, out);
+    buf_puts(out, " AS s");
+    put_span(d, stage, &one, " WHERE ", out);
 }
 
 void sql_put_count_repeated(const struct sql_dialect *d, const struct sql_table *t, struct buf *out)
@@ -410,85 +568,4 @@ void sql_put_count_repeated(const struct sql_dialect *d, const struct sql_table 
     buf_puts(out, " GROUP BY ");
     put_list(d, t, ROLE(SQL_ROLE_KEY), "", out);
     buf_puts(out, " HAVING count(*) > 1) AS repeated");
-}
-
-void sql_put_state_select(const struct sql_dialect *d, const char *schema, struct buf *out)
-{
-    struct sql_table t = sql_state_table(schema);
-
-    buf_puts(out, "SELECT ");
-    put_list(d, &t, ~0u, "", out);
-    buf_puts(out, " FROM ");
-    put_table(d, &t, out);
-    buf_puts(out, " WHERE ");
-    sql_put_name(d, "pipeline", out);
-    buf_puts(out, " = ");
-    sql_put_placeholder(d, 1, out);
-}
-
-void sql_put_owners_select(const struct sql_dialect *d, const char *schema, struct buf *out)
-{
-    struct sql_table t = sql_state_table(schema);
-
-    buf_puts(out, "SELECT ");
-    sql_put_name(d, "pipeline", out);
-    buf_puts(out, ", ");
-    sql_put_name(d, "stream", out);
-    buf_puts(out, ", ");
-    sql_put_name(d, "target", out);
-    buf_puts(out, " FROM ");
-    put_table(d, &t, out);
-}
-
-static void put_condition(const struct sql_dialect *d, const char *before, const char *name,
-                          size_t number, struct buf *out)
-{
-    buf_puts(out, before);
-    sql_put_name(d, name, out);
-    buf_puts(out, " = ");
-    sql_put_placeholder(d, number, out);
-}
-
-void sql_put_state_update(const struct sql_dialect *d, const char *schema, struct buf *out)
-{
-    struct sql_table t = sql_state_table(schema);
-    const char *before = " SET ";
-    size_t n = 1;
-
-    buf_puts(out, "UPDATE ");
-    put_table(d, &t, out);
-    for (size_t i = 0; i < t.n_columns; i++) {
-        if (t.columns[i].role == SQL_ROLE_KEY)
-            continue;
-        put_condition(d, before, t.columns[i].name, n++, out);
-        before = ", ";
-    }
-    put_condition(d, " WHERE ", "pipeline", n++, out);
-    put_condition(d, " AND ", "stream", n++, out);
-    put_condition(d, " AND ", "part", n++, out);
-    put_condition(d, " AND ", "fence", n++, out);
-    put_condition(d, " AND ", "seq", n, out);
-}
-
-static void put_delete_stream(const struct sql_dialect *d, const struct sql_table *t,
-                              struct buf *out)
-{
-    buf_puts(out, "DELETE FROM ");
-    put_table(d, t, out);
-    put_condition(d, " WHERE ", "pipeline", 1, out);
-    put_condition(d, " AND ", "stream", 2, out);
-}
-
-void sql_put_state_delete(const struct sql_dialect *d, const char *schema, struct buf *out)
-{
-    struct sql_table t = sql_state_table(schema);
-
-    put_delete_stream(d, &t, out);
-}
-
-void sql_put_quarantine_delete(const struct sql_dialect *d, const char *schema, struct buf *out)
-{
-    struct sql_table t = sql_quarantine_table(schema);
-
-    put_delete_stream(d, &t, out);
 }

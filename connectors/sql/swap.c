@@ -190,7 +190,7 @@ static int swap_by_rename(struct sql_destination *d, struct load *l, struct stat
     }
     if (l->live_exists) {
         next->garbage = names_generation(d->mem, l->row.target, (long long)l->row.live_generation,
-                                         d->dialect->max_identifier);
+                                         &d->dialect->names);
         if (rename_table(d, l, l->row.target, next->garbage, err) < 0)
             return -1;
     }
@@ -235,8 +235,9 @@ static int compare_tables(struct sql_destination *d, const struct load *l, struc
         const struct table_column *there = find_column(to, n_to, from[i].name);
         struct sql_column *c = &out->columns[out->n++];
 
-        *c = (struct sql_column){from[i].name, sql_read_type(d->dialect, from[i].declared),
-                                 SQL_ROLE_DATA};
+        *c = (struct sql_column){.name = from[i].name,
+                                 .type = sql_read_type(d->dialect, from[i].declared),
+                                 .role = SQL_ROLE_DATA};
         if (there && strcasecmp(there->declared, from[i].declared) != 0)
             out->fits = false;
     }

@@ -43,7 +43,7 @@ static void put_copy_definition(struct sql_destination *d, const struct load *l,
     sql_put_table(d->dialect, l->schema, copy, out);
     for (size_t i = 0; i < n_actual; i++) {
         const struct sql_column *changed = find_changed(to, n, actual[i].name);
-        char type[64];
+        char type[SQL_TYPE_BYTES];
 
         buf_puts(out, i ? ", " : " (");
         sql_put_name(d->dialect, actual[i].name, out);
@@ -84,7 +84,7 @@ static int rebuild(struct sql_destination *d, const struct load *l, const struct
                    const struct sql_column *to, size_t n, struct error *err)
 {
     CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
-    const char *copy = names_generation(d->scratch, l->table_name, 0, d->dialect->max_identifier);
+    const char *copy = names_generation(d->scratch, l->table_name, 0, &d->dialect->names);
     struct attached_list attached;
     struct table_column *actual;
     size_t n_actual;

@@ -32,6 +32,12 @@ static const struct sql_column columns[] = {
 };
 static const struct sql_column key_only[] = {{"a", {.type = TYPE_INT}, SQL_ROLE_KEY},
                                              {"b", {.type = TYPE_INT}, SQL_ROLE_KEY}};
+/* Columns of others: one whose type text is cast to, one without equality. */
+static const struct sql_column foreign[] = {
+    {"id",   {.type = TYPE_INT},    SQL_ROLE_KEY,  "integer", false},
+    {"mood", {.type = TYPE_STRING}, SQL_ROLE_DATA, "\"Mood\"", true},
+    {"doc",  {.type = TYPE_JSON},   SQL_ROLE_DATA, "json", false},
+};
 static const struct column scan_columns[] = {
     {.name = "id", .type = {.type = TYPE_INT}}, {.name = "na\"me", .type = {.type = TYPE_STRING}},
     {.name = "updated", .type = {.type = TYPE_TIMESTAMP}},
@@ -58,6 +64,12 @@ static void put_tables(const struct sql_dialect *d, struct buf *all)
     end(&out, "create", all);
     sql_put_key_index(d, &t, "_connectord_key_1", &out);
     end(&out, "index the key", all);
+    if (d->promote_key) {
+        sql_put_promote_key(d, &t, "_connectord_key_1", &out);
+        end(&out, "make the index the primary key", all);
+    }
+    sql_put_drop_index(d, "shop", "orders", "_connectord_key_1", &out);
+    end(&out, "drop the index", all);
     sql_put_add_column(d, &t, &text, &out);
     end(&out, "add a column", all);
     if (d->widen == SQL_WIDEN_ALTER) {
@@ -68,6 +80,10 @@ static void put_tables(const struct sql_dialect *d, struct buf *all)
     end(&out, "drop", all);
     sql_put_rename(d, "shop", "orders__g2", "orders", &out);
     end(&out, "rename", all);
+    if (d->swap == SQL_SWAP_EXCHANGE) {
+        sql_put_exchange(d, "shop", "orders", "orders__g1", "orders__g2", &out);
+        end(&out, "exchange", all);
+    }
     sql_put_delete_all(d, "shop", "orders", &out);
     end(&out, "delete all", all);
     sql_put_count(d, "", "or\"ders", &out);
@@ -90,21 +106,48 @@ static void put_merges(const struct sql_dialect *d, struct buf *all)
     struct sql_table t = {"shop", "orders", columns, N_COLUMNS};
     struct sql_table stage = {"", "_connectord_stage_0", staged, N_COLUMNS + 1};
     struct sql_table keys = {"", "pairs", key_only, 2};
+    static const struct sql_span part = {5, 9};
     struct buf out = BUF_INIT(SQL_MAX_STATEMENT);
 
     memcpy(staged + 1, columns, sizeof columns);
     sql_put_create(d, &stage, SQL_CREATE_STAGE, &out);
     end(&out, "create a staging table", all);
-    sql_put_fold(d, &stage, SQL_KEEP_LAST, &out);
-    end(&out, "fold, the last wins", all);
-    sql_put_fold(d, &stage, SQL_KEEP_FIRST, &out);
-    end(&out, "fold, the first wins", all);
-    cr_assert(sql_put_merge_update(d, &t, &stage, &out));
+    sql_put_drop_stage(d, stage.name, &out);
+    end(&out, "drop a staging table", all);
+    if (d->update == SQL_UPDATE_JOIN) {
+        sql_put_fold_note(d, &stage, "_connectord_kept", SQL_KEEP_FIRST, &out);
+        end(&out, "fold, note the first of each key", all);
+        sql_put_fold_rest(d, &stage, "_connectord_kept", &out);
+        end(&out, "fold, delete the others", all);
+    } else {
+        sql_put_fold(d, &stage, SQL_KEEP_LAST, &out);
+        end(&out, "fold, the last wins", all);
+        sql_put_fold(d, &stage, SQL_KEEP_FIRST, &out);
+        end(&out, "fold, the first wins", all);
+    }
+    if (d->merge == SQL_MERGE_UPSERT) {
+        sql_put_upsert(d, &t, &stage, true, &out);
+        end(&out, "merge over the index of the key", all);
+        sql_put_upsert(d, &t, &stage, false, &out);
+        end(&out, "insert what is missing over the index of the key", all);
+    }
+    cr_assert(sql_put_merge_update(d, &t, &stage, NULL, &out));
     end(&out, "merge: rewrite what differs", all);
-    sql_put_merge_insert(d, &t, &stage, &out);
-    end(&out, "merge: insert what is missing", all);
-    cr_assert_not(sql_put_merge_update(d, &keys, &keys, &out), "nothing but keys can differ");
+    sql_put_merge_insert(d, &t, &stage, &part, &out);
+    end(&out, "merge: insert what is missing, a part", all);
+    sql_put_delete_missing(d, &t, &stage, &out);
+    end(&out, "delete what is missing", all);
+    cr_assert_not(sql_put_merge_update(d, &keys, &keys, NULL, &out), "only keys: nothing differs");
     cr_assert_eq(out.len, 0);
+    for (size_t i = 0; i < 3; i++)
+        staged[i + 1] = foreign[i];
+    stage.n_columns = 4;
+    cr_assert(sql_put_merge_update(d, &t, &stage, &part, &out));
+    end(&out, "rewrite in a table of others, a part", all);
+    sql_put_stage_insert(d, &t, &stage, &part, &out);
+    end(&out, "insert into a table of others, a part", all);
+    sql_put_stage_row(d, &stage, 7, &out);
+    end(&out, "what a staged row was", all);
     buf_release(&out);
 }
 
@@ -242,17 +285,41 @@ Test(dialect, has_a_column_type_for_every_logical_type)
 {
     for (size_t i = 0; i < 3; i++) {
         for (int t = 0; t < TYPE_COUNT; t++) {
-            char text[64];
+            char text[SQL_TYPE_BYTES];
 
             cr_assert_not_null(dialects[i]->type[t], "%s has no %s", dialects[i]->name,
                                type_name((enum type)t));
-            sql_format_type(dialects[i], type_plain((enum type)t), false, text);
+            sql_format_type(dialects[i], type_plain((enum type)t), 0, text);
             cr_assert_str_eq(text, dialects[i]->type[t]);
         }
         cr_assert_not_null(dialects[i]->columns_query);
         cr_assert_not_null(dialects[i]->dependents_query);
+        cr_assert_not_null(dialects[i]->tables_query);
+        cr_assert_not_null(dialects[i]->key_index_query);
+        cr_assert_eq(dialects[i]->has_schemas, dialects[i]->schema_query != NULL);
+        cr_assert_eq(dialects[i]->swap == SQL_SWAP_REMAKE, dialects[i]->attached_query != NULL);
+        cr_assert_eq(dialects[i]->swap == SQL_SWAP_CARRY, dialects[i]->carry_query[0] != NULL);
         cr_assert((dialects[i]->widen == SQL_WIDEN_ALTER) == (dialects[i]->widen_column != NULL));
     }
+}
+
+Test(dialect, shares_an_index_entry_among_the_texts_of_a_key)
+{
+    struct sql_column c[] = {{"a", {.type = TYPE_STRING}, SQL_ROLE_KEY},
+                             {"b", {.type = TYPE_INT}, SQL_ROLE_KEY},
+                             {"c", {.type = TYPE_STRING}, SQL_ROLE_DATA},
+                             {"d", {.type = TYPE_DECIMAL, .precision = 5}, SQL_ROLE_KEY}};
+    struct sql_table t = {"", "t", c, 1};
+
+    cr_assert_eq(sql_key_characters(&sql_mysql, &t), 768);
+    t.n_columns = 3;
+    cr_assert_eq(sql_key_characters(&sql_mysql, &t), 758);
+    t.n_columns = 4;
+    cr_assert_eq(sql_key_characters(&sql_mysql, &t), 748, "a decimal is no text");
+    c[2].role = SQL_ROLE_KEY;
+    cr_assert_eq(sql_key_characters(&sql_mysql, &t), 374);
+    cr_assert_eq(sql_key_characters(&sql_sqlite, &t), 0);
+    cr_assert_eq(sql_key_characters(&sql_postgres, &t), 0);
 }
 
 Test(dialect, doubles_the_quote_inside_a_name)
@@ -269,20 +336,34 @@ Test(dialect, doubles_the_quote_inside_a_name)
 
 Test(dialect, fits_decimals_into_mysql_where_they_fit)
 {
-    char text[64];
+    char text[SQL_TYPE_BYTES];
+    struct column_type t = {.type = TYPE_DECIMAL, .precision = 65, .scale = 30};
 
-    sql_format_type(&sql_mysql,
-                    (struct column_type){.type = TYPE_DECIMAL, .precision = 65, .scale = 30}, false,
-                    text);
+    sql_format_type(&sql_mysql, t, 0, text);
     cr_assert_str_eq(text, "decimal(65,30)");
-    sql_format_type(&sql_mysql,
-                    (struct column_type){.type = TYPE_DECIMAL, .precision = 66, .scale = 0}, false,
-                    text);
-    cr_assert_str_eq(text, "longtext");
-    sql_format_type(&sql_mysql,
-                    (struct column_type){.type = TYPE_DECIMAL, .precision = 65, .scale = 31}, false,
-                    text);
-    cr_assert_str_eq(text, "longtext");
+    t = (struct column_type){.type = TYPE_DECIMAL, .precision = 66};
+    sql_format_type(&sql_mysql, t, 0, text);
+    cr_assert_str_eq(text, "longtext CHARACTER SET utf8mb4");
+    t = (struct column_type){.type = TYPE_DECIMAL, .precision = 65, .scale = 31};
+    sql_format_type(&sql_mysql, t, 0, text);
+    cr_assert_str_eq(text, "longtext CHARACTER SET utf8mb4");
+}
+
+Test(dialect, knows_how_many_digits_fit)
+{
+    struct sql_column c = {"n", {.type = TYPE_DECIMAL, .precision = 10, .scale = 2}, SQL_ROLE_DATA};
+    size_t whole, fraction;
+
+    cr_assert_not(sql_decimal_room(&sql_sqlite, &c, &whole, &fraction), "text holds everything");
+    cr_assert(sql_decimal_room(&sql_mysql, &c, &whole, &fraction));
+    cr_assert(whole == 63 && fraction == 2);
+    cr_assert(sql_decimal_room(&sql_postgres, &c, &whole, &fraction));
+    cr_assert(whole == 131072 && fraction == 16383);
+    c.declared = "numeric(10,2)";
+    cr_assert(sql_decimal_room(&sql_postgres, &c, &whole, &fraction));
+    cr_assert(whole == 8 && fraction == 2);
+    c.type.precision = 0;
+    cr_assert_not(sql_decimal_room(&sql_mysql, &c, &whole, &fraction));
 }
 
 Test(dialect, reads_the_types_of_foreign_columns)
@@ -294,4 +375,18 @@ Test(dialect, reads_the_types_of_foreign_columns)
     cr_assert_eq(sql_read_type(&sql_postgres, "timestamptz").type, TYPE_TIMESTAMPTZ);
     cr_assert_eq(sql_read_type(&sql_postgres, "tsvector").type, TYPE_STRING);
     cr_assert_eq(sql_read_type(&sql_mysql, "tinyint(1)").type, TYPE_BOOL);
+    cr_assert_eq(sql_read_type(&sql_postgres, "character varying(20)").type, TYPE_STRING);
+    cr_assert_eq(sql_read_type(&sql_postgres, "timestamp(3) with time zone").type,
+                 TYPE_TIMESTAMPTZ);
+    cr_assert_eq(sql_read_type(&sql_postgres, "timestamp without time zone").type, TYPE_TIMESTAMP);
+    cr_assert_eq(sql_read_type(&sql_postgres, "real").bits, 32);
+    cr_assert_eq(sql_read_type(&sql_postgres, "numeric(12,3)").scale, 3);
+    cr_assert_eq(sql_read_type(&sql_postgres, "numeric").precision, 0);
+    cr_assert_eq(sql_read_type(&sql_postgres, "interval").type, TYPE_INTERVAL);
+    cr_assert_eq(sql_read_type(&sql_postgres, "int4range").type, TYPE_STRING);
+    cr_assert_eq(sql_read_type(&sql_mysql, "bigint(20) unsigned").precision, 20);
+    cr_assert_eq(sql_read_type(&sql_mysql, "int(10) unsigned zerofill").type, TYPE_INT);
+    cr_assert_eq(sql_read_type(&sql_mysql, "decimal(65,4)").scale, 4);
+    cr_assert_eq(sql_read_type(&sql_mysql, "datetime").type, TYPE_TIMESTAMP);
+    cr_assert_eq(sql_read_type(&sql_mysql, "enum('int','b')").type, TYPE_STRING);
 }

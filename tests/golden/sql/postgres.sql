@@ -1,8 +1,14 @@
 -- create
-CREATE TABLE "shop"."orders" ("id" bigint, "re""gi`on" text, "paid" boolean, "price" numeric, "exact" numeric, "ratio" double precision, "small" double precision, "raw" bytea, "day" date, "at" time, "seen" timestamp, "updated" timestamptz, "span" interval, "ref" uuid, "extra" jsonb, "_connectord_synced_at" timestamptz);
+CREATE TABLE "shop"."orders" ("id" bigint NOT NULL, "re""gi`on" text NOT NULL, "paid" boolean, "price" numeric, "exact" numeric, "ratio" double precision, "small" double precision, "raw" bytea, "day" date, "at" time, "seen" timestamp, "updated" timestamptz, "span" interval, "ref" uuid, "extra" jsonb, "_connectord_synced_at" timestamptz);
 
 -- index the key
 CREATE UNIQUE INDEX "_connectord_key_1" ON "shop"."orders" ("id", "re""gi`on");
+
+-- make the index the primary key
+ALTER TABLE "shop"."orders" ADD CONSTRAINT "_connectord_key_1" PRIMARY KEY USING INDEX "_connectord_key_1";
+
+-- drop the index
+DROP INDEX "shop"."_connectord_key_1";
 
 -- add a column
 ALTER TABLE "shop"."orders" ADD COLUMN "note" text;
@@ -26,25 +32,46 @@ SELECT count(*) FROM "or""ders";
 SELECT count(*) FROM (SELECT 1 AS one FROM "shop"."orders" GROUP BY "id", "re""gi`on" HAVING count(*) > 1) AS repeated;
 
 -- fold a loaded table
-DELETE FROM "shop"."orders" WHERE "ctid" NOT IN (SELECT keep FROM (SELECT max("ctid") AS keep FROM "shop"."orders" GROUP BY "id", "re""gi`on") AS kept);
+DELETE FROM "shop"."orders" WHERE "ctid" IN (SELECT id FROM (SELECT "ctid" AS id, row_number() OVER (PARTITION BY "id", "re""gi`on" ORDER BY "ctid" DESC) AS nth FROM "shop"."orders") AS ranked WHERE nth > 1);
 
 -- copy all rows
 INSERT INTO "shop"."orders" ("id", "re""gi`on", "paid", "price", "exact", "ratio", "small", "raw", "day", "at", "seen", "updated", "span", "ref", "extra", "_connectord_synced_at") SELECT "id", "re""gi`on", "paid", "price", "exact", "ratio", "small", "raw", "day", "at", "seen", "updated", "span", "ref", "extra", "_connectord_synced_at" FROM "shop"."orders__g2";
 
 -- create a staging table
-CREATE TEMPORARY TABLE "_connectord_stage_0" ("_connectord_order" bigint PRIMARY KEY, "id" bigint, "re""gi`on" text, "paid" boolean, "price" numeric, "exact" numeric, "ratio" double precision, "small" double precision, "raw" bytea, "day" date, "at" time, "seen" timestamp, "updated" timestamptz, "span" interval, "ref" uuid, "extra" jsonb, "_connectord_synced_at" timestamptz);
+CREATE TEMPORARY TABLE "_connectord_stage_0" ("_connectord_order" bigint, "id" bigint, "re""gi`on" text, "paid" boolean, "price" numeric, "exact" numeric, "ratio" double precision, "small" double precision, "raw" bytea, "day" date, "at" time, "seen" timestamp, "updated" timestamptz, "span" interval, "ref" uuid, "extra" jsonb, "_connectord_synced_at" timestamptz) ON COMMIT DELETE ROWS;
+
+-- drop a staging table
+DROP TABLE IF EXISTS "_connectord_stage_0";
 
 -- fold, the last wins
-DELETE FROM "_connectord_stage_0" WHERE "_connectord_order" NOT IN (SELECT keep FROM (SELECT max("_connectord_order") AS keep FROM "_connectord_stage_0" GROUP BY "id", "re""gi`on") AS kept);
+DELETE FROM "_connectord_stage_0" WHERE "_connectord_order" IN (SELECT id FROM (SELECT "_connectord_order" AS id, row_number() OVER (PARTITION BY "id", "re""gi`on" ORDER BY "_connectord_order" DESC) AS nth FROM "_connectord_stage_0") AS ranked WHERE nth > 1);
 
 -- fold, the first wins
-DELETE FROM "_connectord_stage_0" WHERE "_connectord_order" NOT IN (SELECT keep FROM (SELECT min("_connectord_order") AS keep FROM "_connectord_stage_0" GROUP BY "id", "re""gi`on") AS kept);
+DELETE FROM "_connectord_stage_0" WHERE "_connectord_order" IN (SELECT id FROM (SELECT "_connectord_order" AS id, row_number() OVER (PARTITION BY "id", "re""gi`on" ORDER BY "_connectord_order") AS nth FROM "_connectord_stage_0") AS ranked WHERE nth > 1);
+
+-- merge over the index of the key
+WITH w AS (INSERT INTO "shop"."orders" AS t ("id", "re""gi`on", "paid", "price", "exact", "ratio", "small", "raw", "day", "at", "seen", "updated", "span", "ref", "extra", "_connectord_synced_at") SELECT s."id", s."re""gi`on", s."paid", s."price", s."exact", s."ratio", s."small", s."raw", s."day", s."at", s."seen", s."updated", s."span", s."ref", s."extra", s."_connectord_synced_at" FROM "_connectord_stage_0" AS s ON CONFLICT ("id", "re""gi`on") DO UPDATE SET "paid" = excluded."paid", "price" = excluded."price", "exact" = excluded."exact", "ratio" = excluded."ratio", "small" = excluded."small", "raw" = excluded."raw", "day" = excluded."day", "at" = excluded."at", "seen" = excluded."seen", "updated" = excluded."updated", "span" = excluded."span", "ref" = excluded."ref", "extra" = excluded."extra", "_connectord_synced_at" = excluded."_connectord_synced_at" WHERE t."paid" IS DISTINCT FROM excluded."paid" OR (t."price", scale(t."price")) IS DISTINCT FROM (excluded."price", scale(excluded."price")) OR (t."exact", scale(t."exact")) IS DISTINCT FROM (excluded."exact", scale(excluded."exact")) OR t."ratio" IS DISTINCT FROM excluded."ratio" OR t."small" IS DISTINCT FROM excluded."small" OR t."raw" IS DISTINCT FROM excluded."raw" OR t."day" IS DISTINCT FROM excluded."day" OR t."at" IS DISTINCT FROM excluded."at" OR t."seen" IS DISTINCT FROM excluded."seen" OR t."updated" IS DISTINCT FROM excluded."updated" OR t."span"::text IS DISTINCT FROM excluded."span"::text OR t."ref" IS DISTINCT FROM excluded."ref" OR t."extra" IS DISTINCT FROM excluded."extra" RETURNING (xmax = 0) AS added) SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE NOT added) FROM w;
+
+-- insert what is missing over the index of the key
+WITH w AS (INSERT INTO "shop"."orders" AS t ("id", "re""gi`on", "paid", "price", "exact", "ratio", "small", "raw", "day", "at", "seen", "updated", "span", "ref", "extra", "_connectord_synced_at") SELECT s."id", s."re""gi`on", s."paid", s."price", s."exact", s."ratio", s."small", s."raw", s."day", s."at", s."seen", s."updated", s."span", s."ref", s."extra", s."_connectord_synced_at" FROM "_connectord_stage_0" AS s ON CONFLICT ("id", "re""gi`on") DO NOTHING RETURNING (xmax = 0) AS added) SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE NOT added) FROM w;
 
 -- merge: rewrite what differs
-UPDATE "shop"."orders" AS t SET "paid" = s."paid", "price" = s."price", "exact" = s."exact", "ratio" = s."ratio", "small" = s."small", "raw" = s."raw", "day" = s."day", "at" = s."at", "seen" = s."seen", "updated" = s."updated", "span" = s."span", "ref" = s."ref", "extra" = s."extra", "_connectord_synced_at" = s."_connectord_synced_at" FROM "_connectord_stage_0" AS s WHERE t."id" = s."id" AND t."re""gi`on" = s."re""gi`on" AND (t."paid" IS DISTINCT FROM s."paid" OR t."price" IS DISTINCT FROM s."price" OR t."exact" IS DISTINCT FROM s."exact" OR t."ratio" IS DISTINCT FROM s."ratio" OR t."small" IS DISTINCT FROM s."small" OR t."raw" IS DISTINCT FROM s."raw" OR t."day" IS DISTINCT FROM s."day" OR t."at" IS DISTINCT FROM s."at" OR t."seen" IS DISTINCT FROM s."seen" OR t."updated" IS DISTINCT FROM s."updated" OR t."span" IS DISTINCT FROM s."span" OR t."ref" IS DISTINCT FROM s."ref" OR t."extra" IS DISTINCT FROM s."extra");
+UPDATE "shop"."orders" AS t SET "paid" = s."paid", "price" = s."price", "exact" = s."exact", "ratio" = s."ratio", "small" = s."small", "raw" = s."raw", "day" = s."day", "at" = s."at", "seen" = s."seen", "updated" = s."updated", "span" = s."span", "ref" = s."ref", "extra" = s."extra", "_connectord_synced_at" = s."_connectord_synced_at" FROM "_connectord_stage_0" AS s WHERE t."id" = s."id" AND t."re""gi`on" = s."re""gi`on" AND (t."paid" IS DISTINCT FROM s."paid" OR (t."price", scale(t."price")) IS DISTINCT FROM (s."price", scale(s."price")) OR (t."exact", scale(t."exact")) IS DISTINCT FROM (s."exact", scale(s."exact")) OR t."ratio" IS DISTINCT FROM s."ratio" OR t."small" IS DISTINCT FROM s."small" OR t."raw" IS DISTINCT FROM s."raw" OR t."day" IS DISTINCT FROM s."day" OR t."at" IS DISTINCT FROM s."at" OR t."seen" IS DISTINCT FROM s."seen" OR t."updated" IS DISTINCT FROM s."updated" OR t."span"::text IS DISTINCT FROM s."span"::text OR t."ref" IS DISTINCT FROM s."ref" OR t."extra" IS DISTINCT FROM s."extra");
 
--- merge: insert what is missing
-INSERT INTO "shop"."orders" ("id", "re""gi`on", "paid", "price", "exact", "ratio", "small", "raw", "day", "at", "seen", "updated", "span", "ref", "extra", "_connectord_synced_at") SELECT s."id", s."re""gi`on", s."paid", s."price", s."exact", s."ratio", s."small", s."raw", s."day", s."at", s."seen", s."updated", s."span", s."ref", s."extra", s."_connectord_synced_at" FROM "_connectord_stage_0" AS s WHERE NOT EXISTS (SELECT 1 FROM "shop"."orders" AS t WHERE t."id" = s."id" AND t."re""gi`on" = s."re""gi`on") ORDER BY s."_connectord_order";
+-- merge: insert what is missing, a part
+INSERT INTO "shop"."orders" ("id", "re""gi`on", "paid", "price", "exact", "ratio", "small", "raw", "day", "at", "seen", "updated", "span", "ref", "extra", "_connectord_synced_at") SELECT s."id", s."re""gi`on", s."paid", s."price", s."exact", s."ratio", s."small", s."raw", s."day", s."at", s."seen", s."updated", s."span", s."ref", s."extra", s."_connectord_synced_at" FROM "_connectord_stage_0" AS s WHERE NOT EXISTS (SELECT 1 FROM "shop"."orders" AS t WHERE t."id" = s."id" AND t."re""gi`on" = s."re""gi`on") AND s."_connectord_order" BETWEEN 5 AND 9 ORDER BY s."_connectord_order";
+
+-- delete what is missing
+DELETE FROM "shop"."orders" AS t WHERE NOT EXISTS (SELECT 1 FROM "_connectord_stage_0" AS s WHERE t."id" = s."id" AND t."re""gi`on" = s."re""gi`on");
+
+-- rewrite in a table of others, a part
+UPDATE "shop"."orders" AS t SET "mood" = CAST(s."mood" AS "Mood"), "doc" = s."doc" FROM "_connectord_stage_0" AS s WHERE t."id" = s."id" AND (CAST(t."mood" AS text) IS DISTINCT FROM CAST(s."mood" AS text) OR CAST(t."doc" AS text) IS DISTINCT FROM CAST(s."doc" AS text)) AND s."_connectord_order" BETWEEN 5 AND 9;
+
+-- insert into a table of others, a part
+INSERT INTO "shop"."orders" ("id", "mood", "doc") SELECT s."id", CAST(s."mood" AS "Mood"), s."doc" FROM "_connectord_stage_0" AS s WHERE s."_connectord_order" BETWEEN 5 AND 9 ORDER BY s."_connectord_order";
+
+-- what a staged row was
+SELECT CAST(s."id" AS text), CAST(s."mood" AS text), CAST(s."doc" AS text) FROM "_connectord_stage_0" AS s WHERE s."_connectord_order" BETWEEN 7 AND 7;
 
 -- insert two rows
 INSERT INTO "shop"."orders" ("id", "re""gi`on", "paid") VALUES ($1, $2, $3), ($4, $5, $6);
@@ -59,7 +86,7 @@ CREATE TABLE IF NOT EXISTS "shop"."_connectord_state" ("pipeline" text NOT NULL,
 CREATE TABLE "shop"."_connectord_quarantine" ("pipeline" text, "stream" text, "generation" bigint, "seq" bigint, "ordinal" bigint, "level" text, "column" text, "reason" text, "detail" text, "key" text, "position" text, "raw" text, "encoding" text, "run_id" text, "at" text);
 
 -- read the state
-SELECT "pipeline", "stream", "part", "generation", "live_generation", "fence", "seq", "position", "counters", "schema_version", "run_id", "committed_at", "wanted_name", "target", "identity", "schema_hash", "columns", "garbage" FROM "shop"."_connectord_state" WHERE "pipeline" = $1;
+SELECT "pipeline", "stream", "part", "generation", "live_generation", "fence", "seq", "position", "counters", "schema_version", "run_id", "committed_at", "wanted_name", "target", "identity", "schema_hash", "columns", "garbage" FROM "shop"."_connectord_state" WHERE "pipeline" = $1 FOR UPDATE;
 
 -- whose table is it
 SELECT "pipeline", "stream", "target" FROM "shop"."_connectord_state";

@@ -4,6 +4,9 @@ CREATE TABLE "orders" ("id" INTEGER, "re""gi`on" TEXT, "paid" INTEGER, "price" T
 -- index the key
 CREATE UNIQUE INDEX "_connectord_key_1" ON "orders" ("id", "re""gi`on");
 
+-- drop the index
+DROP INDEX "_connectord_key_1";
+
 -- add a column
 ALTER TABLE "orders" ADD COLUMN "note" TEXT;
 
@@ -23,7 +26,7 @@ SELECT count(*) FROM "or""ders";
 SELECT count(*) FROM (SELECT 1 AS one FROM "orders" GROUP BY "id", "re""gi`on" HAVING count(*) > 1) AS repeated;
 
 -- fold a loaded table
-DELETE FROM "orders" WHERE "rowid" NOT IN (SELECT keep FROM (SELECT max("rowid") AS keep FROM "orders" GROUP BY "id", "re""gi`on") AS kept);
+DELETE FROM "orders" WHERE "rowid" IN (SELECT id FROM (SELECT "rowid" AS id, row_number() OVER (PARTITION BY "id", "re""gi`on" ORDER BY "rowid" DESC) AS nth FROM "orders") AS ranked WHERE nth > 1);
 
 -- copy all rows
 INSERT INTO "orders" ("id", "re""gi`on", "paid", "price", "exact", "ratio", "small", "raw", "day", "at", "seen", "updated", "span", "ref", "extra", "_connectord_synced_at") SELECT "id", "re""gi`on", "paid", "price", "exact", "ratio", "small", "raw", "day", "at", "seen", "updated", "span", "ref", "extra", "_connectord_synced_at" FROM "orders__g2";
@@ -31,17 +34,32 @@ INSERT INTO "orders" ("id", "re""gi`on", "paid", "price", "exact", "ratio", "sma
 -- create a staging table
 CREATE TEMP TABLE "_connectord_stage_0" ("_connectord_order" INTEGER PRIMARY KEY, "id" INTEGER, "re""gi`on" TEXT, "paid" INTEGER, "price" TEXT, "exact" TEXT, "ratio" REAL, "small" REAL, "raw" BLOB, "day" TEXT, "at" TEXT, "seen" TEXT, "updated" TEXT, "span" TEXT, "ref" TEXT, "extra" TEXT, "_connectord_synced_at" TEXT);
 
+-- drop a staging table
+DROP TABLE IF EXISTS "_connectord_stage_0";
+
 -- fold, the last wins
-DELETE FROM "_connectord_stage_0" WHERE "_connectord_order" NOT IN (SELECT keep FROM (SELECT max("_connectord_order") AS keep FROM "_connectord_stage_0" GROUP BY "id", "re""gi`on") AS kept);
+DELETE FROM "_connectord_stage_0" WHERE "_connectord_order" IN (SELECT id FROM (SELECT "_connectord_order" AS id, row_number() OVER (PARTITION BY "id", "re""gi`on" ORDER BY "_connectord_order" DESC) AS nth FROM "_connectord_stage_0") AS ranked WHERE nth > 1);
 
 -- fold, the first wins
-DELETE FROM "_connectord_stage_0" WHERE "_connectord_order" NOT IN (SELECT keep FROM (SELECT min("_connectord_order") AS keep FROM "_connectord_stage_0" GROUP BY "id", "re""gi`on") AS kept);
+DELETE FROM "_connectord_stage_0" WHERE "_connectord_order" IN (SELECT id FROM (SELECT "_connectord_order" AS id, row_number() OVER (PARTITION BY "id", "re""gi`on" ORDER BY "_connectord_order") AS nth FROM "_connectord_stage_0") AS ranked WHERE nth > 1);
 
 -- merge: rewrite what differs
 UPDATE "orders" AS t SET "paid" = s."paid", "price" = s."price", "exact" = s."exact", "ratio" = s."ratio", "small" = s."small", "raw" = s."raw", "day" = s."day", "at" = s."at", "seen" = s."seen", "updated" = s."updated", "span" = s."span", "ref" = s."ref", "extra" = s."extra", "_connectord_synced_at" = s."_connectord_synced_at" FROM "_connectord_stage_0" AS s WHERE t."id" = s."id" AND t."re""gi`on" = s."re""gi`on" AND (t."paid" IS NOT s."paid" OR t."price" IS NOT s."price" OR t."exact" IS NOT s."exact" OR t."ratio" IS NOT s."ratio" OR t."small" IS NOT s."small" OR t."raw" IS NOT s."raw" OR t."day" IS NOT s."day" OR t."at" IS NOT s."at" OR t."seen" IS NOT s."seen" OR t."updated" IS NOT s."updated" OR t."span" IS NOT s."span" OR t."ref" IS NOT s."ref" OR t."extra" IS NOT s."extra");
 
--- merge: insert what is missing
-INSERT INTO "orders" ("id", "re""gi`on", "paid", "price", "exact", "ratio", "small", "raw", "day", "at", "seen", "updated", "span", "ref", "extra", "_connectord_synced_at") SELECT s."id", s."re""gi`on", s."paid", s."price", s."exact", s."ratio", s."small", s."raw", s."day", s."at", s."seen", s."updated", s."span", s."ref", s."extra", s."_connectord_synced_at" FROM "_connectord_stage_0" AS s WHERE NOT EXISTS (SELECT 1 FROM "orders" AS t WHERE t."id" = s."id" AND t."re""gi`on" = s."re""gi`on") ORDER BY s."_connectord_order";
+-- merge: insert what is missing, a part
+INSERT INTO "orders" ("id", "re""gi`on", "paid", "price", "exact", "ratio", "small", "raw", "day", "at", "seen", "updated", "span", "ref", "extra", "_connectord_synced_at") SELECT s."id", s."re""gi`on", s."paid", s."price", s."exact", s."ratio", s."small", s."raw", s."day", s."at", s."seen", s."updated", s."span", s."ref", s."extra", s."_connectord_synced_at" FROM "_connectord_stage_0" AS s WHERE NOT EXISTS (SELECT 1 FROM "orders" AS t WHERE t."id" = s."id" AND t."re""gi`on" = s."re""gi`on") AND s."_connectord_order" BETWEEN 5 AND 9 ORDER BY s."_connectord_order";
+
+-- delete what is missing
+DELETE FROM "orders" AS t WHERE NOT EXISTS (SELECT 1 FROM "_connectord_stage_0" AS s WHERE t."id" = s."id" AND t."re""gi`on" = s."re""gi`on");
+
+-- rewrite in a table of others, a part
+UPDATE "orders" AS t SET "mood" = CAST(s."mood" AS "Mood"), "doc" = s."doc" FROM "_connectord_stage_0" AS s WHERE t."id" = s."id" AND (CAST(t."mood" AS text) IS NOT CAST(s."mood" AS text) OR CAST(t."doc" AS text) IS NOT CAST(s."doc" AS text)) AND s."_connectord_order" BETWEEN 5 AND 9;
+
+-- insert into a table of others, a part
+INSERT INTO "orders" ("id", "mood", "doc") SELECT s."id", CAST(s."mood" AS "Mood"), s."doc" FROM "_connectord_stage_0" AS s WHERE s."_connectord_order" BETWEEN 5 AND 9 ORDER BY s."_connectord_order";
+
+-- what a staged row was
+SELECT s."id", s."mood", s."doc" FROM "_connectord_stage_0" AS s WHERE s."_connectord_order" BETWEEN 7 AND 7;
 
 -- insert two rows
 INSERT INTO "orders" ("id", "re""gi`on", "paid") VALUES (?1, ?2, ?3), (?4, ?5, ?6);
