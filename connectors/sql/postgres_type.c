@@ -1,0 +1,89 @@
+/*
+ * Types of the server by their OID, never by name. What is not in the table (enums, addresses,
+ * money, ranges, geometry, composites, types of extensions) is a string: the server's own text.
+ */
+#include "connectors/sql/postgres_decode.h"
+#include "connectors/sql/postgres_oid.h"
+
+#define NUMERIC_HEADER 4 /* what a type modifier is greater by */
+
+static const struct known {
+    uint32_t oid, array;
+    enum postgres_form form;
+    enum type type;
+} known[] = {
+    {POSTGRES_BOOL, 1000, POSTGRES_FORM_BOOL, TYPE_BOOL},
+    {POSTGRES_BYTEA, 1001, POSTGRES_FORM_BYTES, TYPE_BYTES},
+    {POSTGRES_NAME, 1003, POSTGRES_FORM_TEXT, TYPE_STRING},
+    {POSTGRES_INT8, 1016, POSTGRES_FORM_INT8, TYPE_INT},
+    {POSTGRES_INT2, 1005, POSTGRES_FORM_INT2, TYPE_INT},
+    {POSTGRES_INT4, 1007, POSTGRES_FORM_INT4, TYPE_INT},
+    {POSTGRES_TEXT, 1009, POSTGRES_FORM_TEXT, TYPE_STRING},
+    {POSTGRES_OID, 1028, POSTGRES_FORM_OID, TYPE_INT},
+    {POSTGRES_JSON, 199, POSTGRES_FORM_JSON, TYPE_JSON},
+    {POSTGRES_FLOAT4, 1021, POSTGRES_FORM_FLOAT4, TYPE_FLOAT},
+    {POSTGRES_FLOAT8, 1022, POSTGRES_FORM_FLOAT8, TYPE_FLOAT},
+    {POSTGRES_BPCHAR, 1014, POSTGRES_FORM_TEXT, TYPE_STRING},
+    {POSTGRES_VARCHAR, 1015, POSTGRES_FORM_TEXT, TYPE_STRING},
+    {POSTGRES_DATE, 1182, POSTGRES_FORM_DATE, TYPE_DATE},
+    {POSTGRES_TIME, 1183, POSTGRES_FORM_TIME, TYPE_TIME},
+    {POSTGRES_TIMESTAMP, 1115, POSTGRES_FORM_TIMESTAMP, TYPE_TIMESTAMP},
+    {POSTGRES_TIMESTAMPTZ, 1185, POSTGRES_FORM_TIMESTAMPTZ, TYPE_TIMESTAMPTZ},
+    {POSTGRES_INTERVAL, 1187, POSTGRES_FORM_INTERVAL, TYPE_INTERVAL},
+    {POSTGRES_NUMERIC, 1231, POSTGRES_FORM_NUMERIC, TYPE_DECIMAL},
+    {POSTGRES_UUID, 2951, POSTGRES_FORM_UUID, TYPE_UUID},
+    {POSTGRES_JSONB, 3807, POSTGRES_FORM_JSONB, TYPE_JSON},
+};
+#define N_KNOWN (sizeof known / sizeof known[0])
+
+enum postgres_form postgres_form_of(uint32_t oid)
+{
+    for (size_t i = 0; i < N_KNOWN; i++) {
+        if (known[i].oid == oid)
+            return known[i].form;
+    }
+    return POSTGRES_FORM_NONE;
+}
+
+/*
+ * Precision and scale. A scale below zero rounds to tens, and one above the precision puts zeros
+ * behind the point: both are widened to what any database calls a precision.
+ */
+static void set_precision(int32_t modifier, struct column_type *out)
+{
+    int32_t bits = modifier - NUMERIC_HEADER;
+    int precision = bits >> 16 & 0xffff, scale = ((bits & 0x7ff) ^ 0x400) - 0x400;
+
+    if (modifier < NUMERIC_HEADER)
+        return;
+    if (scale < 0) {
+        precision -= scale;
+        scale = 0;
+    }
+    out->precision = (uint16_t)(precision > scale ? precision : scale);
+    out->scale = (int16_t)scale;
+}
+
+struct postgres_reading postgres_reading_of(uint32_t oid, int32_t modifier, bool is_array)
+{
+    struct postgres_reading r = {.type = type_plain(TYPE_STRING),
+                                 .form = POSTGRES_FORM_TEXT,
+                                 .cast = "{column}::text AS \"_connectord_cast\""};
+
+    for (size_t i = 0; i < N_KNOWN; i++) {
+        if (known[i].array == oid)
+            return (struct postgres_reading){type_plain(TYPE_JSON), POSTGRES_FORM_ARRAY, NULL};
+        if (known[i].oid != oid)
+            continue;
+        r = (struct postgres_reading){type_plain(known[i].type), known[i].form, NULL};
+        if (oid == POSTGRES_NUMERIC)
+            set_precision(modifier, &r.type);
+        if (oid == POSTGRES_FLOAT4)
+            r.type.bits = 32;
+        return r;
+    }
+    if (is_array)
+        r = (struct postgres_reading){type_plain(TYPE_JSON), POSTGRES_FORM_ARRAY,
+                                      "{column}::text[] AS \"_connectord_cast\""};
+    return r;
+}
