@@ -297,8 +297,15 @@ int path_find(const struct path *p, struct slice json, struct arena *mem, struct
 
 int rest_value_read(struct slice json, struct arena *mem, struct rest_value *out, struct error *err)
 {
+    CLEANUP(jsonread_release) struct jsonread r;
+    enum jsonread_token t;
+
     *out = (struct rest_value){0};
-    return walk(NULL, 0, json, mem, out, err);
+    jsonread_init(&r);
+    jsonread_start(&r, json.ptr, json.len);
+    if (jsonread_next(&r, &t, err) < 0 || take(&r, t, mem, out, err) < 0)
+        return -1;
+    return jsonread_next(&r, &t, err); /* nothing stands behind it */
 }
 
 void rest_value_put_json(const struct rest_value *v, struct buf *out)
