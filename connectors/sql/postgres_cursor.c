@@ -219,6 +219,7 @@ bool postgres_put_key(struct sql_cursor *base, struct arena *mem, struct buf *ou
 
 /* ------------------------------------------------------------ the statement */
 
+/* Those that postgres_decode_key knows. */
 static bool is_key_form(enum postgres_form form)
 {
     return form != POSTGRES_FORM_NONE && form != POSTGRES_FORM_INTERVAL &&
@@ -258,7 +259,7 @@ static void choose_casts(struct postgres_cursor *c, struct sql_scan *scan)
     for (size_t i = 0; i < scan->n_key; i++) {
         struct postgres_reading *r = &c->readings[first + i];
 
-        if (r->cast || !is_key_form(r->form)) {
+        if (r->foreign || !is_key_form(r->form)) {
             key_cast[i] = text;
             r->form = POSTGRES_FORM_TEXT;
         }

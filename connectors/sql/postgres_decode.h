@@ -70,6 +70,7 @@ struct postgres_reading {
     struct column_type type;
     enum postgres_form form;
     const char *cast; /* as struct sql_scan has it; NULL = none */
+    bool foreign;     /* of a type without a form: what is read is its text */
 };
 /* By OID and type modifier, domains resolved. `is_array` is what the catalog says of types that the
  * server does not come with; an array of elements without a form is read as one of text. */

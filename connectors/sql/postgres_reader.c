@@ -109,7 +109,7 @@ static int find_arrays(struct postgres_conn *c, const PGresult *described, PGres
     for (int i = 0; i < PQnfields(described); i++) {
         Oid oid = PQftype(described, i);
 
-        if (postgres_reading_of(oid, -1, false).cast)
+        if (postgres_reading_of(oid, -1, false).foreign)
             buf_printf(&oids, "%s%u", oids.len > 0 ? "," : "{", oid);
     }
     if (oids.len == 0)
