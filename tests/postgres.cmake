@@ -1,6 +1,13 @@
+add_library(postgres_fixture STATIC support/postgres_fixture.c)
+target_link_libraries(postgres_fixture PUBLIC test_support sources destinations sql_postgres sql
+    connectors data base databases PkgConfig::LIBPQ PRIVATE criterion)
+
 add_library(source_fixture STATIC support/source_fixture.c)
 target_link_libraries(source_fixture PUBLIC test_support databases PRIVATE criterion)
 target_compile_options(source_fixture PRIVATE -Wno-missing-field-initializers -Wno-pedantic)
 
 unit_test(test_postgres_source source_fixture sources)
 with_databases(unit/test_postgres_source)
+
+unit_test(test_postgres_copy postgres_fixture)
+with_databases(unit/test_postgres_copy)

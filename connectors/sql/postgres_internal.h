@@ -32,6 +32,7 @@ struct postgres_conn {
     const char *address;     /* numeric, of `host`; memory of the run */
     int64_t port;
     struct postgres_copy *copy; /* NULL = none */
+    bool short_copies;          /* one per batch, since the time of a statement is limited */
 };
 
 /*
