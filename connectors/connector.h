@@ -128,6 +128,8 @@ struct source_connector {
 
 /* ------------------------------------------------------------- destinations */
 
+struct bad_rows;
+
 /* How the rows of one run are to be written. Lives as long as the destination. */
 struct write_plan {
     const char *pipeline; /* id of the connection: owner of the state rows */
@@ -135,11 +137,23 @@ struct write_plan {
     size_t n;
     int64_t max_quarantined_rows; /* per run; crossing it fails the commit that would cross it */
     double max_quarantined_ratio; /* of rows read, looked at after 10,000 rows */
+    /* The count they are compared with, shared by all destinations that the run opens; see
+     * bad_rows.h. NULL: this one is alone. */
+    struct bad_rows *bad_rows;
     enum metadata_level { METADATA_NONE, METADATA_MINIMAL, METADATA_FULL } metadata;
     bool restart; /* forget unfinished generations and positions: a full refresh was asked for */
     /* [n] or NULL; a user's edit that `recover` makes the position of the stream, in its own
      * transaction: NULL = none, "" = forget the position, else the JSON text. */
     const char *const *override_positions;
+    /* [n] or NULL: what the service last heard of the state that the destination holds, to notice
+     * one that is gone or older than that. */
+    const struct stream_copy *copies;
+};
+
+struct stream_copy {
+    bool known; /* else nothing was heard */
+    int64_t generation, seq;
+    const char *position; /* NULL at the beginning */
 };
 
 /* What a destination durably holds for one stream. */

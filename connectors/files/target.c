@@ -13,7 +13,6 @@
 #include "connectors/files/target_stream.h"
 
 #define MAX_TEXT_BYTES ((size_t)256 << 20) /* of one row; the batch is far smaller */
-#define RATIO_AFTER    10000               /* rows */
 
 static struct target *of(struct destination *d)
 {
@@ -42,23 +41,11 @@ static void count_step(struct step *st, const struct counts *dropped)
     }
 }
 
-static int check_limits(const struct target *t, const struct counts *more, struct error *err)
+/* Counts what is about to be committed, and refuses it when it holds a bad row too many. */
+static int check_limits(struct target *t, const struct counts *more, struct error *err)
 {
-    struct counts sum = t->run_sum;
-    double ratio = t->plan->max_quarantined_ratio;
-
-    counts_add(&sum, more);
-    if (!more->quarantined_rows)
-        return 0;
-    if (sum.quarantined_rows > t->plan->max_quarantined_rows)
-        return error_set_reason(
-            err, ERR_DATA, "quarantine_limit", "%lld rows are broken, and %lld may be",
-            (long long)sum.quarantined_rows, (long long)t->plan->max_quarantined_rows);
-    if (sum.read >= RATIO_AFTER && (double)sum.quarantined_rows > ratio * (double)sum.read)
-        return error_set_reason(err, ERR_DATA, "quarantine_limit",
-                                "%lld of %lld rows are broken, more than the ratio of %g allows",
-                                (long long)sum.quarantined_rows, (long long)sum.read, ratio);
-    return 0;
+    bad_rows_add(&t->bad_rows, more->read, more->quarantined_rows);
+    return more->quarantined_rows ? bad_rows_check(&t->bad_rows, err) : 0;
 }
 
 /* Seals the files and drafts the manifest: all that can fail for want of room happens here. */
@@ -93,7 +80,7 @@ static int publish(struct target *t, struct step *st, struct error *err)
     }
     target_committed(st->stream, &st->manifest, &st->draft);
     target_forget_files(st->stream);
-    counts_add(&t->run_sum, &st->counts);
+    bad_rows_keep(&t->bad_rows, st->counts.read, st->counts.quarantined_rows);
     st->stream->pending = (struct counts){0};
     st->stream->ordinal = 0;
     return 0;
@@ -260,6 +247,7 @@ static void close_target(struct destination *d)
         free(s->files);
         free(s->position);
     }
+    bad_rows_take_back(&t->bad_rows);
     output_close_folder(&t->root);
     buf_release(&t->text);
     buf_release(&t->odd);
@@ -325,6 +313,7 @@ static struct target *make(const struct files_target_config *c, struct run *run,
 {
     struct target *t = xalloc(sizeof *t);
 
+    bad_rows_open(&t->bad_rows, plan);
     t->base.ops = &ops;
     t->config = c;
     t->run = run;

@@ -6,6 +6,7 @@
 #ifndef CONNECTORS_FILES_TARGET_STREAM_H
 #define CONNECTORS_FILES_TARGET_STREAM_H
 
+#include "connectors/bad_rows.h"
 #include "connectors/files/encode.h"
 #include "connectors/files/manifest.h"
 #include "connectors/files/output.h"
@@ -43,10 +44,10 @@ struct target {
     enum files_format format;
     enum files_compression compression;
     struct target_stream *streams;
-    size_t n_open;         /* data files */
-    struct counts run_sum; /* committed by this run, for the limits */
-    struct buf text;       /* encoded rows on their way */
-    struct buf odd;        /* encoded quarantine */
+    size_t n_open; /* data files */
+    struct bad_rows_share bad_rows;
+    struct buf text; /* encoded rows on their way */
+    struct buf odd;  /* encoded quarantine */
 };
 
 /* ------------------------------------------------------------ target_take.c */

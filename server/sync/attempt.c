@@ -15,7 +15,7 @@ void attempt_fail(struct attempt *a, enum fault_origin origin, long stream, cons
 }
 
 /* The streams that are still to be done, and what their overrides are. */
-static void choose_streams(const struct runner *r, const struct portion *p, struct attempt *a)
+static void choose_streams(struct runner *r, const struct portion *p, struct attempt *a)
 {
     const struct selection *all = r->job->selection;
     size_t *number = arena_array(a->mem, p->n, sizeof *number);
@@ -37,6 +37,7 @@ static void choose_streams(const struct runner *r, const struct portion *p, stru
     a->selected = selected;
     a->positions = arena_array(a->mem, a->n, sizeof *a->positions);
     a->bases = r->bases;
+    a->bad_rows = &r->bad_rows;
     a->restart = r->job->full_refresh && !r->recovered;
     a->override_positions = r->job->override_positions && !r->recovered ? overrides : NULL;
 }

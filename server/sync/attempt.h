@@ -37,6 +37,7 @@ struct attempt {
     bool restart;                      /* the plan's */
     struct stream_position *positions; /* [n], by recover */
     struct stream_base *bases;         /* of the whole selection, kept over attempts */
+    struct bad_rows *bad_rows;         /* of the run */
     struct arena *mem;                 /* of the writer's side */
     bool recovered;                    /* the destination has taken over overrides and restart */
     bool start_over; /* a stream failed in the middle: go on without it in a new attempt */

@@ -15,8 +15,8 @@
 #define SERVER_SYNC_RUNNER_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 
+#include "connectors/bad_rows.h"
 #include "server/sync/attempt.h"
 
 /* Streams that one lane takes together. */
@@ -43,6 +43,7 @@ struct runner {
 
     bool recovered; /* overrides and restart have been carried out; set before lanes are started */
     _Atomic int64_t retries;
+    struct bad_rows bad_rows; /* of all lanes and tries */
 
     pthread_mutex_t mutex;               /* of what follows */
     struct fault why;                    /* the first failure that ended the run */

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "connectors/bad_rows.h"
 #include "connectors/base/arena.h"
 #include "server/sync/writer.h"
 
@@ -86,6 +87,7 @@ static void fill_plan(struct writer *w, size_t first, size_t n)
         .n = n,
         .max_quarantined_rows = job->policy.max_quarantined_rows,
         .max_quarantined_ratio = job->policy.max_quarantined_ratio,
+        .bad_rows = w->a->bad_rows,
         .metadata = job->policy.metadata,
         .restart = w->a->restart,
         .override_positions = w->a->override_positions ? w->a->override_positions + first : NULL,
@@ -168,6 +170,8 @@ static void count_what_was_lost(struct writer *w, size_t i)
     if (more.read <= 0 || !counts_balance(&more))
         return;
     progress_committed(w->a->progress, writer_stream(w, i), &more, more.bytes_read, 1);
+    atomic_fetch_add(&w->a->bad_rows->read, more.read);
+    atomic_fetch_add(&w->a->bad_rows->bad, more.quarantined_rows);
     w->a->committed = true; /* the try before this one did something after all */
 }
 

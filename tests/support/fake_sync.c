@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "connectors/bad_rows.h"
+
 static const struct column columns[] = {
     {.name = "id", .type = {.type = TYPE_INT}, .source_type = "", .nullable = false}};
 static const size_t key[] = {0};
@@ -116,12 +118,13 @@ static int end(struct reading *r, size_t i, struct error *err)
 static int one_batch(struct reading *r, size_t i, struct error *err)
 {
     struct fake_source *f = r->f;
+    int64_t bad = r->next[i] == 0 ? f->bad_rows : 0;
 
     for (int64_t k = 0; k < f->batch_rows && r->next[i] < f->rows; k++) {
         batch_put_int64(r->rows, 0, r->next[i]++);
         batch_end_row(r->rows);
     }
-    for (int64_t k = 0; k < f->bad_rows && r->batches[i] == 0; k++)
+    for (int64_t k = 0; k < bad; k++)
         batch_reject_row(r->rows, REASON_PARSE, "numbers.csv line 1: no number", "x", 1);
     if (source_call(f, err) < 0 || sink_write(r->out, i, r->rows, err) < 0)
         return -1;
@@ -277,6 +280,8 @@ struct fake_open {
     struct run *run;
     int64_t uncommitted;
     int64_t fences[FAKE_MAX_STREAMS]; /* as in the plan */
+    struct bad_rows_share bad_rows;
+    bool answer_lost; /* it does not know that it has committed */
 };
 
 static struct fake_table *table_of(struct fake_open *o, size_t stream)
@@ -298,7 +303,8 @@ static int destination_call(struct fake_open *o, bool is_commit, struct error *e
     f->failed++;
     error_set_at(err, f->fail_code ? f->fail_code : ERR_TRANSIENT, f->fail_reason, __FILE__,
                  __LINE__, "destination call %lld", (long long)f->calls);
-    return is_commit && f->lose_answer ? 1 : -1;
+    o->answer_lost = is_commit && f->lose_answer;
+    return o->answer_lost ? 1 : -1;
 }
 
 static void recover_table(struct fake_open *o, size_t i, struct stream_position *out)
@@ -372,6 +378,7 @@ static int write_rows(struct destination *d, size_t stream, const struct batch *
     struct fake_open *o = (struct fake_open *)d;
     struct fake_table *t = table_of(o, stream);
     struct column_view v = batch_column(rows, 0);
+    size_t n_rejected;
 
     if (begin_write(o, stream, err) < 0)
         return -1;
@@ -385,6 +392,9 @@ static int write_rows(struct destination *d, size_t stream, const struct batch *
         }
         t->rows[t->n + t->n_staged++] = v.ints[i];
     }
+    batch_rejected(rows, &n_rejected);
+    t->bad_staged += (int64_t)n_rejected;
+    bad_rows_add(&o->bad_rows, (int64_t)(batch_rows(rows) + n_rejected), (int64_t)n_rejected);
     o->uncommitted += (int64_t)batch_rows(rows);
     if (o->uncommitted > o->f->max_uncommitted)
         o->f->max_uncommitted = o->uncommitted;
@@ -400,12 +410,16 @@ static void commit_table(struct fake_open *o, size_t i, const char *position,
     out->inserted = (int64_t)t->n_staged + (o->f->miscount && t->n_staged > 0);
     out->filtered = dropped->filtered;
     out->overlap_dropped = dropped->overlap_dropped;
-    out->read = (int64_t)t->n_staged + dropped->filtered + dropped->overlap_dropped;
+    out->quarantined_rows = t->bad_staged;
+    out->read = (int64_t)t->n_staged + t->bad_staged + dropped->filtered + dropped->overlap_dropped;
+    if (!o->answer_lost)
+        bad_rows_keep(&o->bad_rows, (int64_t)t->n_staged + t->bad_staged, t->bad_staged);
     if (t->n_staged > 0 && !position)
         o->f->committed_without_position = true;
     o->uncommitted -= (int64_t)t->n_staged;
     t->n += t->n_staged;
     t->n_staged = 0;
+    t->bad_staged = 0;
     t->commits++;
     counts_add(&t->counts, out);
     if (position)
@@ -419,11 +433,12 @@ static int commit(struct destination *d, const char *const *upto, const struct c
     LOCK_GUARD(&mutex);
     int status = destination_call(o, true, err);
 
-    if (status < 0 || check_fences(o, err) < 0)
+    if (status < 0 || check_fences(o, err) < 0 || bad_rows_check(&o->bad_rows, err) < 0)
         return -1;
     o->f->commits++;
     for (size_t i = 0; i < o->plan->n; i++) {
-        if (table_of(o, i)->n_staged > 0 || upto[i] || dropped[i].filtered > 0)
+        if (table_of(o, i)->n_staged > 0 || table_of(o, i)->bad_staged > 0 || upto[i] ||
+            dropped[i].filtered > 0)
             commit_table(o, i, upto[i], &dropped[i], &out[i]);
     }
     return -status;
@@ -436,11 +451,17 @@ static int finish(struct destination *d, size_t stream, const char *position,
     LOCK_GUARD(&mutex);
     int status = destination_call(o, true, err);
 
-    if (status < 0 || check_fences(o, err) < 0)
+    if (status < 0 || check_fences(o, err) < 0 || bad_rows_check(&o->bad_rows, err) < 0)
         return -1;
     commit_table(o, stream, position, dropped, out);
     table_of(o, stream)->complete = true;
     return -status;
+}
+
+static void drop_staged(struct fake_table *t)
+{
+    t->n_staged = 0;
+    t->bad_staged = 0;
 }
 
 static void close_destination(struct destination *d)
@@ -449,7 +470,8 @@ static void close_destination(struct destination *d)
 
     pthread_mutex_lock(&mutex);
     for (size_t i = 0; i < o->plan->n; i++)
-        table_of(o, i)->n_staged = 0;
+        drop_staged(table_of(o, i));
+    bad_rows_take_back(&o->bad_rows);
     pthread_mutex_unlock(&mutex);
     free(o);
 }
@@ -473,6 +495,7 @@ static int open_destination(const void *config, struct run *run, const struct wr
     o->destination.ops = &ops;
     o->f = destination_of(config);
     o->plan = plan;
+    bad_rows_open(&o->bad_rows, plan);
     o->run = run;
     pthread_mutex_lock(&mutex);
     o->f->memory->opens++;

@@ -45,6 +45,7 @@ struct fake_source {
 struct fake_table {
     int64_t *rows; /* committed, then staged ones */
     size_t n, n_staged, cap;
+    int64_t bad_staged;
     char position[64]; /* "" = none */
     bool complete;     /* finish was called for this stream */
     int64_t commits, generation, fence;

@@ -385,3 +385,48 @@ Test(lanes, a_destination_that_cannot_be_opened_fails_the_run_before_they_begin)
     cr_expect_eq(progress_attempts(b->progress), 1);
     bench_free(b);
 }
+
+/* Three bad rows in each of eight streams. A source call fails on the way, or, when the number is
+ * negative, the answer to a call of the destination is lost. */
+static void with_bad_rows(int64_t lanes, int64_t limit, int64_t fail_at, enum run_outcome expected)
+{
+    struct bench *b = with_lanes(8, lanes);
+    int64_t bad = 0;
+
+    b->source.bad_rows = 3;
+    b->source.fail_at = fail_at;
+    b->source.fail_times = fail_at > 0;
+    b->destination.fail_at = -fail_at;
+    b->destination.fail_times = fail_at < 0;
+    b->destination.lose_answer = true;
+    b->job.commit.rows = 20;
+    b->job.policy.max_quarantined_rows = limit;
+    bench_run(b);
+    cr_expect_eq(b->result.outcome, expected, "%lld lanes, limit %lld: %s", (long long)lanes,
+                 (long long)limit, b->result.error.message);
+    for (size_t i = 0; i < 8; i++)
+        bad += bench_stream(b, i).committed.quarantined_rows;
+    /* A commit whose answer is lost is counted when its stream is opened again. */
+    cr_expect(bad <= limit || fail_at < 0, "%lld bad rows", (long long)bad);
+    if (expected == OUTCOME_SUCCEEDED)
+        cr_expect_eq(bad, 24);
+    else
+        cr_expect_str_eq(error_reason(&b->result.error), "quarantine_limit");
+    bench_free(b);
+}
+
+Test(lanes, share_the_limit_for_bad_rows)
+{
+    for (int64_t lanes = 1; lanes <= 4; lanes++) {
+        for (int64_t limit = 0; limit < 24; limit++)
+            with_bad_rows(lanes, limit, 0, OUTCOME_FAILED);
+        with_bad_rows(lanes, 24, 0, OUTCOME_SUCCEEDED);
+        /* What is met again after a failure is counted once, what was committed before is kept. */
+        for (int64_t at = 2; at < 60; at += 5) {
+            with_bad_rows(lanes, 24, at, OUTCOME_SUCCEEDED);
+            with_bad_rows(lanes, 23, at, OUTCOME_FAILED);
+            with_bad_rows(lanes, 24, -at, OUTCOME_SUCCEEDED);
+            with_bad_rows(lanes, 23, -at, OUTCOME_FAILED);
+        }
+    }
+}
