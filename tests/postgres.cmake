@@ -11,3 +11,5 @@ with_databases(unit/test_postgres_source)
 
 unit_test(test_postgres_copy postgres_fixture)
 with_databases(unit/test_postgres_copy)
+unit_test(test_postgres_destination postgres_fixture sqlite_fixture)
+with_databases(unit/test_postgres_destination)

@@ -199,10 +199,10 @@ static int make_schema(struct postgres_conn *c, const char *schema, struct error
     return 0;
 }
 
-static int open_destination(const void *config, struct run *run, struct sql_conn **out,
-                            struct error *err)
+/* A session whose unqualified names are those of the schema. */
+static int open_session(const struct postgres_destination *to, struct run *run,
+                        struct postgres_conn **out, struct error *err)
 {
-    const struct postgres_destination *to = config;
     CLEANUP(buf_release) struct buf path = BUF_INIT(512);
     struct sql_value value;
     struct postgres_conn *c;
@@ -210,16 +210,31 @@ static int open_destination(const void *config, struct run *run, struct sql_conn
 
     if (postgres_connect(&to->server, false, run, &c, err) < 0)
         return -1;
+    c->base.driver = &postgres_driver;
+    c->short_copies = to->statement_timeout_s > 0;
     sql_put_name(c->base.dialect, to->schema, &path);
     value = sql_text(buf_str(&path));
     if (exec(&c->base, "SELECT pg_catalog.set_config('search_path', $1, false)", &value, 1,
-             &ignored, err) < 0 ||
-        make_schema(c, to->schema, err) < 0) {
+             &ignored, err) < 0) {
         postgres_disconnect(c);
         return -1;
     }
-    c->base.driver = &postgres_driver;
-    c->short_copies = to->statement_timeout_s > 0;
+    *out = c;
+    return 0;
+}
+
+static int open_destination(const void *config, struct run *run, struct sql_conn **out,
+                            struct error *err)
+{
+    const struct postgres_destination *to = config;
+    struct postgres_conn *c;
+
+    if (open_session(to, run, &c, err) < 0)
+        return -1;
+    if (make_schema(c, to->schema, err) < 0) {
+        postgres_disconnect(c);
+        return -1;
+    }
     *out = &c->base;
     return 0;
 }
@@ -251,22 +266,14 @@ static const char *const trials[] = {
 int postgres_check_writable(const struct postgres_destination *to, struct run *run,
                             struct error *err)
 {
-    CLEANUP(buf_release) struct buf path = BUF_INIT(512);
-    struct sql_value value;
     struct postgres_conn *c;
-    int64_t ignored;
     int rc;
 
-    if (postgres_connect(&to->server, false, run, &c, err) < 0)
+    if (open_session(to, run, &c, err) < 0)
         return -1;
-    sql_put_name(c->base.dialect, to->schema, &path);
-    value = sql_text(buf_str(&path));
     rc = sql_exec(&c->base, c->base.dialect->begin, err);
     if (rc == 0)
         rc = make_schema(c, to->schema, err);
-    if (rc == 0)
-        rc = exec(&c->base, "SELECT pg_catalog.set_config('search_path', $1, true)", &value, 1,
-                  &ignored, err);
     for (size_t i = 0; rc == 0 && i < sizeof trials / sizeof trials[0]; i++)
         rc = sql_exec(&c->base, trials[i], err);
     postgres_disconnect(c); /* the transaction ends with its connection */
