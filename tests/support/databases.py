@@ -87,7 +87,7 @@ def wait_for(what, process, folder, attempt):
         time.sleep(0.05)
 
 
-def start_postgres(parent, durable):
+def start_postgres(parent, durable, **more):
     import psycopg2
     bin_folder = newest_postgres()
     prefix, user = as_user("postgres")
@@ -104,7 +104,7 @@ def start_postgres(parent, durable):
                 "max_connections": 400, "max_prepared_transactions": 20, "shared_buffers": "256MB",
                 "max_wal_size": "4GB", "autovacuum_naptime": "10s", "ssl": "on",
                 "ssl_cert_file": folder / "server.crt", "ssl_key_file": folder / "server.key",
-                "fsync": "on" if durable else "off", "log_min_messages": "warning"}
+                "fsync": "on" if durable else "off", "log_min_messages": "warning", **more}
     command = prefix + [bin_folder / "postgres", "-D", folder / "data"]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
@@ -114,7 +114,7 @@ def start_postgres(parent, durable):
     return {"port": port, "pid": process.pid, "socket": str(folder), "certificate": str(folder / "server.crt")}
 
 
-def start_mysql(parent, durable):
+def start_mysql(parent, durable, **more):
     import pymysql
     prefix, user = as_user("mysql")
     folder = make_folder(parent, "mysql", user)
@@ -134,6 +134,7 @@ def start_mysql(parent, durable):
                 "character-set-server": "utf8mb4", "skip-log-bin": None, "skip-name-resolve": None,
                 "pid-file": folder / "server.pid", "init-file": init,
                 "ssl-cert": folder / "server.crt", "ssl-key": folder / "server.key"}
+    settings.update({n.replace("_", "-"): v for n, v in more.items()})
     command = prefix + [shutil.which("mariadbd") or "/usr/sbin/mariadbd", "--no-defaults"]
     command += [f"--{n}={v}" if v is not None else f"--{n}" for n, v in settings.items()]
     process = spawn(command, folder)

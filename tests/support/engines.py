@@ -195,6 +195,7 @@ class Sqlite(Engine):
 
     def connect(self, **more):
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=60, **more)
+        db.text_factory = lambda raw: raw.decode(errors="surrogateescape")
         db.execute("pragma synchronous = off")
         return db
 

@@ -225,9 +225,9 @@ class Link:
 
 
 class Proxy:
-    def __init__(self, target_port, protocol=None, target_host="127.0.0.1"):
+    def __init__(self, target_port, protocol=None, target_host="127.0.0.1", host="127.0.0.1"):
         self.target, self.protocol = (target_host, target_port), protocol
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.listener = socket.create_server((host, 0), backlog=64)
         self.port = self.listener.getsockname()[1]
         self.lock = threading.Lock()
         self.open_gate = threading.Event()
