@@ -1,0 +1,469 @@
+/*
+ * The sections `client`, `auth`, `errors` and `rate_limit` of a document.
+ */
+#include <string.h>
+
+#include "connectors/base/text.h"
+#include "connectors/rest/document_internal.h"
+
+/* ----------------------------------------------------------------------- auth */
+
+static const char *const auth_types[] = {"none",   "bearer",  "api_key", "basic",
+                                         "oauth2", "session", NULL};
+static const char *const places[] = {"header", "query", "cookie", "body", "path", NULL};
+static const char *const auth_places[] = {"header", "query", "cookie", NULL};
+static const char *const grants[] = {"client_credentials", "refresh_token", "password", NULL};
+static const char *const client_auths[] = {"body", "basic", NULL};
+static const char *const expires_units[] = {"s", "iso", "epoch", NULL};
+
+struct raw_auth {
+    const char *type, *in, *prefix, *grant, *client_auth, *token_path, *expires_path, *expires_unit,
+        *early, *ttl, *rotate;
+    const struct doc *token, *name, *value, *username, *password, *token_url, *client_id,
+        *client_secret, *scope, *audience, *refresh_token, *extra, *request, *send;
+};
+struct raw_send {
+    const char *in, *name, *prefix;
+};
+
+#define ANY .check = document_any, .schema = "{}"
+/* clang-format off */
+static const char *const rotations[] = {"auto", NULL};
+static const struct option auth_table[] = {
+    OPTION(struct raw_auth, type, .title = "Type", .help = "Kind of identity.", .flags = OPTION_REQUIRED, .choices = auth_types),
+    OPTION(struct raw_auth, token, .title = "Token", .help = "bearer: the token.", ANY),
+    OPTION(struct raw_auth, name, .title = "Name", .help = "api_key: of the header, parameter or cookie.", ANY),
+    OPTION(struct raw_auth, value, .title = "Value", .help = "api_key: the key.", ANY),
+    OPTION(struct raw_auth, in, .title = "Place", .help = "api_key: where it goes.", .def = "header", .choices = auth_places),
+    OPTION(struct raw_auth, prefix, .title = "Prefix", .help = "What stands in front of the value."),
+    OPTION(struct raw_auth, username, .title = "User", .help = "basic, oauth2 password.", ANY),
+    OPTION(struct raw_auth, password, .title = "Password", .help = "basic, oauth2 password.", ANY),
+    OPTION(struct raw_auth, grant, .title = "Grant", .help = "oauth2.", .def = "client_credentials", .choices = grants),
+    OPTION(struct raw_auth, token_url, .title = "Token address", .help = "oauth2.", ANY),
+    OPTION(struct raw_auth, client_id, .title = "Client", .help = "oauth2.", ANY),
+    OPTION(struct raw_auth, client_secret, .title = "Client secret", .help = "oauth2.", ANY),
+    OPTION(struct raw_auth, client_auth, .title = "Client identity", .help = "oauth2: where the client says who it is.", .def = "body", .choices = client_auths),
+    OPTION(struct raw_auth, scope, .title = "Scope", .help = "oauth2.", ANY),
+    OPTION(struct raw_auth, audience, .title = "Audience", .help = "oauth2.", ANY),
+    OPTION(struct raw_auth, extra, .title = "Extra", .help = "oauth2: further members of the request."),
+    OPTION(struct raw_auth, refresh_token, .title = "Refresh token", .help = "oauth2.", ANY),
+    OPTION(struct raw_auth, rotate, .title = "Rotation", .help = "oauth2: a new refresh token is kept before it is used.", .def = "auto", .choices = rotations),
+    OPTION(struct raw_auth, token_path, .title = "Path of the token", .help = "oauth2, session.", .def = "access_token"),
+    OPTION(struct raw_auth, expires_path, .title = "Path of the end", .help = "oauth2.", .def = "expires_in"),
+    OPTION(struct raw_auth, expires_unit, .title = "Unit of the end", .help = "oauth2.", .def = "s", .choices = expires_units),
+    OPTION(struct raw_auth, early, .title = "Early", .help = "How long before its end a token is renewed.", .def = "60s"),
+    OPTION(struct raw_auth, request, .title = "Request", .help = "session: the request that answers with the token."),
+    OPTION(struct raw_auth, ttl, .title = "Life", .help = "session: how long the token is good.", .def = "1h"),
+    OPTION(struct raw_auth, send, .title = "Send", .help = "session: where the token goes."),
+    OPTIONS_END,
+};
+static const struct option send_table[] = {
+    OPTION(struct raw_send, in, .title = "Place", .help = "Where it goes.", .def = "header", .choices = auth_places),
+    OPTION(struct raw_send, name, .title = "Name", .help = "Of the header, parameter or cookie.", .def = "Authorization"),
+    OPTION(struct raw_send, prefix, .title = "Prefix", .help = "What stands in front.", .def = "Bearer "),
+    OPTIONS_END,
+};
+
+/* What each type cannot do without. */
+static const struct {
+    enum rest_auth_type type;
+    const char *member;
+    size_t offset;
+} needs[] = {
+    {REST_AUTH_BEARER,  "token",     offsetof(struct raw_auth, token)},
+    {REST_AUTH_API_KEY, "name",      offsetof(struct raw_auth, name)},
+    {REST_AUTH_API_KEY, "value",     offsetof(struct raw_auth, value)},
+    {REST_AUTH_BASIC,   "username",  offsetof(struct raw_auth, username)},
+    {REST_AUTH_OAUTH2,  "token_url", offsetof(struct raw_auth, token_url)},
+    {REST_AUTH_OAUTH2,  "client_id", offsetof(struct raw_auth, client_id)},
+    {REST_AUTH_SESSION, "request",   offsetof(struct raw_auth, request)},
+};
+/* clang-format on */
+
+static void check_needs(struct compile *c, const struct raw_auth *raw, enum rest_auth_type type,
+                        const char *pointer)
+{
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
+        const struct doc *there;
+
+        memcpy(&there, (const char *)raw + needs[i].offset, sizeof there);
+        if (needs[i].type == type && !there)
+            problems_add(c->problems, document_at(c, pointer, needs[i].member), "required",
+                         "\"%s\" is needed for this kind of identity", needs[i].member);
+    }
+}
+
+static void compile_send(struct compile *c, const struct doc *object, const char *pointer,
+                         struct rest_auth *out)
+{
+    struct raw_send raw = {0};
+    struct doc *name;
+
+    if (!options_decode(send_table, object, pointer, &raw, c->mem, c->problems))
+        return;
+    name = doc_new_string(raw.name);
+    out->in = (enum rest_place)document_choice(raw.in, places);
+    out->name = document_template(c, name, 0, pointer);
+    out->prefix = document_text(c, raw.prefix);
+    doc_free(name);
+}
+
+static void compile_auth(struct compile *c, const struct doc *object, const char *pointer,
+                         struct rest_auth *out)
+{
+    struct raw_auth raw = {0};
+
+    *out = (struct rest_auth){.prefix = ""};
+    if (!object || !options_decode(auth_table, object, pointer, &raw, c->mem, c->problems))
+        return;
+    out->type = (enum rest_auth_type)document_choice(raw.type, auth_types);
+    check_needs(c, &raw, out->type, pointer);
+    out->in = (enum rest_place)document_choice(raw.in, places);
+    out->prefix = document_text(c, raw.prefix ? raw.prefix : "");
+#define TEMPLATE(member) \
+    out->member = document_template(c, raw.member, SCOPES_CONFIG, document_at(c, pointer, #member))
+    TEMPLATE(token);
+    TEMPLATE(name);
+    TEMPLATE(value);
+    TEMPLATE(username);
+    TEMPLATE(password);
+    TEMPLATE(token_url);
+    TEMPLATE(client_id);
+    TEMPLATE(client_secret);
+    TEMPLATE(scope);
+    TEMPLATE(audience);
+    TEMPLATE(refresh_token);
+#undef TEMPLATE
+    out->grant = (enum rest_grant)document_choice(raw.grant, grants);
+    out->client_basic = strcmp(raw.client_auth, "basic") == 0;
+    out->extra = document_pairs(c, raw.extra, SCOPES_CONFIG, document_at(c, pointer, "extra"));
+    document_path(c, raw.token_path, false, document_at(c, pointer, "token_path"),
+                  &out->token_path);
+    document_path(c, raw.expires_path, false, document_at(c, pointer, "expires_path"),
+                  &out->expires_path);
+    out->expires_unit = (enum rest_expires)document_choice(raw.expires_unit, expires_units);
+    out->early_ms = document_duration_ms(c, raw.early, document_at(c, pointer, "early"));
+    out->ttl_ms = document_duration_ms(c, raw.ttl, document_at(c, pointer, "ttl"));
+    if (raw.request)
+        document_request(c, raw.request, document_at(c, pointer, "request"), &out->request);
+    if (out->type == REST_AUTH_SESSION)
+        compile_send(c, raw.send, document_at(c, pointer, "send"), out);
+}
+
+/* --------------------------------------------------------------------- errors */
+
+static const char *const actions[] = {"retry", "rate_limited", "refresh_auth", "reset_pagination",
+                                      "empty", "skip_slice",   "stop",         "fail",
+                                      NULL};
+/* clang-format off */
+static const struct {
+    const char *name;
+    enum error_code code;
+} fail_codes[] = {
+    {"config",     ERR_CONFIG},    {"auth",      ERR_UNAUTHORIZED}, {"permission", ERR_PERMISSION},
+    {"not_found",  ERR_NOT_FOUND}, {"transient", ERR_TRANSIENT},    {"data",       ERR_DATA},
+    {"schema",     ERR_SCHEMA},    {"resync",    ERR_RESYNC},
+};
+/* clang-format on */
+
+static void read_status(struct compile *c, const struct doc *status, const char *pointer,
+                        struct rest_rule *out)
+{
+    size_t n = doc_is(status, DOC_ARRAY) ? doc_count(status) : 1;
+    int *list = arena_array(c->mem, n + 1, sizeof *list);
+
+    for (size_t i = 0; i < n; i++) {
+        int64_t code = doc_int(doc_is(status, DOC_ARRAY) ? doc_at(status, i) : status, 0);
+
+        if (code < 100 || code > 599)
+            problems_add(c->problems, pointer, "out_of_range",
+                         "a status or a list of them is expected, from 100 to 599");
+        list[i] = (int)code;
+    }
+    list[n] = 0;
+    out->status = list;
+}
+
+/* Members of a rule are read by hand: `do` and `class` are words that C keeps for itself. */
+static void compile_when(struct compile *c, const struct doc *when, const char *pointer,
+                         struct rest_rule *out)
+{
+    if (!doc_is(when, DOC_OBJECT) || doc_count(when) == 0) {
+        problems_add(c->problems, pointer, "required", "\"when\" says which answers are meant");
+        return;
+    }
+    for (const struct doc_member *it = doc_first(when); it; it = doc_next(when, it)) {
+        const char *key = doc_member_key(it), *at = document_at(c, pointer, key);
+        const struct doc *value = doc_member_value(it);
+        const char *text = doc_string(value, NULL);
+
+        if (strcmp(key, "status") == 0) {
+            read_status(c, value, at, out);
+        } else if (!text) {
+            problems_add(c->problems, at, "wrong_type", "a string is expected");
+        } else if (strcmp(key, "class") == 0 && text[0] >= '1' && text[0] <= '5' &&
+                   strcmp(text + 1, "xx") == 0) {
+            out->status_class = text[0] - '0';
+        } else if (strcmp(key, "header") == 0) {
+            out->header = document_text(c, text);
+        } else if (strcmp(key, "eq") == 0) {
+            out->header_equals = document_text(c, text);
+        } else if (strcmp(key, "body") == 0) {
+            out->body = document_condition(c, text, SCOPES_ANSWER, at);
+        } else {
+            problems_add(c->problems, at, "unknown_field",
+                         "\"status\", \"class\" (as in 5xx), \"header\", \"eq\" and \"body\" are "
+                         "known here");
+        }
+    }
+}
+
+static void compile_rule(struct compile *c, const struct doc *rule, const char *pointer,
+                         struct rest_rule *out)
+{
+    const char *does = doc_string(doc_get(rule, "do"), NULL);
+    const char *as = doc_string(doc_get(rule, "as"), "config");
+    bool known = false;
+
+    *out = (struct rest_rule){.as = ERR_CONFIG};
+    for (const struct doc_member *it = doc_first(rule); it; it = doc_next(rule, it)) {
+        static const char *const names[] = {"when", "do",          "as",        "message",
+                                            "wait", "wait_header", "wait_path", NULL};
+        bool found = false;
+
+        for (size_t i = 0; names[i]; i++)
+            found |= strcmp(names[i], doc_member_key(it)) == 0;
+        if (!found)
+            problems_add(c->problems, document_at(c, pointer, doc_member_key(it)), "unknown_field",
+                         "an error rule has no such member");
+    }
+    compile_when(c, doc_get(rule, "when"), document_at(c, pointer, "when"), out);
+    for (int i = 0; actions[i]; i++) {
+        if (does && strcmp(does, actions[i]) == 0) {
+            out->action = (enum rest_do)i;
+            known = true;
+        }
+    }
+    if (!known)
+        problems_add(c->problems, document_at(c, pointer, "do"), does ? "not_allowed" : "required",
+                     "one of retry, rate_limited, refresh_auth, reset_pagination, empty, "
+                     "skip_slice, stop, fail is expected");
+    known = false;
+    for (size_t i = 0; i < sizeof fail_codes / sizeof fail_codes[0]; i++) {
+        if (strcmp(as, fail_codes[i].name) == 0) {
+            out->as = fail_codes[i].code;
+            known = true;
+        }
+    }
+    if (!known)
+        problems_add(c->problems, document_at(c, pointer, "as"), "not_allowed",
+                     "there is no class of errors \"%s\"", as);
+    out->message = document_text(c, doc_string(doc_get(rule, "message"), NULL));
+    out->wait_header = document_text(c, doc_string(doc_get(rule, "wait_header"), NULL));
+    out->wait_ms = document_duration_ms(c, doc_string(doc_get(rule, "wait"), NULL),
+                                        document_at(c, pointer, "wait"));
+    out->has_wait_path = document_path(c, doc_string(doc_get(rule, "wait_path"), NULL), false,
+                                       document_at(c, pointer, "wait_path"), &out->wait_path);
+}
+
+struct rest_rules document_rules(struct compile *c, const struct doc *list, const char *pointer)
+{
+    struct rest_rules out = {0};
+    struct rest_rule *rules;
+
+    if (!list)
+        return out;
+    if (!doc_is(list, DOC_ARRAY)) {
+        problems_add(c->problems, pointer, "wrong_type", "a list of rules is expected");
+        return out;
+    }
+    out.n = doc_count(list);
+    rules = arena_array(c->mem, out.n + 1, sizeof *rules);
+    for (size_t i = 0; i < out.n; i++)
+        compile_rule(c, doc_at(list, i), arena_printf(c->mem, "%s/%zu", pointer, i), &rules[i]);
+    out.items = rules;
+    return out;
+}
+
+/* ----------------------------------------------------------------- rate limits */
+
+static const char *const resets[] = {"seconds", "epoch", "iso", NULL};
+struct raw_limit {
+    int64_t requests, burst, cost, min_remaining;
+    const char *per, *remaining_header, *limit_header, *reset_header, *reset, *used_limit_header;
+    const struct doc *match;
+};
+struct raw_match {
+    const char *path, *method;
+};
+/* clang-format off */
+static const struct option limit_table[] = {
+    OPTION(struct raw_limit, requests, .title = "Requests", .help = "So many per period; 0 = what the server says.", .def = "0", .min = 0, .max = 1000000),
+    OPTION(struct raw_limit, per, .title = "Period", .help = "A duration.", .def = "1s"),
+    OPTION(struct raw_limit, burst, .title = "Burst", .help = "At once; 0 = all of a period.", .def = "0", .min = 0, .max = 1000000),
+    OPTION(struct raw_limit, cost, .title = "Cost", .help = "Of one request.", .def = "1", .min = 1, .max = 1000000),
+    OPTION(struct raw_limit, min_remaining, .title = "Left for others", .help = "Requests that are never used up.", .def = "1", .min = 0, .max = 1000000),
+    OPTION(struct raw_limit, remaining_header, .title = "Header of the rest", .help = "Says how many are left."),
+    OPTION(struct raw_limit, limit_header, .title = "Header of the limit", .help = "Says how many there are."),
+    OPTION(struct raw_limit, reset_header, .title = "Header of the reset", .help = "Says when there are new ones."),
+    OPTION(struct raw_limit, reset, .title = "Form of the reset", .help = "What that header holds.", .def = "seconds", .choices = resets),
+    OPTION(struct raw_limit, used_limit_header, .title = "Header of use and limit", .help = "Holds both, as in 32/40."),
+    OPTION(struct raw_limit, match, .title = "Which requests", .help = "Prefix of the path, method."),
+    OPTIONS_END,
+};
+static const struct option match_table[] = {
+    OPTION(struct raw_match, path, .title = "Path", .help = "Prefix of the path."),
+    OPTION(struct raw_match, method, .title = "Method", .help = "GET or POST."),
+    OPTIONS_END,
+};
+/* clang-format on */
+
+static void compile_limit(struct compile *c, const struct doc *object, const char *pointer,
+                          struct rest_limit *out)
+{
+    struct raw_limit raw = {0};
+    struct raw_match match = {0};
+
+    *out = (struct rest_limit){.per_ms = 1000};
+    if (!options_decode(limit_table, object, pointer, &raw, c->mem, c->problems))
+        return;
+    if (raw.match && !options_decode(match_table, raw.match, document_at(c, pointer, "match"),
+                                     &match, c->mem, c->problems))
+        return;
+    *out = (struct rest_limit){
+        .requests = raw.requests,
+        .per_ms = document_duration_ms(c, raw.per, document_at(c, pointer, "per")),
+        .burst = raw.burst ? raw.burst : raw.requests,
+        .cost = raw.cost,
+        .min_remaining = raw.min_remaining,
+        .remaining_header = document_text(c, raw.remaining_header),
+        .limit_header = document_text(c, raw.limit_header),
+        .reset_header = document_text(c, raw.reset_header),
+        .used_limit_header = document_text(c, raw.used_limit_header),
+        .reset = (enum rest_reset)document_choice(raw.reset, resets),
+        .match_path = document_text(c, match.path),
+        .match_method = document_text(c, match.method),
+    };
+}
+
+static void compile_limits(struct compile *c, const struct doc *value, const char *pointer,
+                           struct rest_client *out)
+{
+    bool list = doc_is(value, DOC_ARRAY);
+    size_t n = !value ? 0 : list ? doc_count(value) : 1;
+    struct rest_limit *limits = arena_array(c->mem, n + 1, sizeof *limits);
+
+    for (size_t i = 0; i < n; i++)
+        compile_limit(c, list ? doc_at(value, i) : value,
+                      list ? arena_printf(c->mem, "%s/%zu", pointer, i) : pointer, &limits[i]);
+    out->limits = limits;
+    out->n_limits = n;
+}
+
+/* --------------------------------------------------------------------- client */
+
+struct raw_client {
+    const struct doc *base_url, *headers, *params, *auth, *tls, *timeout, *rate_limit, *retry,
+        *errors;
+    const char *accept, *proxy, *max_response;
+    int64_t concurrency;
+    struct string_list allowed_hosts;
+};
+struct raw_tls {
+    bool verify;
+};
+struct raw_timeout {
+    const char *connect, *idle, *total;
+};
+struct raw_retry {
+    int64_t tries;
+    const char *base, *cap, *max_wait;
+};
+/* clang-format off */
+static const struct option client_table[] = {
+    OPTION(struct raw_client, base_url, .title = "Address", .help = "Scheme, host and prefix of every request.", .flags = OPTION_REQUIRED, ANY),
+    OPTION(struct raw_client, headers, .title = "Headers", .help = "Sent with each request."),
+    OPTION(struct raw_client, params, .title = "Parameters", .help = "Sent with each request."),
+    OPTION(struct raw_client, auth, .title = "Identity", .help = "How the API knows us."),
+    OPTION(struct raw_client, accept, .title = "Accept", .help = "What is asked for.", .def = "application/json"),
+    OPTION(struct raw_client, tls, .title = "TLS", .help = "verify."),
+    OPTION(struct raw_client, proxy, .title = "Proxy", .help = "Address of a proxy; none without it."),
+    OPTION(struct raw_client, timeout, .title = "Time limits", .help = "connect, idle, total."),
+    OPTION(struct raw_client, concurrency, .title = "Concurrency", .help = "Requests in flight.", .def = "2", .min = 1, .max = 64),
+    OPTION(struct raw_client, rate_limit, .title = "Rate limit", .help = "One, or a list.", ANY),
+    OPTION(struct raw_client, retry, .title = "Retries", .help = "tries, base, cap, max_wait."),
+    OPTION(struct raw_client, errors, .title = "Errors", .help = "Rules, looked at before the built-in ones.", ANY),
+    OPTION(struct raw_client, allowed_hosts, .title = "Allowed hosts", .help = "Besides the host of the address."),
+    OPTION(struct raw_client, max_response, .title = "Largest answer", .help = "Unpacked.", .def = "4GiB"),
+    OPTIONS_END,
+};
+static const struct option tls_table[] = {
+    OPTION(struct raw_tls, verify, .title = "Verify", .help = "Whether certificates are checked.", .def = "true"),
+    OPTIONS_END,
+};
+static const struct option timeout_table[] = {
+    OPTION(struct raw_timeout, connect, .title = "Connect", .help = "A duration.", .def = "10s"),
+    OPTION(struct raw_timeout, idle, .title = "Idle", .help = "Between two pieces of an answer.", .def = "60s"),
+    OPTION(struct raw_timeout, total, .title = "Total", .help = "Of one answer, waiting alone counted.", .def = "10m"),
+    OPTIONS_END,
+};
+static const struct option retry_table[] = {
+    OPTION(struct raw_retry, tries, .title = "Tries", .help = "Of one request.", .def = "5", .min = 1, .max = 100),
+    OPTION(struct raw_retry, base, .title = "First wait", .help = "Doubled each time.", .def = "500ms"),
+    OPTION(struct raw_retry, cap, .title = "Longest wait", .help = "Between two tries.", .def = "60s"),
+    OPTION(struct raw_retry, max_wait, .title = "Patience", .help = "The longest wait a server may ask for.", .def = "15m"),
+    OPTIONS_END,
+};
+/* clang-format on */
+
+static void compile_limits_of_time(struct compile *c, const struct raw_client *raw,
+                                   const char *pointer, struct rest_client *out)
+{
+    const char *at = document_at(c, pointer, "timeout"),
+               *retry_at = document_at(c, pointer, "retry");
+    struct raw_timeout time = {0};
+    struct raw_retry retry = {0};
+    struct raw_tls tls = {0};
+
+    if (options_decode(timeout_table, raw->timeout, at, &time, c->mem, c->problems)) {
+        out->connect_ms = document_duration_ms(c, time.connect, document_at(c, at, "connect"));
+        out->idle_ms = document_duration_ms(c, time.idle, document_at(c, at, "idle"));
+        out->total_ms = document_duration_ms(c, time.total, document_at(c, at, "total"));
+    }
+    if (options_decode(retry_table, raw->retry, retry_at, &retry, c->mem, c->problems)) {
+        out->retry_tries = retry.tries;
+        out->retry_base_ms = document_duration_ms(c, retry.base, document_at(c, retry_at, "base"));
+        out->retry_cap_ms = document_duration_ms(c, retry.cap, document_at(c, retry_at, "cap"));
+        out->retry_max_wait_ms =
+            document_duration_ms(c, retry.max_wait, document_at(c, retry_at, "max_wait"));
+    }
+    if (options_decode(tls_table, raw->tls, document_at(c, pointer, "tls"), &tls, c->mem,
+                       c->problems))
+        out->insecure = !tls.verify;
+}
+
+void document_client(struct compile *c, const struct doc *object, const char *pointer,
+                     struct rest_client *out)
+{
+    struct raw_client raw = {0};
+
+    *out = (struct rest_client){0};
+    if (!options_decode(client_table, object, pointer, &raw, c->mem, c->problems))
+        return;
+    out->base_url = document_template(c, raw.base_url, SCOPES_CONFIG | SCOPE_BIT(token),
+                                      document_at(c, pointer, "base_url"));
+    out->headers =
+        document_pairs(c, raw.headers, SCOPES_REQUEST, document_at(c, pointer, "headers"));
+    out->params = document_pairs(c, raw.params, SCOPES_REQUEST, document_at(c, pointer, "params"));
+    compile_auth(c, raw.auth, document_at(c, pointer, "auth"), &out->auth);
+    compile_limits_of_time(c, &raw, pointer, out);
+    compile_limits(c, raw.rate_limit, document_at(c, pointer, "rate_limit"), out);
+    out->errors = document_rules(c, raw.errors, document_at(c, pointer, "errors"));
+    out->accept = document_text(c, raw.accept);
+    out->proxy = document_text(c, raw.proxy);
+    out->concurrency = raw.concurrency;
+    out->allowed_hosts = document_list(c, &raw.allowed_hosts);
+    if (!text_to_bytes(raw.max_response, &out->max_body))
+        problems_add(c->problems, document_at(c, pointer, "max_response"), "wrong_format",
+                     "a size such as 512MiB is expected");
+}

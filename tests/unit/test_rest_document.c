@@ -1,0 +1,213 @@
+#include <criterion/criterion.h>
+
+#include <string.h>
+
+#include "connectors/rest/document.h"
+
+/* The worked example of a hand-written API source, as a document. */
+static const char custom_api[] =
+    "{\"name\": \"custom_api\","
+    " \"vars\": {\"base_url\": {\"type\": \"string\", \"default\": \"https://api.example.com\"},"
+    "            \"start_date\": {\"type\": \"string\", \"default\": \"2024-01-01T00:00:00Z\"},"
+    "            \"size\": {\"type\": \"integer\", \"default\": 100}, \"deep\": {\"type\": "
+    "\"boolean\"}},"
+    " \"secrets\": {\"api_key\": {}},"
+    " \"client\": {\"base_url\": \"{{ vars.base_url }}\","
+    "   \"auth\": {\"type\": \"bearer\", \"token\": \"{{ secret.api_key }}\"},"
+    "   \"timeout\": {\"total\": \"30s\"}, \"retry\": {\"tries\": 3, \"base\": \"1s\"},"
+    "   \"rate_limit\": {\"requests\": 10, \"per\": \"1s\"}},"
+    " \"check\": {\"path\": \"/health\"},"
+    " \"streams\": [{\"name\": \"users\", \"records\": {\"path\": \"data\"}, \"key\": [\"id\"],"
+    "   \"paginate\": {\"type\": \"page\", \"param\": \"page\", \"size_param\": \"per_page\","
+    "                  \"size\": 100, \"stop\": \"short_page\"},"
+    "   \"incremental\": {\"field\": \"updated_at\", \"start\": \"{{ vars.start_date }}\","
+    "     \"send\": {\"param\": \"updated_since\", \"value\": \"{{ state.start | iso }}\"}},"
+    "   \"schema\": {\"properties\": {\"id\": {\"type\": [\"null\", \"integer\"]},"
+    "     \"updated_at\": {\"type\": [\"null\", \"string\"], \"format\": \"date-time\"}}}}]}";
+
+static const struct rest_document *compiled(struct arena *mem, const char *json,
+                                            struct problems *problems)
+{
+    struct error err = ERROR_INIT;
+    const struct rest_document *out;
+    struct doc *d;
+
+    cr_assert_eq(doc_parse(json, strlen(json), &d, &err), 0, "%s", err.message);
+    out = rest_document_compile(mem, d, "", problems);
+    doc_free(d); /* nothing of it is borrowed */
+    return out;
+}
+
+Test(rest_document, compiles_the_worked_example)
+{
+    struct arena *mem = arena_new();
+    struct problems problems = PROBLEMS_INIT(mem);
+    const struct rest_document *d = compiled(mem, custom_api, &problems);
+    const struct rest_stream *s;
+
+    cr_assert_not_null(d, "%s %s", problems.items[0].pointer, problems.items[0].message);
+    cr_assert_str_eq(d->name, "custom_api");
+    cr_assert_eq(d->client.auth.type, REST_AUTH_BEARER);
+    cr_assert_eq(d->client.total_ms, 30000);
+    cr_assert_eq(d->client.connect_ms, 10000);
+    cr_assert_eq(d->client.retry_tries, 3);
+    cr_assert_eq(d->client.retry_base_ms, 1000);
+    cr_assert_eq(d->client.n_limits, 1);
+    cr_assert_eq(d->client.limits[0].requests, 10);
+    cr_assert_eq(d->client.limits[0].burst, 10);
+    cr_assert(d->has_check);
+    cr_assert_eq(d->n_streams, 1);
+    s = &d->streams[0];
+    cr_assert_str_eq(s->key[0], "id");
+    cr_assert_eq(s->paginate.type, REST_PAGE_NUMBER);
+    cr_assert_eq(s->paginate.start, 1);
+    cr_assert(s->paginate.stop_on_short);
+    cr_assert(s->incremental.present);
+    cr_assert_eq(s->incremental.lookback_us, 600000000);
+    cr_assert_str_eq(s->incremental.send.param, "updated_since");
+    cr_assert_eq(s->schema->n_columns, 2);
+    cr_assert_eq(s->schema->columns[1].type.type, TYPE_TIMESTAMPTZ);
+    arena_free(mem);
+}
+
+Test(rest_document, makes_a_configuration_of_vars_and_secrets)
+{
+    static const char config_json[] = "{\"api_key\": \"k\\\"1\", \"size\": 5}";
+    struct arena *mem = arena_new();
+    struct problems problems = PROBLEMS_INIT(mem);
+    const struct rest_document *d = compiled(mem, custom_api, &problems);
+    struct error err = ERROR_INIT;
+    const struct option *table;
+    struct scopes s = {0};
+    struct doc *config;
+    size_t size;
+    void *values;
+
+    table = rest_options(mem, d, &size);
+    cr_assert_eq(option_find(table, "api_key")->flags, OPTION_SECRET | OPTION_REQUIRED);
+    values = arena_alloc(mem, size);
+    memset(values, 0, size);
+    cr_assert_eq(doc_parse(config_json, strlen(config_json), &config, &err), 0);
+    cr_assert(options_decode(table, config, "", values, mem, &problems));
+    rest_values(mem, d, values, &s);
+    cr_assert_str_eq(s.json[SCOPE_vars].ptr,
+                     "{\"base_url\":\"https://api.example.com\","
+                     "\"start_date\":\"2024-01-01T00:00:00Z\",\"size\":5,\"deep\":false}");
+    cr_assert_str_eq(s.json[SCOPE_secret].ptr, "{\"api_key\":\"k\\\"1\"}");
+    doc_free(config);
+    config = doc_new_object();
+    cr_assert_not(options_decode(table, config, "", values, mem, &problems));
+    cr_assert_str_eq(problems.items[0].pointer, "/api_key");
+    doc_free(config);
+    arena_free(mem);
+}
+
+Test(rest_document, merges_defaults_and_finds_parents)
+{
+    static const char json[] =
+        "{\"client\": {\"base_url\": \"https://a.example\", \"headers\": {\"X-A\": \"1\"},"
+        "  \"errors\": [{\"when\": {\"status\": [403, 429], \"header\": \"x-left\", \"eq\": \"0\"},"
+        "                \"do\": \"rate_limited\"},"
+        "               {\"when\": {\"class\": \"5xx\", \"body\": \"body.code == 7\"}, \"do\": "
+        "\"fail\","
+        "                \"as\": \"permission\"}]},"
+        " \"defaults\": {\"params\": {\"per_page\": 50}, \"paginate\": {\"type\": \"link_header\"},"
+        "   \"key\": [\"id\"]},"
+        " \"streams\": [{\"name\": \"issues\", \"params\": {\"state\": \"all\"}},"
+        "  {\"name\": \"comments\", \"path\": \"/issues/{{ parent.number }}/comments\","
+        "   \"paginate\": null,"
+        "   \"for_each\": {\"stream\": \"issues\", \"fields\": {\"number\": \"number\"},"
+        "                  \"on_missing\": \"empty\"}}]}";
+    struct arena *mem = arena_new();
+    struct problems problems = PROBLEMS_INIT(mem);
+    const struct rest_document *d = compiled(mem, json, &problems);
+
+    cr_assert_not_null(d, "%s %s", problems.items[0].pointer, problems.items[0].message);
+    cr_assert_eq(d->streams[0].request.params.n, 2);
+    cr_assert_eq(d->streams[0].paginate.type, REST_PAGE_LINK_HEADER);
+    cr_assert_eq(d->streams[1].paginate.type, REST_PAGE_NONE);
+    cr_assert_eq(d->streams[1].for_each.parent, &d->streams[0]);
+    cr_assert_eq(d->streams[1].for_each.n_fields, 1);
+    cr_assert(d->streams[1].for_each.missing_is_empty);
+    cr_assert_eq(d->client.errors.n, 2);
+    cr_assert_eq(d->client.errors.items[0].status[1], 429);
+    cr_assert_eq(d->client.errors.items[0].action, REST_DO_RATE_LIMITED);
+    cr_assert_eq(d->client.errors.items[1].status_class, 5);
+    cr_assert_eq(d->client.errors.items[1].as, ERR_PERMISSION);
+    arena_free(mem);
+}
+
+Test(rest_document, reports_all_mistakes_at_once)
+{
+    static const char json[] =
+        "{\"nmae\": \"x\", \"vars\": {\"1a\": {}, \"b\": {\"type\": \"float\"}, \"c\": 5,"
+        "   \"d\": {\"type\": \"integer\", \"default\": \"x\"}},"
+        " \"client\": {\"base_url\": \"{{ vars.a | shout }}\", \"auth\": {\"type\": \"bearer\"},"
+        "   \"timeout\": {\"total\": \"soon\"}, \"concurrency\": 0,"
+        "   \"errors\": [{\"when\": {\"status\": 99}, \"do\": \"cry\"}]},"
+        " \"streams\": [{\"path\": \"/a\"},"
+        "   {\"name\": \"a\", \"path\": \"/{{ parent.id }}/{{ nothing.x }}\","
+        "    \"records\": {\"path\": \"a[\"}, \"for_each\": {\"stream\": \"zz\", \"fields\": {}}},"
+        "   {\"name\": \"a\", \"paginate\": {\"type\": \"cursor\"},"
+        "    \"incremental\": {\"field\": \"x\", \"start\": \"1\", \"type\": \"int\", \"window\": "
+        "\"1d\"}},"
+        "   {\"name\": \"loop\", \"for_each\": {\"stream\": \"loop\", \"fields\": {\"id\": "
+        "\"id\"}}}]}";
+    static const char *const want[] = {
+        "/nmae",
+        "/vars/1a",
+        "/vars/b/type",
+        "/vars/c",
+        "/vars/d/default",
+        "/client/concurrency",
+        "/streams/0/name",
+        "/streams/1/path",
+        "/streams/1/records/path",
+        "/streams/1/for_each/stream",
+        "/streams/2/name",
+        "/streams/2/paginate/path",
+        "/streams/2/paginate/param",
+        "/streams/2/incremental/window",
+        "/streams/3",
+    };
+    struct arena *mem = arena_new();
+    struct problems problems = PROBLEMS_INIT(mem);
+
+    cr_assert_null(compiled(mem, json, &problems));
+    for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
+        bool found = false;
+
+        for (size_t j = 0; j < problems.n; j++)
+            found |= strcmp(problems.items[j].pointer, want[i]) == 0;
+        cr_assert(found, "nothing at %s", want[i]);
+    }
+    arena_free(mem);
+}
+
+Test(rest_document, looks_into_a_client_that_is_otherwise_right)
+{
+    static const char json[] =
+        "{\"client\": {\"base_url\": \"{{ vars.a | shout }}\", \"auth\": {\"type\": \"bearer\"},"
+        "   \"timeout\": {\"total\": \"soon\"},"
+        "   \"errors\": [{\"when\": {\"status\": 99, \"what\": 1}, \"do\": \"cry\", \"so\": 1}]},"
+        " \"streams\": []}";
+    static const char *const want[] = {
+        "/client/base_url",           "/client/auth/token",
+        "/client/timeout/total",      "/client/errors/0/when/status",
+        "/client/errors/0/when/what", "/client/errors/0/do",
+        "/client/errors/0/so",        "/streams",
+    };
+    struct arena *mem = arena_new();
+    struct problems problems = PROBLEMS_INIT(mem);
+
+    cr_assert_null(compiled(mem, json, &problems));
+    cr_assert_eq(problems.n, sizeof want / sizeof want[0]);
+    for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
+        bool found = false;
+
+        for (size_t j = 0; j < problems.n; j++)
+            found |= strcmp(problems.items[j].pointer, want[i]) == 0;
+        cr_assert(found, "nothing at %s", want[i]);
+    }
+    arena_free(mem);
+}
