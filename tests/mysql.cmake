@@ -1,4 +1,4 @@
-add_library(mysql_fixture STATIC support/mysql_fixture.c)
+add_library(mysql_fixture STATIC support/fake_mysql.c support/mysql_fixture.c)
 target_link_libraries(mysql_fixture PUBLIC test_support destinations sql_mysql sql connectors data
     base databases)
 

@@ -51,7 +51,7 @@ int mysql_start(struct mysql_conn *c, const char *sql, const struct sql_value *p
     CLEANUP(mysql_stmt_cleanup) MYSQL_STMT *stmt = NULL;
     CLEANUP(free_cleanup) MYSQL_BIND *binds = xalloc((n + 1) * sizeof *binds);
 
-    if (c->run && cancel_check(c->run->cancel, err) < 0)
+    if (cancel_check(c->run->cancel, err) < 0)
         return -1;
     stmt = mysql_stmt_init(c->my);
     if (!stmt)

@@ -20,6 +20,7 @@
 
 #include "connectors/base/clock.h"
 #include "connectors/sql/mysql_internal.h"
+#include "connectors/sql/resolve.h"
 
 #define SYSTEM_AUTHORITIES "/etc/ssl/certs/ca-certificates.crt"
 #define MAX_PACKET         (256ul << 20) /* what we accept; the server's own limit is for sending */
@@ -36,22 +37,6 @@
 #define AUTH_TLS   AUTH_PLAIN ",sha256_password,mysql_clear_password"
 
 const char *const mysql_ssl_modes[] = {"disable", "require", "verify-ca", "verify-full", NULL};
-
-/* The library understands more than names and addresses in this place. */
-static int check_host(const char *host, struct error *err)
-{
-    for (const char *s = host; *s; s++) {
-        bool plain = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
-                     (*s >= '0' && *s <= '9') || strchr("._:-", *s);
-
-        if (!plain)
-            return error_set(err, ERR_CONFIG, "\"%s\" is not the name or address of one host",
-                             host);
-    }
-    if (*host == '\0')
-        return error_set(err, ERR_CONFIG, "the host is empty");
-    return 0;
-}
 
 /* The PEM text as a file that only this process sees; its descriptor is closed by the caller. */
 static int put_authorities(const char *pem, int *out_fd, struct error *err)
@@ -146,7 +131,7 @@ void mysql_watch(struct mysql_conn *c)
     my_socket fd = mysql_get_socket(c->my);
 
     stop_watching(c);
-    if (!c->run || fd == (my_socket)-1)
+    if (fd == (my_socket)-1)
         return;
     /* The library closes its descriptor whenever it likes; ours stays the same socket. */
     c->watched_fd = fcntl((int)fd, F_DUPFD_CLOEXEC, 3);
@@ -159,33 +144,39 @@ void mysql_unwatch(struct mysql_conn *c)
     stop_watching(c);
 }
 
-/* What the library waits for, or that it took too long. */
+/* What has happened of the events that the library waits for, or that it took too long. */
 static int wait_for(struct mysql_conn *c, int events, int64_t end_us)
 {
     int64_t left_ms = (end_us - clock_monotonic_us()) / 1000;
     struct pollfd p = {.fd = mysql_get_socket(c->my)};
-    int done = 0;
+    int happened = 0;
 
     p.events = (short)((events & MYSQL_WAIT_READ ? POLLIN : 0) |
                        (events & MYSQL_WAIT_WRITE ? POLLOUT : 0));
-    if (left_ms <= 0 || poll(&p, 1, (int)left_ms) <= 0)
-        return left_ms > 1 && errno == EINTR ? 0 : MYSQL_WAIT_TIMEOUT;
-    if (p.revents & (POLLIN | POLLHUP | POLLERR | POLLNVAL))
-        done |= MYSQL_WAIT_READ & events;
-    if (p.revents & (POLLOUT | POLLHUP | POLLERR | POLLNVAL))
-        done |= MYSQL_WAIT_WRITE & events;
-    return done ? done : events & (MYSQL_WAIT_READ | MYSQL_WAIT_WRITE);
+    while (left_ms > 0 && poll(&p, 1, (int)left_ms) < 0 && errno == EINTR)
+        left_ms = (end_us - clock_monotonic_us()) / 1000;
+    if (left_ms <= 0 || p.revents == 0)
+        return MYSQL_WAIT_TIMEOUT;
+    happened |= p.revents & POLLIN ? MYSQL_WAIT_READ : 0;
+    happened |= p.revents & POLLOUT ? MYSQL_WAIT_WRITE : 0;
+    /* A socket that failed tells so by the next call on it. */
+    return happened & events ? happened & events : events & (MYSQL_WAIT_READ | MYSQL_WAIT_WRITE);
 }
 
 static int connect_within(struct mysql_conn *c, const struct mysql_server *to, struct error *err)
 {
     int64_t end = clock_monotonic_us() + to->connect_timeout_s * 1000000;
     const char *password = to->password ? to->password : "";
+    struct resolved found;
     MYSQL *done = NULL;
-    int events =
-        mysql_real_connect_start(&done, c->my, to->host, to->username, password, to->database,
-                                 (unsigned)to->port, NULL, CLIENT_FOUND_ROWS);
+    int events;
 
+    /* The library asks again, since it needs the name for the certificate; by now the answer is
+     * known near by. */
+    if (resolve_host(to->host, end, c->run->cancel, c->run->mem, &found, err) < 0)
+        return -1;
+    events = mysql_real_connect_start(&done, c->my, to->host, to->username, password, to->database,
+                                      (unsigned)to->port, NULL, CLIENT_FOUND_ROWS);
     while (events) {
         mysql_watch(c);
         events = mysql_real_connect_cont(&done, c->my, wait_for(c, events, end));
@@ -306,13 +297,12 @@ static struct mysql_conn *new_conn(const struct mysql_server *to, struct run *ru
     return c;
 }
 
-/* Without a run nothing can cancel it: for the connection that ends another one's statement. */
 static int open_conn(struct mysql_conn *c, const struct mysql_server *to, bool read_only,
                      struct error *err)
 {
     CLEANUP(close_fd) int authorities = -1;
 
-    if (check_host(to->host, err) < 0 || (c->run && cancel_check(c->run->cancel, err) < 0))
+    if (cancel_check(c->run->cancel, err) < 0)
         return -1;
     set_options(c, to, read_only);
     if (set_tls(c, to, &authorities, err) < 0 || connect_within(c, to, err) < 0)
@@ -321,7 +311,8 @@ static int open_conn(struct mysql_conn *c, const struct mysql_server *to, bool r
     keep_alive(c);
     c->is_mariadb = mariadb_connection(c->my);
     c->version = (long)mysql_get_server_version(c->my);
-    return c->run ? set_session(c, to, read_only, err) : 0;
+    c->base.version = c->version;
+    return 0;
 }
 
 static void free_conn(struct mysql_conn *c)
@@ -337,7 +328,7 @@ int mysql_connect_to(const struct mysql_server *to, bool read_only, struct run *
 {
     struct mysql_conn *c = new_conn(to, run);
 
-    if (open_conn(c, to, read_only, err) < 0) {
+    if (open_conn(c, to, read_only, err) < 0 || set_session(c, to, read_only, err) < 0) {
         free_conn(c);
         return -1;
     }
@@ -345,22 +336,30 @@ int mysql_connect_to(const struct mysql_server *to, bool read_only, struct run *
     return 0;
 }
 
-/* Ends what the server is still doing for this session; whether it worked does not matter. */
+/* Ends what the server is still doing for this session; whether it worked does not matter. The run
+ * is cancelled, so this goes by a token of its own, and by the clock. */
 static void kill_statement(const struct mysql_conn *c)
 {
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    struct run alone = {.mem = mem, .log = c->run->log};
     struct mysql_server to = *c->server;
     struct mysql_conn *second;
     struct error ignored = ERROR_INIT;
+    unsigned patience = KILL_TIMEOUT_S;
     char sql[40];
 
+    if (cancel_new(&alone.cancel, &ignored) < 0)
+        return;
     if (to.connect_timeout_s > KILL_TIMEOUT_S)
         to.connect_timeout_s = KILL_TIMEOUT_S;
-    second = new_conn(&to, NULL);
+    second = new_conn(&to, &alone);
+    mysql_optionsv(second->my, MYSQL_OPT_READ_TIMEOUT, &patience);
     if (open_conn(second, &to, true, &ignored) == 0) {
         snprintf(sql, sizeof sql, "KILL QUERY %lu", c->thread);
         mysql_real_query(second->my, sql, strlen(sql));
     }
     free_conn(second);
+    cancel_free(alone.cancel);
 }
 
 void mysql_disconnect(struct mysql_conn *c)

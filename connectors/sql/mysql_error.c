@@ -184,29 +184,46 @@ static const struct class *find(unsigned number)
     return number >= CR_MIN_ERROR && number <= CR_MAX_ERROR ? &unknown_library : &unknown_server;
 }
 
-/* The server's text may hold anything; a message is one line. */
-static void one_line(const char *from, char *out, size_t size)
+/* The same number stands for a certificate that is wrong and for a connection that broke while it
+ * was shown; only the text tells, and it is the library's own or OpenSSL's. */
+static bool is_broken_handshake(unsigned number, const char *said)
 {
-    size_t n = strnlen(from, size - 1);
+    static const char *const signs[] = {"unexpected eof", "reset by peer", "timed out",
+                                        "Broken pipe"};
 
-    n = text_utf8_prefix(from, n, n);
-    for (size_t i = 0; i < n; i++)
-        out[i] = (unsigned char)from[i] < ' ' ? ' ' : from[i];
-    out[n] = '\0';
+    for (size_t i = 0; number == CR_SSL_CONNECTION_ERROR && i < sizeof signs / sizeof *signs; i++) {
+        if (strstr(said, signs[i]))
+            return true;
+    }
+    return false;
+}
+
+/* The text may hold anything; a message is one line of UTF-8. */
+static void put_line(const char *said, struct buf *out)
+{
+    text_put_utf8(out, said, strnlen(said, 400));
+    for (size_t i = 0; i < out->len; i++) {
+        if ((unsigned char)out->data[i] < ' ')
+            out->data[i] = ' ';
+    }
 }
 
 int mysql_fail_as(struct mysql_conn *c, unsigned number, const char *said, const char *what,
                   struct error *err)
 {
-    const struct class *class = find(number);
-    char line[512];
+    static const struct class broken = {0, ERR_TRANSIENT, "connection_lost"};
+    const struct class *class = is_broken_handshake(number, said) ? &broken : find(number);
+    CLEANUP(buf_release) struct buf line = BUF_INIT(2000);
 
     /* The socket of a cancelled run is shut down, which looks like a lost connection. */
-    if (c->run && cancel_check(c->run->cancel, err) < 0)
+    if (cancel_check(c->run->cancel, err) < 0)
         return -1;
-    one_line(said, line, sizeof line);
+    if (number == CR_PLUGIN_NOT_ALLOWED)
+        said = "the server wants the password in a way that is not safe without TLS, or that is "
+               "not known here"; /* the library's own text quotes what it has overwritten */
+    put_line(said, &line);
     error_set_at(err, class->code, class->reason, __FILE__, __LINE__, "%s: %s: %s (error %u)",
-                 c->server_name, what, *line ? line : "the server said nothing", number);
+                 c->server_name, what, line.len ? buf_str(&line) : "no reason was given", number);
     return -1;
 }
 
