@@ -1,7 +1,9 @@
 /*
- * Queue, workers, runs, logs and followers at once, for ThreadSanitizer: syncs are started and
- * cancelled from several threads while their logs are followed. Ends with 0 when every run has
- * ended, every log has exactly one end, and every follower has seen every line in order.
+ * Queue, workers, lanes, runs, logs and followers at once, for ThreadSanitizer: syncs of several
+ * streams, in one lane and in four, are started and cancelled from several threads while their logs
+ * are followed. Now and then a write collides with another, so that lanes try again. Ends with 0
+ * when every run has ended, every log has exactly one end, and every follower has seen every line
+ * in order.
  */
 #include <ftw.h>
 #include <pthread.h>
@@ -19,7 +21,9 @@
 #define CONNECTIONS 4
 #define ROUNDS      12
 #define FOLLOWERS   6
-#define ROWS        5000
+#define STREAMS     6
+#define ROWS        1000
+#define COLLIDES    97 /* every so many writes */
 
 static const struct column columns[] = {
     {.name = "id", .type = {.type = TYPE_INT}, .source_type = ""}};
@@ -45,11 +49,12 @@ static int check(const void *config, struct run *run, struct error *err)
 static int discover(const void *config, struct run *run, struct catalog *out, struct error *err)
 {
     (void)config;
-    *catalog_add(out) = (struct stream){.namespace = "",
-                                        .name = "numbers",
-                                        .schema = &numbers,
-                                        .resumable = true,
-                                        .row_estimate = -1};
+    for (size_t i = 0; i < STREAMS; i++)
+        *catalog_add(out) = (struct stream){.namespace = "",
+                                            .name = arena_printf(out->mem, "numbers%zu", i),
+                                            .schema = &numbers,
+                                            .resumable = true,
+                                            .row_estimate = -1};
     return cancel_check(run->cancel, err);
 }
 
@@ -63,14 +68,12 @@ static int count(const void *config, struct run *run, const struct stream *strea
     return cancel_check(run->cancel, err);
 }
 
-static int read_rows(const void *config, struct run *run, const struct read_request *req,
-                     struct sink *out, struct error *err)
+static int read_stream(struct run *run, size_t stream, struct sink *out, struct error *err)
 {
     CLEANUP(batch_free_cleanup) struct batch *rows = batch_new(&numbers);
     char position[64];
 
-    (void)config;
-    if (sink_begin(out, 0, err) < 0)
+    if (sink_begin(out, stream, err) < 0)
         return -1;
     for (int64_t i = 0; i < ROWS; i++) {
         batch_put_int64(rows, 0, i);
@@ -79,11 +82,22 @@ static int read_rows(const void *config, struct run *run, const struct read_requ
             continue;
         snprintf(position, sizeof position, "{\"next\":%lld}", (long long)i + 1);
         log_info(run->log, .message = "batch", .fields = {log_int("row", i)});
-        if (sink_write(out, 0, rows, err) < 0 || sink_checkpoint(out, 0, position, err) < 0)
+        if (sink_write(out, stream, rows, err) < 0 ||
+            sink_checkpoint(out, stream, position, err) < 0)
             return -1;
     }
-    (void)req;
-    return sink_end(out, 0, position, err);
+    return sink_end(out, stream, position, err);
+}
+
+static int read_rows(const void *config, struct run *run, const struct read_request *req,
+                     struct sink *out, struct error *err)
+{
+    (void)config;
+    for (size_t i = 0; i < req->n; i++) {
+        if (read_stream(run, i, out, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 static const struct source_connector source = {
@@ -101,13 +115,20 @@ static const struct source_connector source = {
 struct swallow {
     struct destination destination; /* first */
     struct run *run;
-    int64_t rows;
+    size_t n;
+    int64_t rows[STREAMS]; /* as in the plan */
 };
+
+static _Atomic int64_t writes;
+static _Atomic int64_t generations; /* nothing is kept, so each opening begins a new one */
 
 static int recover(struct destination *d, struct stream_position *out, struct error *err)
 {
-    out[0] = (struct stream_position){.generation = 1};
-    return cancel_check(((struct swallow *)d)->run->cancel, err);
+    struct swallow *s = (struct swallow *)d;
+
+    for (size_t i = 0; i < s->n; i++)
+        out[i] = (struct stream_position){.generation = atomic_fetch_add(&generations, 1) + 1};
+    return cancel_check(s->run->cancel, err);
 }
 
 static int write_rows(struct destination *d, size_t stream, const struct batch *rows,
@@ -115,9 +136,10 @@ static int write_rows(struct destination *d, size_t stream, const struct batch *
 {
     struct swallow *s = (struct swallow *)d;
 
-    (void)stream;
-    s->rows += (int64_t)batch_rows(rows);
-    log_info(s->run->log, .message = "wrote", .fields = {log_int("rows", s->rows)});
+    if (atomic_fetch_add(&writes, 1) % COLLIDES == COLLIDES - 1)
+        return error_set(err, ERR_CONTENTION, "a lock");
+    s->rows[stream] += (int64_t)batch_rows(rows);
+    log_info(s->run->log, .message = "wrote", .fields = {log_int("rows", s->rows[stream])});
     return cancel_sleep_ms(s->run->cancel, 1, err);
 }
 
@@ -128,16 +150,23 @@ static int commit(struct destination *d, const char *const *upto, const struct c
 
     (void)upto;
     (void)dropped;
-    out->inserted = out->read = s->rows;
-    s->rows = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        out[i].inserted = out[i].read = s->rows[i];
+        s->rows[i] = 0;
+    }
     return cancel_check(s->run->cancel, err);
 }
 
 static int finish(struct destination *d, size_t stream, const char *position,
                   const struct counts *dropped, struct counts *out, struct error *err)
 {
-    (void)stream;
-    return commit(d, &position, dropped, out, err);
+    struct swallow *s = (struct swallow *)d;
+
+    (void)position;
+    (void)dropped;
+    out->inserted = out->read = s->rows[stream];
+    s->rows[stream] = 0;
+    return cancel_check(s->run->cancel, err);
 }
 
 static void close_it(struct destination *d)
@@ -154,10 +183,10 @@ static int open_it(const void *config, struct run *run, const struct write_plan 
     struct swallow *s = xalloc(sizeof *s);
 
     (void)config;
-    (void)plan;
     (void)err;
     s->destination.ops = &ops;
     s->run = run;
+    s->n = plan->n;
     *out = &s->destination;
     return 0;
 }
@@ -178,6 +207,7 @@ static const struct destination_connector destination = {
     .config_size = 1,
     .write_modes = 1u << WRITE_OVERWRITE,
     .delivery = "exactly_once",
+    .parallel_writers = true,
     .check = check,
     .open = open_it,
     .clear = clear,
@@ -303,7 +333,8 @@ static void create(struct arena *mem)
                                .source_id = s.id,
                                .destination_id = d.id,
                                .labels = "{}",
-                               .settings = "{}"};
+                               .settings =
+                                   i % 2 ? "{\"run_policy\":{\"parallel_streams\":4}}" : "{}"};
 
         if (store_create_connection(store, &c, mem, &err) < 0)
             FAIL("%s\n", err.message);
@@ -322,8 +353,11 @@ static int unlink_one(const char *path, const struct stat *st, int flag, struct 
 int main(void)
 {
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
-    const struct runs_config config = {
-        .workers = 3, .short_workers = 1, .memory_budget_bytes = 1 << 20, .cancel_grace_ms = 5000};
+    const struct runs_config config = {.workers = 3,
+                                       .short_workers = 1,
+                                       .memory_budget_bytes = 1 << 20,
+                                       .max_parallel_streams = 4,
+                                       .cancel_grace_ms = 5000};
     char directory[] = "/tmp/stress_sync_XXXXXX";
     struct error err = ERROR_INIT;
     pthread_t drivers[CONNECTIONS];
