@@ -15,9 +15,13 @@ unit_test(test_runs sync fake_sync)
 unit_test(test_settings sync fake_sync)
 
 # Plain main(): Criterion does not start under ThreadSanitizer, which this is for.
-add_executable(stress_sync ${CMAKE_CURRENT_SOURCE_DIR}/stress/stress_sync.c)
+foreach(name sync lanes)
+    add_executable(stress_${name} ${CMAKE_CURRENT_SOURCE_DIR}/stress/stress_${name}.c)
+    set_target_properties(stress_${name} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    add_test(NAME stress/${name} COMMAND stress_${name})
+    set_tests_properties(stress/${name} PROPERTIES LABELS stress TIMEOUT 300
+        FAIL_REGULAR_EXPRESSION "SUMMARY: [A-Za-z]+Sanitizer;runtime error:")
+endforeach()
 target_link_libraries(stress_sync PRIVATE sync Threads::Threads)
-set_target_properties(stress_sync PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-add_test(NAME stress/sync COMMAND stress_sync)
-set_tests_properties(stress/sync PROPERTIES LABELS stress TIMEOUT 300
-    FAIL_REGULAR_EXPRESSION "SUMMARY: [A-Za-z]+Sanitizer;runtime error:")
+target_link_libraries(stress_lanes PRIVATE fake_sync Threads::Threads)
