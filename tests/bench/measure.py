@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -48,9 +49,12 @@ class Service:
             f"http://127.0.0.1:{self.port}{path}", method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"})
-        with urllib.request.urlopen(request) as answer:
-            text = answer.read()
-            return json.loads(text) if text.startswith((b"{", b"[")) else text
+        try:
+            with urllib.request.urlopen(request) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as refused:
+            raise SystemExit(f"{method} {path}: {refused.code} {refused.read().decode()}") from refused
+        return json.loads(text) if text.startswith((b"{", b"[")) else text
 
     def connection(self, name, source, destination, streams=None):
         self.call("PUT", f"/v1/sources/{name}", source)
