@@ -14,13 +14,14 @@ void attempt_fail(struct attempt *a, enum fault_origin origin, long stream, cons
         a->fault = (struct fault){.error = *why, .origin = origin, .stream = stream};
 }
 
-/* The streams that are still to be done, and what their overrides are. */
+/* The streams that are still to be done, and what there is to settle about them: once in a run. */
 static void choose_streams(struct runner *r, const struct portion *p, struct attempt *a)
 {
     const struct selection *all = r->job->selection;
     size_t *number = arena_array(a->mem, p->n, sizeof *number);
     struct selected_stream *selected = arena_array(a->mem, p->n, sizeof *selected);
     const char **overrides = arena_array(a->mem, p->n, sizeof *overrides);
+    struct stream_copy *copies = arena_array(a->mem, p->n, sizeof *copies);
 
     for (size_t i = 0; i < p->n; i++) {
         size_t stream = p->streams[i];
@@ -31,6 +32,8 @@ static void choose_streams(struct runner *r, const struct portion *p, struct att
         selected[a->n] = all->streams[stream];
         if (r->job->override_positions)
             overrides[a->n] = r->job->override_positions[stream];
+        if (r->job->copies)
+            copies[a->n] = r->job->copies[stream];
         a->n++;
     }
     a->stream = number;
@@ -40,6 +43,7 @@ static void choose_streams(struct runner *r, const struct portion *p, struct att
     a->bad_rows = &r->bad_rows;
     a->restart = r->job->full_refresh && !r->recovered;
     a->override_positions = r->job->override_positions && !r->recovered ? overrides : NULL;
+    a->copies = r->job->copies && !r->recovered ? copies : NULL;
 }
 
 static void move_rows(struct attempt *a, enum portion_goal goal)

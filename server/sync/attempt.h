@@ -34,6 +34,7 @@ struct attempt {
     const size_t *stream;
     const struct selected_stream *selected;
     const char *const *override_positions;
+    const struct stream_copy *copies;
     bool restart;                      /* the plan's */
     struct stream_position *positions; /* [n], by recover */
     struct stream_base *bases;         /* of the whole selection, kept over attempts */

@@ -1,6 +1,7 @@
 /*
  * Sync and clear: runs that change the destination.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "connectors/base/clock.h"
@@ -82,17 +83,44 @@ static void on_tick(struct run_observer *o)
                   .fields = {log_int("run", j->row.id), log_text("reason", err.message)});
 }
 
-/* What users have edited since the last run, for the destination to take over. */
-static int load_overrides(struct job *j, const struct selection *selection, const char *const **out,
-                          struct error *err)
+/* What the store knows of the state of each stream. */
+struct known_state {
+    const char **overrides; /* what users have edited since the last run */
+    bool any_override;
+    struct stream_copy *copies;
+};
+
+static void note_state(struct known_state *known, size_t stream, const struct state_row *row)
 {
-    const char **overrides = arena_array(j->mem, selection->n + 1, sizeof *overrides);
+    if (row->edited) {
+        known->overrides[stream] = row->position ? row->position : "";
+        known->any_override = true;
+    }
+    /* An edit before the first run is no news of a destination. */
+    known->copies[stream] = (struct stream_copy){.known = row->generation > 0,
+                                                 .generation = row->generation,
+                                                 .seq = row->seq,
+                                                 .position = row->position};
+}
+
+/* The store gives them in this order. */
+static int by_stream(const void *name, const void *row)
+{
+    return strcmp(name, ((const struct state_row *)row)->stream);
+}
+
+/* For the destination, which takes edits over and notices when its own state is gone or older. */
+static int load_states(struct job *j, const struct selection *selection, struct known_state *out,
+                       struct error *err)
+{
     struct state_row *rows;
     int64_t revision;
-    bool any = false;
     size_t n;
 
-    *out = NULL;
+    *out = (struct known_state){
+        .overrides = arena_array(j->mem, selection->n + 1, sizeof *out->overrides),
+        .copies = arena_array(j->mem, selection->n + 1, sizeof *out->copies),
+    };
     if (!j->row.connection_id)
         return 0;
     if (store_get_state(j->runs->store, j->row.connection_id, j->mem, &rows, &n, &revision, err) <
@@ -100,15 +128,11 @@ static int load_overrides(struct job *j, const struct selection *selection, cons
         return -1;
     for (size_t i = 0; i < selection->n; i++) {
         const char *name = stream_full_name(j->mem, selection->streams[i].stream);
+        const struct state_row *row = n ? bsearch(name, rows, n, sizeof *rows, by_stream) : NULL;
 
-        for (size_t k = 0; k < n; k++) {
-            if (!rows[k].edited || strcmp(rows[k].stream, name) != 0)
-                continue;
-            overrides[i] = rows[k].position ? rows[k].position : "";
-            any = true;
-        }
+        if (row)
+            note_state(out, i, row);
     }
-    *out = any ? overrides : NULL;
     return 0;
 }
 
@@ -131,7 +155,7 @@ static void judge_missing(struct job *j, const struct sync_plan *plan)
     j->result.partial_success = plan->streams.selection.n > 0;
 }
 
-static void run_plan(struct job *j, const struct sync_plan *plan, const char *const *overrides)
+static void run_plan(struct job *j, const struct sync_plan *plan, const struct known_state *known)
 {
     struct job_observer observer = {
         {.event = on_event, .copy = on_copy, .tick = on_tick, .tick_ms = 1000}, j, 0};
@@ -145,7 +169,8 @@ static void run_plan(struct job *j, const struct sync_plan *plan, const char *co
         .destination = plan->destination.connector,
         .destination_config = plan->destination.config,
         .selection = &plan->streams.selection,
-        .override_positions = overrides,
+        .override_positions = known->any_override ? known->overrides : NULL,
+        .copies = known->copies,
         .full_refresh = plan->full_refresh,
         .policy = plan->settings.policy,
         .commit = plan->settings.commit,
@@ -166,16 +191,16 @@ static void run_plan(struct job *j, const struct sync_plan *plan, const char *co
 void job_sync(struct job *j)
 {
     struct sync_plan *plan = arena_alloc(j->mem, sizeof *plan);
-    const char *const *overrides;
+    struct known_state known;
     struct error err = ERROR_INIT;
 
     if (!job_plan(j, plan))
         return;
-    if (load_overrides(j, &plan->streams.selection, &overrides, &err) < 0) {
+    if (load_states(j, &plan->streams.selection, &known, &err) < 0) {
         job_fail(j, ORIGIN_ENGINE, &err);
         return;
     }
-    run_plan(j, plan, overrides);
+    run_plan(j, plan, &known);
     judge_missing(j, plan);
     if (j->result.error.code != ERR_NONE)
         log_error(logstream_log(j->log, "engine"), .message = "run failed",

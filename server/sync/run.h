@@ -77,6 +77,7 @@ struct sync_job {
     const void *destination_config;
     const struct selection *selection;
     const char *const *override_positions; /* see struct write_plan; NULL = none */
+    const struct stream_copy *copies;      /* the same */
     bool full_refresh;                     /* forget positions and unfinished generations */
     struct run_policy policy;
     struct commit_limits commit;

@@ -91,6 +91,7 @@ static void fill_plan(struct writer *w, size_t first, size_t n)
         .metadata = job->policy.metadata,
         .restart = w->a->restart,
         .override_positions = w->a->override_positions ? w->a->override_positions + first : NULL,
+        .copies = w->a->copies ? w->a->copies + first : NULL,
     };
     w->run = (struct run){.mem = w->a->mem,
                           .cancel = w->a->stop,

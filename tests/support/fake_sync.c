@@ -317,6 +317,11 @@ static void recover_table(struct fake_open *o, size_t i, struct stream_position 
         snprintf(t->position, sizeof t->position, "%s", edit);
         snprintf(o->f->memory->override, sizeof o->f->memory->override, "%s", edit);
     }
+    if (o->plan->copies && o->plan->copies[i].known) {
+        o->f->memory->reminders++;
+        o->f->memory->reminder = o->plan->copies[i];
+        o->f->memory->reminder.position = NULL; /* lives as long as the plan */
+    }
     if (o->plan->restart) {
         o->f->memory->restarts++;
         t->n = 0;

@@ -55,8 +55,9 @@ struct fake_table {
 /* What a destination durably holds; survives runs. */
 struct fake_memory {
     struct fake_table tables[FAKE_MAX_STREAMS];
-    int64_t opens, restarts, overrides;
-    char override[64]; /* the last override seen, "-" = none */
+    int64_t opens, restarts, overrides, reminders;
+    struct stream_copy reminder; /* the last copy seen */
+    char override[64];           /* the last override seen, "-" = none */
 };
 
 struct fake_destination {

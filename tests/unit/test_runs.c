@@ -39,6 +39,7 @@ static void notify(void *arg)
 static const struct runs_config defaults = {.workers = 2,
                                             .short_workers = 1,
                                             .memory_budget_bytes = 1 << 20,
+                                            .max_parallel_streams = 4,
                                             .cancel_grace_ms = 1000,
                                             .check_timeout_s = 60,
                                             .discover_timeout_s = 60,
@@ -395,6 +396,45 @@ Test(runs, an_edited_position_reaches_the_destination_once)
     memory.override[0] = '\0';
     cr_expect_eq(finished(submit_sync("{}")).status, RUN_SUCCEEDED);
     cr_expect_str_eq(memory.override, "");
+}
+
+Test(runs, the_destination_is_told_once_what_was_last_heard_of_it)
+{
+    create_connection(NULL, "{\"run_policy\":{\"backoff_s\":0}}");
+    start(&defaults);
+    cr_expect_eq(finished(submit_sync("{}")).status, RUN_SUCCEEDED);
+    cr_expect_eq(memory.reminders, 0, "nothing was heard yet");
+    source.fail_at = source.calls + 3;
+    source.fail_times = 1;
+    cr_expect_eq(finished(submit_sync("{\"parallel_streams\":2}")).status, RUN_SUCCEEDED);
+    cr_expect_eq(memory.reminders, 2, "each stream once, whatever is tried again");
+    cr_expect_eq(memory.reminder.generation, 1);
+    cr_expect_gt(memory.reminder.seq, 0);
+}
+
+Test(runs, lanes_are_capped_by_the_service)
+{
+    static const struct {
+        const char *request;
+        int64_t allowed;
+        const char *lanes;
+    } cases[] = {{"{}", 4, "\"lanes\":1,"},
+                 {"{\"parallel_streams\":2}", 4, "\"lanes\":2,"},
+                 {"{\"parallel_streams\":2}", 1, "\"lanes\":1,"}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct runs_config config = defaults;
+        struct run_row row;
+
+        config.max_parallel_streams = cases[i].allowed;
+        if (i == 0)
+            create_connection(NULL, "{}");
+        start(&config);
+        row = finished(submit_sync(cases[i].request));
+        cr_expect_eq(row.status, RUN_SUCCEEDED);
+        cr_expect(strstr(row.stats, cases[i].lanes), "%s", row.stats);
+        stop();
+    }
 }
 
 Test(runs, clear_removes_data_and_state)
