@@ -13,6 +13,7 @@
 
 #include "connectors/base/arena.h"
 #include "connectors/base/clock.h"
+#include "connectors/sql/mysql.h"
 #include "connectors/sql/postgres.h"
 #include "handlers/routes.h"
 #include "server/app.h"
@@ -299,6 +300,7 @@ int main(int argc, char **argv)
     const char *command = argc > 1 ? argv[1] : "";
 
     postgres_forget_environment();
+    mysql_forget_environment();
     for (int i = 1; i < argc; i++) {
         if (is_word(argv[i], "--help", "-h"))
             return help(stdout, EXIT_OK);

@@ -4,4 +4,5 @@ target_link_libraries(mysql_fixture PUBLIC test_support destinations sql_mysql s
 
 unit_test(test_mysql_connect mysql_fixture)
 unit_test(test_mysql_bulk mysql_fixture m)
-with_databases(unit/test_mysql_connect unit/test_mysql_bulk)
+unit_test(test_mysql_destination mysql_fixture sqlite_fixture)
+with_databases(unit/test_mysql_connect unit/test_mysql_bulk unit/test_mysql_destination)

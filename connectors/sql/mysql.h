@@ -58,6 +58,10 @@ extern const struct sql_driver mysql_driver;
 CHECKED int mysql_check_writable(const struct mysql_destination *to, struct run *run,
                                  struct error *err);
 
+/* Called once, before threads are started: the client library would take plug-ins and a password
+ * from the environment. */
+void mysql_forget_environment(void);
+
 /* The rows of an option table that describe the server, for a struct with the members above. */
 extern const char *const mysql_ssl_modes[];
 /* clang-format off */

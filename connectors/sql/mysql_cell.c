@@ -66,14 +66,19 @@ static struct sql_value read_time(const struct mysql_place *p, size_t row, char 
 }
 
 /* The session's zone is UTC, so an instant is written as the time it shows there. */
-static struct sql_value read_timestamp(const struct mysql_place *p, size_t row, char *scratch)
+static size_t format_timestamp(int64_t us, char *out)
 {
-    size_t n = value_format_timestamp(p->view.ints[row], scratch);
-    char *t = memchr(scratch, 'T', n);
+    size_t n = value_format_timestamp(us, out);
+    char *t = memchr(out, 'T', n);
 
     if (t)
         *t = ' ';
-    return text_of(scratch, n);
+    return n;
+}
+
+static struct sql_value read_timestamp(const struct mysql_place *p, size_t row, char *scratch)
+{
+    return text_of(scratch, format_timestamp(p->view.ints[row], scratch));
 }
 
 static struct sql_value read_uuid(const struct mysql_place *p, size_t row, char *scratch)
@@ -140,6 +145,20 @@ static mysql_read_cell *reader_of(const struct mysql_place *p)
     return readers[p->type.type];
 }
 
+/* Text of the engine is canonical, with a 'Z' behind an instant that no column here takes. */
+static struct sql_value shared_text(const char *text, enum type to, struct arena *mem)
+{
+    char out[VALUE_TEXT_BYTES];
+    int64_t us;
+
+    if (to == TYPE_TIMESTAMPTZ && text && value_parse_timestamptz(text, strlen(text), &us)) {
+        size_t n = format_timestamp(us, out);
+
+        return text_of(arena_memdup(mem, out, n), n);
+    }
+    return sql_text(text);
+}
+
 void mysql_place_cells(const struct sql_bulk *what, const struct batch *rows, struct arena *mem,
                        struct mysql_place *out)
 {
@@ -164,7 +183,7 @@ void mysql_place_cells(const struct sql_bulk *what, const struct batch *rows, st
             break;
         case SQL_FILL_TEXT:
             p->read = read_shared;
-            p->shared = sql_text(fill->text);
+            p->shared = shared_text(fill->text, column->type.type, mem);
             break;
         case SQL_FILL_INT:
             p->read = read_shared;

@@ -36,7 +36,18 @@
 #define AUTH_PLAIN "mysql_native_password,client_ed25519,caching_sha2_password"
 #define AUTH_TLS   AUTH_PLAIN ",sha256_password,mysql_clear_password"
 
+/* Of the library: these have their say in what it loads and sends. */
+static const char *const variables[] = {"LIBMYSQL_PLUGINS", "MARIADB_PLUGIN_DIR", "MYSQL_PWD",
+                                        "MARIADB_HOME",     "MYSQL_HOME",         "MYSQL_TCP_PORT",
+                                        "MYSQL_UNIX_PORT"};
+
 const char *const mysql_ssl_modes[] = {"disable", "require", "verify-ca", "verify-full", NULL};
+
+void mysql_forget_environment(void)
+{
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+        unsetenv(variables[i]);
+}
 
 /* The PEM text as a file that only this process sees; its descriptor is closed by the caller. */
 static int put_authorities(const char *pem, int *out_fd, struct error *err)
@@ -207,7 +218,8 @@ static void keep_alive(struct mysql_conn *c)
 
 /*
  * The session is ours whatever the server's defaults are: one that limits results
- * (sql_select_limit) or ends transactions in chains would lose rows in silence. Timeouts of the
+ * (sql_select_limit), ends transactions in chains or makes tables that know no
+ * transactions would lose rows in silence. Timeouts of the
  * network are long because the other side of a run may be slow; a dead peer is noticed by the
  * socket.
  */
@@ -219,7 +231,8 @@ static void keep_alive(struct mysql_conn *c)
     " lock_wait_timeout = 30, lc_messages = 'en_US', sql_mode = "
 #define MODE_WRITE                                                                              \
     "'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION," \
-    "NO_AUTO_VALUE_ON_ZERO,NO_BACKSLASH_ESCAPES,NO_ZERO_DATE,NO_ZERO_IN_DATE'"
+    "NO_AUTO_VALUE_ON_ZERO,NO_BACKSLASH_ESCAPES,NO_ZERO_DATE,NO_ZERO_IN_DATE',"                 \
+    " default_storage_engine = InnoDB, default_tmp_storage_engine = InnoDB"
 #define MODE_READ "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_BACKSLASH_ESCAPES'"
 
 static int run_plain(struct mysql_conn *c, const char *sql, struct error *err)
@@ -233,12 +246,12 @@ static int run_plain(struct mysql_conn *c, const char *sql, struct error *err)
  * holds for SELECT alone. A transaction that nobody goes on with must end by itself. */
 static int limit_session(struct mysql_conn *c, const struct mysql_server *to, struct error *err)
 {
-    char sql[160];
+    char sql[200];
 
     if (c->is_mariadb)
         snprintf(sql, sizeof sql,
                  "SET max_statement_time = %lld, wait_timeout = 86400,"
-                 " idle_write_transaction_timeout = 300",
+                 " idle_write_transaction_timeout = 300, innodb_strict_mode = 1",
                  (long long)to->statement_timeout_s);
     else
         snprintf(sql, sizeof sql, "SET max_execution_time = %lld, wait_timeout = 3600",

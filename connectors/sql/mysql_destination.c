@@ -23,20 +23,37 @@ static int try_rows(struct mysql_conn *c, struct error *err)
     return mysql_bulk_end(c, err);
 }
 
-static int try_table(struct mysql_conn *c, struct error *err)
+/* What the engine does to tables, each with the right it needs. */
+static const char *const before[] = {
+    "DROP TABLE IF EXISTS `" PROBE "`",
+    "CREATE TABLE `" PROBE "` (`x` longtext)",
+    "ALTER TABLE `" PROBE "` ADD COLUMN `n` bigint",
+    "CREATE UNIQUE INDEX `" PROBE "` ON `" PROBE "` (`n`)",
+};
+static const char *const after[] = {
+    "UPDATE `" PROBE "` SET `n` = 1",   "DELETE FROM `" PROBE "` WHERE `n` = 1",
+    "DROP TABLE `" PROBE "`",           "CREATE TEMPORARY TABLE `" PROBE "` (`x` longtext)",
+    "DROP TEMPORARY TABLE `" PROBE "`",
+};
+
+static int run_all(struct sql_conn *c, const char *const *sql, size_t n, struct error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (sql_exec(c, sql[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int try_all(struct mysql_conn *c, struct error *err)
 {
     struct error ignored = ERROR_INIT;
-    int rc;
 
-    if (sql_exec(&c->base, "DROP TABLE IF EXISTS `" PROBE "`", err) < 0 ||
-        sql_exec(&c->base, "CREATE TABLE `" PROBE "` (`x` longtext) ENGINE=InnoDB", err) < 0)
-        return -1;
-    rc = try_rows(c, err);
-    if (rc < 0)
-        (void)!sql_exec(&c->base, "DROP TABLE IF EXISTS `" PROBE "`", &ignored);
-    else
-        rc = sql_exec(&c->base, "DROP TABLE `" PROBE "`", err);
-    return rc;
+    if (run_all(&c->base, before, sizeof before / sizeof *before, err) == 0 &&
+        try_rows(c, err) == 0 && run_all(&c->base, after, sizeof after / sizeof *after, err) == 0)
+        return 0;
+    (void)!sql_exec(&c->base, before[0], &ignored);
+    return -1;
 }
 
 int mysql_check_writable(const struct mysql_destination *to, struct run *run, struct error *err)
@@ -46,7 +63,7 @@ int mysql_check_writable(const struct mysql_destination *to, struct run *run, st
 
     if (mysql_driver.open(to, run, &c, err) < 0)
         return -1;
-    rc = try_table((struct mysql_conn *)c, err);
+    rc = try_all((struct mysql_conn *)c, err);
     c->driver->close(c);
     return rc;
 }

@@ -17,7 +17,7 @@ void mysql_fixture_init(struct mysql_fixture *f)
 
     *f = (struct mysql_fixture){.mem = arena_new()};
     must(cancel_new(&f->cancel, &err), "cancel", &err);
-    f->run = (struct run){.mem = f->mem, .cancel = f->cancel};
+    f->run = (struct run){.mem = f->mem, .cancel = f->cancel, .log = &log_nowhere, .id = "1"};
     f->database = databases_new(DATABASE_MYSQL, f->mem);
     f->to = (struct mysql_destination){
         .host = "127.0.0.1",
@@ -92,4 +92,38 @@ const char *mysql_fixture_text(struct mysql_fixture *f, const char *sql)
 
     must(f->conn->driver->query(f->conn, sql, NULL, 0, take, &first, &err), sql, &err);
     return first.text;
+}
+
+struct all {
+    struct arena *mem;
+    struct buf text;
+};
+
+static int add_row(void *arg, const struct sql_value *row, size_t n, struct error *err)
+{
+    struct all *all = arg;
+
+    (void)err;
+    if (all->text.len)
+        buf_putc(&all->text, ';');
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            buf_putc(&all->text, '|');
+        buf_puts(&all->text, row[i].kind == SQL_NULL ? "~" : sql_value_text(all->mem, &row[i]));
+    }
+    return 0;
+}
+
+const char *mysql_fixture_rows(struct mysql_fixture *f, const char *sql)
+{
+    struct error err = ERROR_INIT;
+    struct all all = {f->mem, BUF_INIT(1 << 20)};
+    const char *text;
+
+    if (!f->conn)
+        mysql_fixture_open(f);
+    must(f->conn->driver->query(f->conn, sql, NULL, 0, add_row, &all, &err), sql, &err);
+    text = arena_strdup(f->mem, buf_str(&all.text));
+    buf_release(&all.text);
+    return text;
 }

@@ -27,6 +27,8 @@ void mysql_fixture_close(struct mysql_fixture *f);
 /* Statements over the driver; a failure fails the test. */
 void mysql_fixture_run(struct mysql_fixture *f, const char *sql);
 int64_t mysql_fixture_int(struct mysql_fixture *f, const char *sql);
+/* All rows: columns joined by '|', rows by ';', NULL as "~". Opens the connection if need be. */
+const char *mysql_fixture_rows(struct mysql_fixture *f, const char *sql);
 /* The first column of the last row as text. */
 const char *mysql_fixture_text(struct mysql_fixture *f, const char *sql);
 
