@@ -1,4 +1,4 @@
-add_library(postgres_fixture STATIC support/postgres_fixture.c)
+add_library(postgres_fixture STATIC support/fake_postgres.c support/postgres_fixture.c)
 target_link_libraries(postgres_fixture PUBLIC test_support sources destinations sql_postgres sql
     connectors data base databases PkgConfig::LIBPQ PRIVATE criterion)
 
@@ -9,7 +9,7 @@ target_compile_options(source_fixture PRIVATE -Wno-missing-field-initializers -W
 unit_test(test_postgres_source source_fixture sources)
 with_databases(unit/test_postgres_source)
 
+unit_test(test_postgres_connect postgres_fixture)
 unit_test(test_postgres_copy postgres_fixture)
-with_databases(unit/test_postgres_copy)
 unit_test(test_postgres_destination postgres_fixture sqlite_fixture)
-with_databases(unit/test_postgres_destination)
+with_databases(unit/test_postgres_connect unit/test_postgres_copy unit/test_postgres_destination)

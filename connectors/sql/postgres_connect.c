@@ -5,6 +5,7 @@
  * from a service file. Each of those has been used to send a password elsewhere, so every keyword
  * that has such a source is given here, with a value that names nothing.
  */
+#include <endian.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -70,6 +71,7 @@ void postgres_list_keywords(const struct postgres_server *to, const char *addres
         {"sslcompression", "0"},
         {"sslsni", "1"},
         {"ssl_min_protocol_version", "TLSv1.2"},
+        {"ssl_max_protocol_version", "TLSv1.3"},
         {"channel_binding", "prefer"},
         {"gssencmode", "disable"},
         {"krbsrvname", "postgres"},
@@ -139,11 +141,51 @@ static void allow_silence(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
 }
 
+/*
+ * libpq answers whatever a server asks, the password in clear included, and no keyword forbids it.
+ * Without TLS, then, what it is about to read is looked at first. (A server that hides its question
+ * behind much else is malicious, and would have to know the password's hash to be more.)
+ */
+static bool asks_in_clear(const PGconn *pg, bool *out_more)
+{
+    enum { CLEARTEXT = 3 };
+    unsigned char seen[4096];
+    ssize_t n = recv(PQsocket(pg), seen, sizeof seen, MSG_PEEK | MSG_DONTWAIT);
+
+    *out_more = n > 0 && n < 9 && seen[0] == 'R';
+    /* Messages: a letter, the length of the rest with itself, for 'R' the kind of the question. */
+    for (size_t at = 0, end = n > 0 ? (size_t)n : 0; at + 9 <= end;) {
+        uint32_t length, kind;
+
+        memcpy(&length, seen + at + 1, sizeof length);
+        memcpy(&kind, seen + at + 5, sizeof kind);
+        if (seen[at] == 'R' && be32toh(kind) == CLEARTEXT)
+            return true;
+        at += 1 + (size_t)be32toh(length);
+    }
+    return false;
+}
+
+/* What has to be seen of the server's answer before libpq may read it. */
+static int look_ahead(struct postgres_conn *c, bool *out_wait, struct error *err)
+{
+    *out_wait = false;
+    if (PQsslInUse(c->pg) || PQstatus(c->pg) != CONNECTION_AWAITING_RESPONSE)
+        return 0;
+    if (asks_in_clear(c->pg, out_wait))
+        return error_set_reason(err, ERR_UNAUTHORIZED, "insecure_auth",
+                                "cannot connect to %s: the server wants the password in clear, "
+                                "and nothing encrypts the connection; set ssl_mode",
+                                c->server_name);
+    return *out_wait ? cancel_sleep_ms(c->run->cancel, 5, err) : 0;
+}
+
 /* Drives one attempt. *out_stage is how far it came when it fails. */
 static int drive(struct postgres_conn *c, int64_t deadline_us, ConnStatusType *out_stage,
                  struct error *err)
 {
     PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+    bool wait;
 
     *out_stage = CONNECTION_STARTED;
     while (next != PGRES_POLLING_OK) {
@@ -161,6 +203,10 @@ static int drive(struct postgres_conn *c, int64_t deadline_us, ConnStatusType *o
             allow_silence(p[0].fd);
         poll(p, 2, left_ms > 60000 ? 60000 : (int)left_ms);
         if (!p[0].revents)
+            continue;
+        if (look_ahead(c, &wait, err) < 0)
+            return -1;
+        if (wait)
             continue;
         next = PQconnectPoll(c->pg);
         if (next == PGRES_POLLING_FAILED)
