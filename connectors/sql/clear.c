@@ -32,38 +32,43 @@ static int clear_stream(struct sql_destination *d, struct load *l, const struct 
     if (!row->adopted && row->live_generation > 0 && drop(d, l, row->target, err) < 0)
         return -1;
     if (row->live_generation != row->generation &&
-        drop(d, l,
-             names_generation(d->scratch, row->target, (long long)row->generation,
-                              &d->dialect->names),
-             err) < 0)
+        drop(d, l, recover_generation(d, row->target, row->generation), err) < 0)
         return -1;
-    if (*row->garbage && drop(d, l, row->garbage, err) < 0)
-        return -1;
+    for (size_t i = 0; i < row->garbage.n; i++) {
+        if (drop(d, l, row->garbage.names[i], err) < 0)
+            return -1;
+    }
     return forget(d, l, err);
+}
+
+/* Where every DROP ends the transaction, the state goes last: a clear that was cut short is done
+ * again. */
+static int clear_place(struct sql_destination *d, struct place *p, struct error *err)
+{
+    bool is_table;
+
+    if (!reconcile_exists(p, sql_state_table(p->schema).name, &is_table))
+        return 0; /* nothing was ever written here */
+    if (state_load(d, p->schema, &p->rows, &p->n_rows, err) < 0)
+        return -1;
+    for (size_t i = 0; i < d->plan->n; i++) {
+        struct load *l = &d->streams[i];
+        const struct state_row *row = l->place == p ? state_find(p->rows, p->n_rows, l->id) : NULL;
+
+        if (row && clear_stream(d, l, row, err) < 0)
+            return error_wrap(err, "stream \"%s\"", l->id);
+    }
+    return 0;
 }
 
 static int clear_all(struct sql_destination *d, struct error *err)
 {
-    struct table_column *columns;
-
     recover_describe(d);
-    if (load_begin(d, err) < 0)
+    if (load_begin(d, err) < 0 || recover_places(d, err) < 0)
         return -1;
-    for (size_t i = 0; i < d->plan->n; i++) {
-        struct load *l = &d->streams[i];
-        struct state_row *rows;
-        size_t n;
-
-        if (shape_inspect(d, l->schema, sql_state_table(l->schema).name, &columns, &n, err) < 0)
+    for (size_t i = 0; i < d->n_places; i++) {
+        if (clear_place(d, &d->places[i], err) < 0)
             return -1;
-        if (n == 0)
-            continue; /* nothing was ever written here */
-        if (state_load(d, l->schema, &rows, &n, err) < 0)
-            return -1;
-        for (size_t j = 0; j < n; j++) {
-            if (strcmp(rows[j].stream, l->id) == 0 && clear_stream(d, l, &rows[j], err) < 0)
-                return error_wrap(err, "stream \"%s\"", l->id);
-        }
     }
     return load_commit(d, err);
 }

@@ -21,6 +21,11 @@ int load_run(struct sql_destination *d, struct buf *sql, int64_t *out_changed, s
     return load_run_with(d, sql, NULL, 0, out_changed, err);
 }
 
+int load_run_text(struct sql_destination *d, const char *sql, struct error *err)
+{
+    return cancel_check(d->run->cancel, err) < 0 ? -1 : sql_exec(d->conn, sql, err);
+}
+
 int load_count(struct sql_destination *d, struct buf *sql, int64_t *out, struct error *err)
 {
     if (cancel_check(d->run->cancel, err) < 0 || buf_ok(sql, "a statement", err) < 0 ||
@@ -77,40 +82,6 @@ static int check_usable(const struct sql_destination *d, struct error *err)
     return 0;
 }
 
-/* Moves what is staged into the table: fold by key, then rewrite what differs, then insert. */
-static int merge(struct sql_destination *d, struct load *l, struct error *err)
-{
-    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
-    bool insert_only = l->want->write_mode == WRITE_INSERT_ONLY;
-    int64_t folded = 0, updated = 0, inserted, ignored;
-
-    if (l->n_staged == 0)
-        return 0;
-    if (failpoint("before_merge", err) < 0)
-        return -1;
-    if (keyset_may_repeat(l->keys)) {
-        sql_put_fold(d->dialect, &l->stage, insert_only ? SQL_KEEP_FIRST : SQL_KEEP_LAST, &sql);
-        if (load_run(d, &sql, &folded, err) < 0)
-            return -1;
-    }
-    if (!insert_only && sql_put_merge_update(d->dialect, &l->table, &l->stage, NULL, &sql) &&
-        load_run(d, &sql, &updated, err) < 0)
-        return -1;
-    sql_put_merge_insert(d->dialect, &l->table, &l->stage, NULL, &sql);
-    if (load_run(d, &sql, &inserted, err) < 0)
-        return -1;
-    sql_put_delete_all(d->dialect, "", l->stage.name, &sql);
-    if (load_run(d, &sql, &ignored, err) < 0)
-        return -1;
-    l->pending.folded += folded;
-    l->pending.updated += updated;
-    l->pending.inserted += inserted;
-    l->pending.unchanged += l->n_staged - folded - updated - inserted;
-    l->n_staged = 0;
-    keyset_clear(l->keys);
-    return failpoint("after_merge", err);
-}
-
 /* Whether what is staged has to be folded at all: usually it has not, and folding costs most. */
 static void note_keys(struct load *l, const struct batch *rows, const bool *skip)
 {
@@ -130,9 +101,9 @@ static void note_keys(struct load *l, const struct batch *rows, const bool *skip
 static int put_rows(struct sql_destination *d, struct load *l, const struct batch *rows,
                     struct error *err)
 {
-    struct sql_bulk bulk = {.into = l->merging ? &l->stage : &l->table,
-                            .fill = l->merging ? l->stage_fill : l->fill,
-                            .temporary = l->merging,
+    struct sql_bulk bulk = {.into = l->staging ? &l->stage : &l->table,
+                            .fill = l->staging ? l->stage_fill : l->fill,
+                            .temporary = l->staging,
                             .first_order = l->n_staged};
     size_t n_rejected, n_rows = batch_rows(rows), n_skipped = 0;
     int64_t inserted;
@@ -142,8 +113,8 @@ static int put_rows(struct sql_destination *d, struct load *l, const struct batc
     (void)batch_rejected(rows, &n_rejected);
     l->pending.read += (int64_t)(n_rows + n_rejected);
     l->pending.bytes_read += (int64_t)batch_bytes(rows);
-    d->run_read += (int64_t)(n_rows + n_rejected);
-    if (quarantine_batch(d, l, rows, &skip, &meta, err) < 0)
+    bad_rows_add(&d->bad, (int64_t)(n_rows + n_rejected), 0);
+    if (quarantine_batch(d, l, rows, &rows, &skip, &meta, err) < 0)
         return -1;
     for (size_t i = 0; i < n_rows; i++)
         n_skipped += skip[i];
@@ -156,12 +127,12 @@ static int put_rows(struct sql_destination *d, struct load *l, const struct batc
     if (inserted != (int64_t)(n_rows - n_skipped))
         return error_set(err, ERR_INTERNAL, "%zu rows were sent and %lld arrived",
                          n_rows - n_skipped, (long long)inserted);
-    if (l->merging)
-        l->n_staged += (int64_t)n_rows; /* order numbers count skipped rows as well */
-    else
+    if (!l->staging) {
         l->pending.inserted += inserted;
-    if (l->merging)
-        l->pending.unchanged -= (int64_t)n_skipped; /* merge() takes them for staged */
+        return 0;
+    }
+    l->n_staged += (int64_t)n_rows;             /* order numbers count skipped rows as well */
+    l->pending.unchanged -= (int64_t)n_skipped; /* merge_staged takes them for staged */
     return 0;
 }
 
@@ -175,9 +146,12 @@ static int write_rows(struct sql_destination *d, struct load *l, const struct ba
         load_begin(d, err) < 0)
         return -1;
     if (!l->shape || !schema_equal(l->shape, schema)) {
-        if (merge(d, l, err) < 0 || shape_prepare(d, l, schema, err) < 0)
+        if (merge_staged(d, l, err) < 0 || shape_prepare(d, l, schema, err) < 0 ||
+            load_begin(d, err) < 0)
             return -1;
     }
+    if (l->staging && !l->stage_exists && alter_stage(d, l, err) < 0)
+        return -1;
     if (l->building && failpoint("building_generation", err) < 0)
         return -1;
     l->dirty = true;
@@ -194,25 +168,6 @@ static int write(struct destination *base, size_t stream, const struct batch *ro
     if (check_usable(d, err) < 0)
         return -1;
     return write_rows(d, &d->streams[stream], rows, err) < 0 ? fail(d) : 0;
-}
-
-/* Zero means none at all; the ratio is looked at when it says something. */
-static int check_limits(const struct sql_destination *d, struct error *err)
-{
-    const struct write_plan *plan = d->plan;
-
-    if (d->run_quarantined > plan->max_quarantined_rows)
-        return error_set_reason(err, ERR_DATA, "quarantine_limit",
-                                "%lld rows could not be stored, and the limit is %lld",
-                                (long long)d->run_quarantined,
-                                (long long)plan->max_quarantined_rows);
-    if (d->run_read >= 10000 &&
-        (double)d->run_quarantined > plan->max_quarantined_ratio * (double)d->run_read)
-        return error_set_reason(
-            err, ERR_DATA, "quarantine_limit",
-            "%lld of %lld rows could not be stored, and the limit is a share of %g",
-            (long long)d->run_quarantined, (long long)d->run_read, plan->max_quarantined_ratio);
-    return 0;
 }
 
 /*
@@ -238,18 +193,19 @@ static int commit_stream(struct sql_destination *d, struct load *l, const char *
     l->dirty = true;
     if (!l->shape && !l->table_exists && upto && shape_prepare(d, l, l->want->schema, err) < 0)
         return -1;
-    if (merge(d, l, err) < 0)
+    if (merge_staged(d, l, err) < 0)
         return error_wrap(err, "stream \"%s\"", l->id);
     l->pending.filtered += dropped->filtered;
     l->pending.overlap_dropped += dropped->overlap_dropped;
     l->pending.read += dropped->filtered + dropped->overlap_dropped;
-    d->run_read += dropped->filtered + dropped->overlap_dropped;
+    bad_rows_add(&d->bad, dropped->filtered + dropped->overlap_dropped, 0);
     if (!counts_balance(&l->pending))
         return error_set(err, ERR_INTERNAL, "stream \"%s\": the counts do not add up", l->id);
     next->seq++;
     if (upto)
         next->position = upto;
     counts_add(&next->counts, &l->pending);
+    next->run_id = d->run->id;
     next->schema_version += next->columns != l->columns;
     next->columns = l->columns;
     next->n_columns = l->n_columns;
@@ -280,7 +236,7 @@ static int commit_all(struct sql_destination *d, const char *const *upto, long c
         if (complete == (long)i && starts_over(&d->streams[i]))
             next[i].position = NULL;
     }
-    if (check_limits(d, err) < 0)
+    if (bad_rows_check(&d->bad, err) < 0)
         return -1;
     for (size_t i = 0; i < d->plan->n; i++) {
         struct load *l = &d->streams[i];
@@ -290,6 +246,7 @@ static int commit_all(struct sql_destination *d, const char *const *upto, long c
     }
     if (failpoint("after_state_update", err) < 0 || load_commit(d, err) < 0)
         return -1;
+    bad_rows_keep(&d->bad, d->bad.read, d->bad.bad);
     for (size_t i = 0; i < d->plan->n; i++) {
         struct load *l = &d->streams[i];
 
@@ -360,6 +317,9 @@ static int finish_stream(struct sql_destination *d, size_t stream, const char *p
         return -1;
     if (l->building && swap_generation(d, l, &fold, err) < 0)
         return -1;
+    /* Staging tables of streams that are over would be looked at in every commit. */
+    if (alter_drop_stage(d, l, err) < 0)
+        return -1;
     counts_add(&l->unreported, &fold);
     return failpoint("after_finish", err);
 }
@@ -384,12 +344,14 @@ void load_close(struct destination *base)
     if (!d)
         return;
     load_rollback(d);
+    bad_rows_take_back(&d->bad);
     d->conn->driver->close(d->conn);
     for (size_t i = 0; i < d->plan->n; i++) {
         arena_free(d->streams[i].mem);
         buf_release(&d->streams[i].position);
         keyset_free(d->streams[i].keys);
     }
+    batch_free(d->patched);
     arena_free(d->mem);
     arena_free(d->scratch);
     free(d);
@@ -413,6 +375,7 @@ struct sql_destination *load_new(struct sql_conn *conn, struct run *run,
     d->dialect = conn->dialect;
     d->run = run;
     d->plan = plan;
+    bad_rows_open(&d->bad, plan);
     d->mem = arena_new();
     d->scratch = arena_new();
     d->streams = arena_array(d->mem, plan->n + 1, sizeof *d->streams);
@@ -422,6 +385,15 @@ struct sql_destination *load_new(struct sql_conn *conn, struct run *run,
         d->streams[i].want = &plan->streams[i];
     }
     return d;
+}
+
+static int set_up_session(struct sql_destination *d, struct error *err)
+{
+    for (const char *const *sql = d->dialect->session; *sql; sql++) {
+        if (load_run_text(d, *sql, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 int sql_destination_open(const struct sql_driver *driver, const void *config, bool adopt,
@@ -443,7 +415,7 @@ int sql_destination_open(const struct sql_driver *driver, const void *config, bo
         return -1;
     d = load_new(conn, run, plan);
     d->adopt = adopt;
-    if (failpoint("after_open", err) < 0) {
+    if (set_up_session(d, err) < 0 || failpoint("after_open", err) < 0) {
         load_close(&d->base);
         return -1;
     }

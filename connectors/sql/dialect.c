@@ -83,12 +83,13 @@ static bool decimal_fits(struct column_type t)
 bool sql_decimal_room(const struct sql_dialect *d, const struct sql_column *c, size_t *out_whole,
                       size_t *out_fraction)
 {
-    bool fixed =
-        c->type.precision > 0 && (c->declared || (d->decimal_with_scale && decimal_fits(c->type)));
-    int whole = c->declared ? c->type.precision - c->type.scale : 65 - c->type.scale;
+    struct column_type t = c->declared ? sql_read_type(d, c->declared) : c->type;
+    bool fixed = t.type == TYPE_DECIMAL && t.precision > 0 &&
+                 (c->declared || (d->decimal_with_scale && decimal_fits(t)));
+    int whole = c->declared ? t.precision - t.scale : 65 - t.scale;
 
     *out_whole = fixed ? (size_t)(whole > 0 ? whole : 0) : d->decimal_whole;
-    *out_fraction = fixed ? (size_t)c->type.scale : d->decimal_fraction;
+    *out_fraction = fixed && t.scale > 0 ? (size_t)t.scale : fixed ? 0 : d->decimal_fraction;
     return fixed || d->decimal_whole > 0;
 }
 

@@ -49,7 +49,7 @@ static uint32_t fold(uint32_t c)
     return c;
 }
 
-static int compare_folded(const char *a, const char *b)
+int names_compare(const char *a, const char *b)
 {
     for (;;) {
         uint32_t x = fold(next_character(&a)), y = fold(next_character(&b));
@@ -181,8 +181,8 @@ static const char *distinct(struct arena *mem, const struct name_pair *pairs, si
         name = with_hash(mem, base, pairs[self].identity ? pairs[self].identity : source, rule,
                          limit, digits);
         for (size_t i = 0; i < n && !clash; i++)
-            clash = i != self && ((pairs[i].name && compare_folded(name, pairs[i].name) == 0) ||
-                                  compare_folded(name, pairs[i].source) == 0);
+            clash = i != self && ((pairs[i].name && names_compare(name, pairs[i].name) == 0) ||
+                                  names_compare(name, pairs[i].source) == 0);
         if (!clash || digits + HASH_BYTES + 1 >= limit)
             break;
     }
@@ -198,7 +198,7 @@ struct wish {
 static int by_name(const void *a, const void *b)
 {
     const struct wish *x = a, *y = b;
-    int order = compare_folded(x->name, y->name);
+    int order = names_compare(x->name, y->name);
 
     return order ? order : (x->pair > y->pair) - (x->pair < y->pair);
 }
@@ -231,7 +231,7 @@ void names_assign(struct arena *mem, enum names_kind kind, const struct names_ru
     }
     qsort(wishes, n, sizeof *wishes, by_name);
     for (size_t i = 0, end; i < n; i = end) {
-        for (end = i + 1; end < n && compare_folded(wishes[end].name, wishes[i].name) == 0;)
+        for (end = i + 1; end < n && names_compare(wishes[end].name, wishes[i].name) == 0;)
             end++;
         settle(pairs, wishes + i, end - i);
     }
@@ -239,11 +239,6 @@ void names_assign(struct arena *mem, enum names_kind kind, const struct names_ru
         if (!pairs[i].name)
             pairs[i].name = distinct(mem, pairs, n, i, rule);
     }
-}
-
-bool names_same(const char *a, const char *b)
-{
-    return compare_folded(a, b) == 0;
 }
 
 const char *names_generation(struct arena *mem, const char *table, long long generation,

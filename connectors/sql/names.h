@@ -39,8 +39,8 @@ struct name_pair {
 void names_assign(struct arena *mem, enum names_kind kind, const struct names_rule *rule,
                   struct name_pair *pairs, size_t n);
 
-/* Whether no database would tell the two apart. */
-bool names_same(const char *a, const char *b);
+/* An order in which names that no database would tell apart are equal: 0. */
+int names_compare(const char *a, const char *b);
 
 /* The table in which a generation is built: "t__g7", shortened when it must be. */
 const char *names_generation(struct arena *mem, const char *table, long long generation,

@@ -24,6 +24,7 @@ struct pass {
     const struct schema *schema;
     bool *skip;       /* per row */
     struct buf *meta; /* per row: names of the odd columns as JSON, without brackets */
+    bool *blank;      /* per row and column: cells that the table cannot hold; or NULL */
     size_t n;
 };
 
@@ -117,8 +118,8 @@ static void count_bad_row(struct pass *p)
 {
     struct sql_destination *d = p->d;
 
-    if (++d->run_quarantined > d->plan->max_quarantined_rows)
-        d->over_limit = true;
+    bad_rows_add(&d->bad, 0, 1);
+    d->over_limit = bad_rows_are_too_many(&d->bad);
 }
 
 static int odd_cell(struct pass *p, size_t row, size_t column, enum reason reason,
@@ -185,33 +186,69 @@ static bool key_is_null(const struct column_view *v, size_t row)
     return v->storage == STORAGE_DOUBLE && isnan(v->doubles[row]);
 }
 
+/* A row that cannot be stored because of one column. */
+static int refuse_row(struct pass *p, size_t row, size_t column, enum reason reason,
+                      const char *detail, struct error *err)
+{
+    struct trace t = {.level = "row",
+                      .reason = reason,
+                      .column = p->schema->columns[column].name,
+                      .detail = detail,
+                      .key = key_text(p, row),
+                      .raw = row_text(p, row)};
+
+    p->skip[row] = true;
+    p->l->pending.quarantined_rows++;
+    count_bad_row(p);
+    return record(p, &t, err);
+}
+
 /* Rows whose key is NULL somewhere; NaN is none either, since it equals nothing. */
 static int refuse_null_keys(struct pass *p, struct error *err)
 {
     const struct schema *want = p->l->want->schema;
 
     for (size_t k = 0; p->l->keyed && k < want->n_key; k++) {
-        struct column_view v = batch_column(p->rows, p->l->key[k]);
+        size_t column = p->l->key[k];
+        struct column_view v = batch_column(p->rows, column);
 
-        if (p->l->conflict[p->l->key[k]])
+        if (p->l->conflict[column])
             v.n_null = p->n; /* of a type the column cannot hold */
         if (v.n_null == 0 && v.storage != STORAGE_DOUBLE)
             continue;
         for (size_t row = 0; row < p->n; row++) {
-            struct trace t = {.level = "row", .reason = REASON_NULL_KEY};
-
-            if (p->skip[row] || (!p->l->conflict[p->l->key[k]] && !key_is_null(&v, row)))
+            if (p->skip[row] || (!p->l->conflict[column] && !key_is_null(&v, row)))
                 continue;
-            p->skip[row] = true;
-            p->l->pending.quarantined_rows++;
-            count_bad_row(p);
-            t.column = p->schema->columns[p->l->key[k]].name;
-            t.detail = "a column of the key is NULL";
-            t.key = key_text(p, row);
-            t.raw = row_text(p, row);
-            if (record(p, &t, err) < 0)
+            if (refuse_row(p, row, column, REASON_NULL_KEY, "a column of the key is NULL", err) < 0)
                 return -1;
         }
+    }
+    return 0;
+}
+
+/* Of a database that limits an entry of an index as a whole. */
+static int refuse_long_keys(struct pass *p, struct error *err)
+{
+    const struct schema *want = p->l->want->schema;
+    size_t most = p->d->dialect->key_bytes;
+
+    if (!p->l->keyed || most == 0 || sql_key_characters(p->d->dialect, &p->l->table) > 0)
+        return 0;
+    for (size_t row = 0; row < p->n; row++) {
+        size_t bytes = 0;
+
+        for (size_t k = 0; k < want->n_key; k++) {
+            struct column_view v = batch_column(p->rows, p->l->key[k]);
+
+            bytes += 2 * sizeof(uint64_t);
+            if (v.storage == STORAGE_TEXT && column_has(&v, row))
+                bytes += column_text(&v, row).len;
+        }
+        if (bytes <= most || p->skip[row])
+            continue;
+        if (refuse_row(p, row, p->l->key[0], REASON_OUT_OF_RANGE,
+                       "the key is longer than an index of the destination can hold", err) < 0)
+            return -1;
     }
     return 0;
 }
@@ -225,26 +262,68 @@ static int cell_of_column(struct pass *p, size_t column, size_t row, enum reason
     return odd_cell(p, row, column, reason, (struct slice){buf_str(&text), text.len}, err);
 }
 
-/* Values that the source holds and the column cannot: of a type in conflict, or NaN. */
+/* A cell that the table cannot hold: it is left out, or with it the row whose key it belongs to. */
+static int refuse_cell(struct pass *p, size_t column, size_t row, bool key, enum reason reason,
+                       struct error *err)
+{
+    if (key)
+        return refuse_row(p, row, column, reason, "the destination cannot hold this value in a key",
+                          err);
+    if (!p->blank)
+        p->blank = arena_array(p->d->scratch, p->n * p->schema->n_columns + 1, sizeof *p->blank);
+    p->blank[row * p->schema->n_columns + column] = true;
+    return cell_of_column(p, column, row, reason, err);
+}
+
+static int refuse_conflicts(struct pass *p, size_t column, struct error *err)
+{
+    struct column_view v = batch_column(p->rows, column);
+
+    for (size_t row = 0; row < p->n; row++) {
+        if (!p->skip[row] && column_has(&v, row) &&
+            cell_of_column(p, column, row, REASON_TYPE, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int refuse_misfits(struct pass *p, const struct fit *fit, size_t column, struct error *err)
+{
+    struct column_view v = batch_column(p->rows, column);
+
+    if (fits_all(fit, &v, p->n))
+        return 0;
+    for (size_t row = 0; row < p->n; row++) {
+        enum reason why;
+
+        if (!p->skip[row] && column_has(&v, row) &&
+            !fits_cell(fit, p->rows, column, &v, row, &why) &&
+            refuse_cell(p, column, row, fit->to->role == SQL_ROLE_KEY, why, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Values that the source holds and the column cannot: of a type in conflict, or beyond what it
+ * takes. */
 static int refuse_values(struct pass *p, struct error *err)
 {
-    for (size_t c = 0; c < p->schema->n_columns; c++) {
-        struct column_view v = batch_column(p->rows, c);
-        bool floats = v.storage == STORAGE_DOUBLE && !p->d->dialect->float_holds_nan;
+    const struct load *l = p->l;
+    size_t characters = sql_key_characters(p->d->dialect, &l->table);
 
-        if (!p->l->conflict[c] && !floats)
+    for (size_t i = 0; i < l->table.n_columns; i++) {
+        const struct sql_column *to = &l->table.columns[i];
+        struct fit fit = {.dialect = p->d->dialect, .version = p->d->conn->version, .to = to};
+
+        if (l->fill[i].fill == SQL_FILL_NULL && refuse_conflicts(p, l->fill[i].from, err) < 0)
+            return -1;
+        if (l->fill[i].fill != SQL_FILL_COLUMN)
             continue;
-        for (size_t row = 0; row < p->n; row++) {
-            if (p->skip[row] || !column_has(&v, row))
-                continue;
-            if (p->l->conflict[c]) {
-                if (cell_of_column(p, c, row, REASON_TYPE, err) < 0)
-                    return -1;
-            } else if (isnan(v.doubles[row]) &&
-                       cell_of_column(p, c, row, REASON_OUT_OF_RANGE, err) < 0) {
-                return -1;
-            }
-        }
+        fit.from = l->fill[i].type.type;
+        fit.key_characters =
+            to->role == SQL_ROLE_KEY && fit.dialect->key_type[to->type.type] ? characters : 0;
+        if (refuse_misfits(p, &fit, l->fill[i].from, err) < 0)
+            return -1;
     }
     return 0;
 }
@@ -297,8 +376,61 @@ static const char **finish_meta(struct pass *p)
     return meta;
 }
 
+static void copy_cell(const struct batch *from, struct batch *to, size_t column, size_t row)
+{
+    struct column_view v = batch_column(from, column);
+    enum type type = batch_schema(from)->columns[column].type.type;
+    struct interval span;
+
+    if (!column_has(&v, row))
+        return;
+    switch (v.storage) {
+    case STORAGE_BOOL:
+        batch_put_bool(to, column, v.bools[row]);
+        break;
+    case STORAGE_INT64:
+        batch_put_int64(to, column, v.ints[row]);
+        break;
+    case STORAGE_DOUBLE:
+        batch_put_double(to, column, v.doubles[row]);
+        break;
+    case STORAGE_16:
+        if (type == TYPE_UUID) {
+            batch_put_uuid(to, column, v.fixed[row]);
+            break;
+        }
+        memcpy(&span, v.fixed[row], sizeof span);
+        batch_put_interval(to, column, span);
+        break;
+    case STORAGE_TEXT:
+        batch_put_text(to, column, column_text(&v, row).ptr, column_text(&v, row).len);
+        break;
+    }
+}
+
+/* The batch without the cells that are to be left out. Row numbers stay. */
+static const struct batch *without_blanks(struct pass *p)
+{
+    struct sql_destination *d = p->d;
+
+    if (!p->blank)
+        return p->rows;
+    if (!d->patched)
+        d->patched = batch_new(p->schema);
+    batch_reset(d->patched, p->schema);
+    for (size_t row = 0; row < p->n; row++) {
+        for (size_t c = 0; c < p->schema->n_columns; c++) {
+            if (!p->blank[row * p->schema->n_columns + c])
+                copy_cell(p->rows, d->patched, c, row);
+        }
+        batch_end_row(d->patched);
+    }
+    return d->patched;
+}
+
 int quarantine_batch(struct sql_destination *d, struct load *l, const struct batch *rows,
-                     bool **out_skip, const char ***out_meta, struct error *err)
+                     const struct batch **out_rows, bool **out_skip, const char ***out_meta,
+                     struct error *err)
 {
     struct pass p = {.d = d, .l = l, .rows = rows, .schema = batch_schema(rows)};
     int rc;
@@ -312,7 +444,81 @@ int quarantine_batch(struct sql_destination *d, struct load *l, const struct bat
         rc = refuse_odd_cells(&p, err);
     if (rc == 0)
         rc = refuse_values(&p, err);
+    if (rc == 0)
+        rc = refuse_long_keys(&p, err);
     *out_meta = finish_meta(&p);
     *out_skip = p.skip;
+    *out_rows = without_blanks(&p);
+    return rc;
+}
+
+/* ------------------------------------------------------- rows that their table refused */
+
+struct staged_row {
+    const struct load *l;
+    struct buf row, key;
+};
+
+static void put_staged(struct jsonw *w, const struct sql_value *v)
+{
+    if (v->kind == SQL_NULL)
+        jsonw_null(w);
+    else if (v->kind == SQL_INT)
+        jsonw_int(w, v->number);
+    else if (v->kind == SQL_REAL)
+        jsonw_double(w, v->real);
+    else
+        jsonw_string_n(w, v->bytes.ptr, v->bytes.len);
+}
+
+static int take_staged(void *arg, const struct sql_value *v, size_t n, struct error *err)
+{
+    struct staged_row *s = arg;
+    struct jsonw row = JSONW_INIT(&s->row), key = JSONW_INIT(&s->key);
+    size_t at = 0;
+
+    (void)err;
+    jsonw_object(&row);
+    jsonw_array(&key);
+    for (size_t i = 0; i < s->l->stage.n_columns && at < n; i++) {
+        const struct sql_column *c = &s->l->stage.columns[i];
+
+        if (c->role == SQL_ROLE_ORDER)
+            continue;
+        if (c->role != SQL_ROLE_STAMP) {
+            jsonw_key(&row, c->name);
+            put_staged(&row, &v[at]);
+        }
+        if (c->role == SQL_ROLE_KEY)
+            put_staged(&key, &v[at]);
+        at++;
+    }
+    jsonw_object_end(&row);
+    jsonw_array_end(&key);
+    return 0;
+}
+
+int quarantine_staged(struct sql_destination *d, struct load *l, int64_t order, const char *why,
+                      struct error *err)
+{
+    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    struct pass p = {.d = d, .l = l};
+    struct staged_row s = {l, BUF_INIT(BATCH_MAX_VALUE), BUF_INIT(BATCH_MAX_VALUE)};
+    struct trace t = {.level = "row", .reason = REASON_DEST_REJECTED, .detail = why};
+    int rc;
+
+    sql_put_stage_row(d->dialect, &l->stage, order, &sql);
+    rc = buf_ok(&sql, "a statement", err);
+    if (rc == 0)
+        rc = d->conn->driver->query(d->conn, buf_str(&sql), NULL, 0, take_staged, &s, err);
+    if (rc == 0) {
+        l->pending.quarantined_rows++;
+        count_bad_row(&p);
+        t.key = l->keyed ? buf_str(&s.key) : NULL;
+        t.raw = (struct slice){buf_str(&s.row), s.row.len};
+        rc = record(&p, &t, err);
+    }
+    buf_release(&s.row);
+    buf_release(&s.key);
     return rc;
 }

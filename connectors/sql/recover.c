@@ -1,21 +1,10 @@
 /*
- * Where a run goes on. One transaction reads the state rows of the pipeline, decides per stream
- * whether the last generation is continued or a new one begun, and raises the fence: from its
- * commit on, every older worker fails.
- *
- *   state    table      what happens
- *   ----------------------------------------------------------------------------------------
- *   none     none       generation 1
- *   none     exists     CONFLICT table_exists, unless tables are adopted
- *   another's           CONFLICT table_owned
- *   present  missing    the data is gone: a new generation from zero
- *   present  exists     continued, unless it is complete (full refresh, by another run), was asked
- *                       to start over, or key, cursor, modes or (while it is being built) schema
- *                       are others
+ * Where a run goes on. One transaction reads the state rows of the pipeline, which waits for a
+ * worker that is just committing, decides per stream whether the last generation is continued or a
+ * new one begun (reconcile.c), and raises the fence: from its commit on, every older worker fails.
  */
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "connectors/base/failpoint.h"
 #include "connectors/base/hash.h"
@@ -81,42 +70,167 @@ void recover_describe(struct sql_destination *d)
     }
 }
 
-static const struct state_row *find_row(const struct state_row *rows, size_t n, const char *stream)
+const char *recover_generation(struct sql_destination *d, const char *target, int64_t generation)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(rows[i].stream, stream) == 0)
-            return &rows[i];
-    }
-    return NULL;
+    return names_generation(d->mem, target, (long long)generation, &d->dialect->names);
 }
 
+/* ------------------------------------------------------------- what is there */
+
+struct table_list {
+    struct arena *mem;
+    struct place *place;
+    size_t cap;
+};
+
+static int take_table(void *arg, const struct sql_value *v, size_t n, struct error *err)
+{
+    struct table_list *list = arg;
+
+    (void)n;
+    (void)err;
+    if (list->place->n_tables == list->cap) {
+        size_t cap = list->cap ? 2 * list->cap : 64;
+        struct table_name *more = arena_array(list->mem, cap, sizeof *more);
+
+        if (list->place->n_tables > 0)
+            memcpy(more, list->place->tables, list->place->n_tables * sizeof *more);
+        list->place->tables = more;
+        list->cap = cap;
+    }
+    list->place->tables[list->place->n_tables++] =
+        (struct table_name){sql_value_text(list->mem, &v[0]), v[1].number != 0};
+    list->place->any_case = v[2].number != 0;
+    return 0;
+}
+
+static int list_tables(struct sql_destination *d, struct place *p, struct error *err)
+{
+    struct table_list list = {.mem = d->mem, .place = p};
+    struct sql_value schema = sql_text(p->schema);
+
+    p->tables = NULL;
+    p->n_tables = 0;
+    if (cancel_check(d->run->cancel, err) < 0 ||
+        d->conn->driver->query(d->conn, d->dialect->tables_query, &schema, 1, take_table, &list,
+                               err) < 0)
+        return -1;
+    reconcile_sort(p);
+    return 0;
+}
+
+static int note_row(void *arg, const struct sql_value *v, size_t n, struct error *err)
+{
+    (void)v;
+    (void)n;
+    (void)err;
+    *(bool *)arg = true;
+    return 0;
+}
+
+/* Schemas of ours are made; one that is there is not asked for, which would need a right. */
+static int create_schema(struct sql_destination *d, const char *schema, struct error *err)
+{
+    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    struct sql_value name = sql_text(schema);
+    bool exists = false;
+    int64_t ignored;
+
+    if (!*schema || !d->dialect->has_schemas)
+        return 0;
+    if (d->conn->driver->query(d->conn, d->dialect->schema_query, &name, 1, note_row, &exists,
+                               err) < 0)
+        return -1;
+    if (exists)
+        return 0;
+    buf_puts(&sql, "CREATE SCHEMA ");
+    sql_put_name(d->dialect, schema, &sql);
+    if (load_run(d, &sql, &ignored, err) < 0)
+        return error_wrap(err, "creating schema \"%s\"", schema);
+    return 0;
+}
+
+static struct place *place_of(struct sql_destination *d, const char *schema)
+{
+    for (size_t i = 0; i < d->n_places; i++) {
+        if (strcmp(d->places[i].schema, schema) == 0)
+            return &d->places[i];
+    }
+    d->places[d->n_places].schema = schema;
+    return &d->places[d->n_places++];
+}
+
+static void find_places(struct sql_destination *d)
+{
+    d->places = arena_array(d->mem, d->plan->n + 1, sizeof *d->places);
+    d->n_places = 0;
+    for (size_t i = 0; i < d->plan->n; i++)
+        d->streams[i].place = place_of(d, d->streams[i].schema);
+}
+
+int recover_places(struct sql_destination *d, struct error *err)
+{
+    find_places(d);
+    for (size_t i = 0; i < d->n_places; i++) {
+        if (list_tables(d, &d->places[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* State tables live in the schema of the data, so each schema has its own. */
+static int create_places(struct sql_destination *d, struct error *err)
+{
+    find_places(d);
+    for (size_t i = 0; i < d->n_places; i++) {
+        struct place *p = &d->places[i];
+
+        if (create_schema(d, p->schema, err) < 0 || list_tables(d, p, err) < 0 ||
+            state_create_tables(d, p, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ------------------------------------------------------------------- names */
+
 /* The live tables of all streams of one schema: as they are called already, or named now. */
-static void name_tables(struct sql_destination *d, size_t first, const struct state_row **found,
-                        const char **targets)
+static void name_tables(struct sql_destination *d, const struct place *p)
 {
     struct name_pair *pairs = arena_array(d->mem, d->plan->n + 1, sizeof *pairs);
     size_t n = 0;
 
-    for (size_t i = first; i < d->plan->n; i++) {
-        const struct load *l = &d->streams[i];
-        bool known = found[i] && strcmp(found[i]->wanted_name, l->wanted_name) == 0;
+    for (size_t i = 0; i < d->plan->n; i++) {
+        struct load *l = &d->streams[i];
+        const struct state_row *found;
 
-        if (strcmp(l->schema, d->streams[first].schema) == 0)
-            pairs[n++] = (struct name_pair){l->wanted_name, known ? found[i]->target : NULL, l->id};
+        if (l->place != p)
+            continue;
+        found = state_find(p->rows, p->n_rows, l->id);
+        pairs[n++] = (struct name_pair){
+            l->wanted_name,
+            found && strcmp(found->wanted_name, l->wanted_name) == 0 ? found->target : NULL, l->id};
     }
     names_assign(d->mem, NAMES_TABLE, &d->dialect->names, pairs, n);
     n = 0;
-    for (size_t i = first; i < d->plan->n; i++) {
-        if (strcmp(d->streams[i].schema, d->streams[first].schema) == 0)
-            targets[i] = pairs[n++].name;
+    for (size_t i = 0; i < d->plan->n; i++) {
+        if (d->streams[i].place == p)
+            d->streams[i].row = (struct state_row){.target = pairs[n++].name};
     }
 }
 
 struct owners {
     struct sql_destination *d;
-    const char *schema;
-    const char **targets;
+    struct load **loads; /* of one schema, by target */
+    size_t n;
 };
+
+static int by_target(const void *a, const void *b)
+{
+    const struct load *const *x = a, *const *y = b;
+
+    return names_compare((*x)->row.target, (*y)->row.target);
+}
 
 static int check_owner(void *arg, const struct sql_value *v, size_t n, struct error *err)
 {
@@ -124,153 +238,38 @@ static int check_owner(void *arg, const struct sql_value *v, size_t n, struct er
     struct sql_destination *d = o->d;
     const char *pipeline = sql_value_text(d->scratch, &v[0]);
     const char *stream = sql_value_text(d->scratch, &v[1]);
-    const char *target = sql_value_text(d->scratch, &v[2]);
+    struct load key = {.row = {.target = sql_value_text(d->scratch, &v[2])}};
+    const struct load *wanted = &key, *const *found = NULL;
 
     (void)n;
-    for (size_t i = 0; i < d->plan->n; i++) {
-        const struct load *l = &d->streams[i];
-
-        if (strcmp(l->schema, o->schema) == 0 && strcasecmp(target, o->targets[i]) == 0 &&
-            (strcmp(pipeline, d->plan->pipeline) != 0 || strcmp(stream, l->id) != 0))
-            return error_set_reason(
-                err, ERR_CONFLICT, "table_owned",
-                "table \"%s\" belongs to stream \"%s\" of pipeline \"%s\"; give stream \"%s\" "
-                "another name",
-                target, stream, pipeline, l->id);
-    }
+    if (o->n > 0)
+        found = bsearch(&wanted, o->loads, o->n, sizeof(struct load *), by_target);
+    if (found && (strcmp(pipeline, d->plan->pipeline) != 0 || strcmp(stream, (*found)->id) != 0))
+        return error_set_reason(
+            err, ERR_CONFLICT, "table_owned",
+            "table \"%s\" belongs to stream \"%s\" of pipeline \"%s\"; give stream \"%s\" "
+            "another name",
+            key.row.target, stream, pipeline, (*found)->id);
     return 0;
 }
 
-static int check_owners(struct sql_destination *d, const char *schema, const char **targets,
-                        struct error *err)
+static int check_owners(struct sql_destination *d, const struct place *p, struct error *err)
 {
     CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
-    struct owners o = {d, schema, targets};
+    struct owners o = {.d = d, .loads = arena_array(d->scratch, d->plan->n + 1, sizeof *o.loads)};
 
-    sql_put_owners_select(d->dialect, schema, &sql);
+    for (size_t i = 0; i < d->plan->n; i++) {
+        if (d->streams[i].place == p)
+            o.loads[o.n++] = &d->streams[i];
+    }
+    qsort(o.loads, o.n, sizeof(struct load *), by_target);
+    sql_put_owners_select(d->dialect, p->schema, &sql);
     if (buf_ok(&sql, "a statement", err) < 0)
         return -1;
     return d->conn->driver->query(d->conn, buf_str(&sql), NULL, 0, check_owner, &o, err);
 }
 
-static int drop(struct sql_destination *d, const struct load *l, const char *table,
-                struct error *err)
-{
-    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
-    int64_t ignored;
-
-    sql_put_drop(d->dialect, l->schema, table, &sql);
-    return load_run(d, &sql, &ignored, err);
-}
-
-static int table_exists(struct sql_destination *d, const struct load *l, const char *table,
-                        bool *out, struct error *err)
-{
-    struct table_column *columns;
-    size_t n;
-
-    if (shape_inspect(d, l->schema, table, &columns, &n, err) < 0)
-        return -1;
-    *out = n > 0;
-    return 0;
-}
-
-static const char *generation_table(struct sql_destination *d, const struct state_row *row)
-{
-    return names_generation(d->mem, row->target, (long long)row->generation,
-                            &d->dialect->names);
-}
-
-/*
- * Whether rows go to the live table from the first. Incremental runs add to it; a full refresh that
- * merges by key changes the rows that are there, and may be repeated as often as it is cut short.
- */
-static bool writes_live(const struct load *l)
-{
-    return l->want->sync_mode == SYNC_INCREMENTAL || l->merging;
-}
-
-/* The answer to the last commit was lost, and the run is tried again: an append would come twice.
- */
-static bool completed_by_this_run(const struct sql_destination *d, const struct state_row *row)
-{
-    return *d->run->id && row->position && strcmp(row->run_id, d->run->id) == 0;
-}
-
-/* Whether what was begun can be gone on with. */
-static bool continues(const struct sql_destination *d, const struct load *l,
-                      const struct state_row *row, bool generation_exists)
-{
-    bool complete = row->live_generation == row->generation;
-
-    if (d->plan->restart || strcmp(row->identity, l->identity) != 0 ||
-        strcmp(row->target, l->row.target) != 0)
-        return false;
-    if (complete)
-        return l->live_exists && (writes_live(l) || completed_by_this_run(d, row));
-    if (row->live_generation > 0 && !l->live_exists)
-        return false;
-    if (strcmp(row->schema_hash, l->schema_hash) != 0)
-        return false;
-    /* Rows without a position, or a position without rows, are of no use. */
-    return row->seq == 0 || (row->position && generation_exists);
-}
-
-/* Decides on the generation; l->row becomes what is to be stored, fence and position aside. */
-static int decide(struct sql_destination *d, struct load *l, const struct state_row *was,
-                  struct error *err)
-{
-    struct state_row *row = &l->row;
-    const char *target = row->target;
-    bool generation_exists = false;
-
-    if (table_exists(d, l, target, &l->live_exists, err) < 0)
-        return -1;
-    if (!was) {
-        if (l->live_exists && !d->adopt)
-            return error_set_reason(err, ERR_CONFLICT, "table_exists",
-                                    "table \"%s\" is there already and not ours", target);
-        row->generation = 1;
-        row->adopted = l->live_exists;
-        row->live_generation = writes_live(l) ? 1 : 0;
-        return 0;
-    }
-    if (table_exists(d, l, generation_table(d, was), &generation_exists, err) < 0)
-        return -1;
-    if (continues(d, l, was, generation_exists)) {
-        *row = *was;
-        return 0;
-    }
-    if (*was->garbage && drop(d, l, was->garbage, err) < 0)
-        return -1;
-    if (was->live_generation != was->generation && drop(d, l, generation_table(d, was), err) < 0)
-        return -1;
-    row->generation = was->generation + 1;
-    row->schema_version = was->schema_version;
-    row->fence = was->fence;
-    row->seq = 0;
-    if (strcmp(was->target, target) == 0 && l->live_exists) {
-        row->adopted = was->adopted;
-        row->live_generation = was->live_generation;
-        row->columns = was->columns;
-        row->n_columns = was->n_columns;
-        return 0;
-    }
-    if (strcmp(was->target, target) != 0 && l->live_exists && !d->adopt)
-        return error_set_reason(err, ERR_CONFLICT, "table_exists",
-                                "table \"%s\" is there already and not ours", target);
-    row->adopted = l->live_exists;
-    row->live_generation = writes_live(l) ? row->generation : 0;
-    return 0;
-}
-
-static void override_position(struct sql_destination *d, struct load *l, size_t stream)
-{
-    const char *edit = d->plan->override_positions ? d->plan->override_positions[stream] : NULL;
-
-    if (edit)
-        l->row.position = *edit ? edit : NULL;
-}
+/* ------------------------------------------------------------------ streams */
 
 static int store(struct sql_destination *d, struct load *l, const struct state_row *was,
                  struct error *err)
@@ -280,79 +279,144 @@ static int store(struct sql_destination *d, struct load *l, const struct state_r
     l->row.wanted_name = l->wanted_name;
     l->row.identity = l->identity;
     l->row.schema_hash = l->schema_hash;
-    if (!l->row.garbage)
-        l->row.garbage = "";
+    l->row.run_id = d->run->id;
     return was ? state_update(d, l, was, &l->row, err) : state_insert(d, l, &l->row, err);
 }
 
-static int recover_stream(struct sql_destination *d, size_t i, const struct state_row *was,
-                          const char *target, struct error *err)
+static int recover_stream(struct sql_destination *d, struct load *l, struct error *err)
 {
-    struct load *l = &d->streams[i];
+    const struct state_row *was = state_find(l->place->rows, l->place->n_rows, l->id);
+    bool is_table;
 
-    arena_clear(d->scratch);
-    l->row = (struct state_row){.target = target, .garbage = ""};
-    if (decide(d, l, was, err) < 0)
+    if (reconcile_stream(d, l, was, err) < 0)
         return error_wrap(err, "stream \"%s\"", l->id);
-    override_position(d, l, i);
     if (store(d, l, was, err) < 0)
         return -1;
     l->columns = l->row.columns;
     l->n_columns = l->row.n_columns;
     l->building = l->row.live_generation != l->row.generation;
-    l->table_name = l->building ? generation_table(d, &l->row) : target;
-    return table_exists(d, l, l->table_name, &l->table_exists, err);
+    l->staging = l->merging || (l->row.adopted && !l->building);
+    l->table_name =
+        l->building ? recover_generation(d, l->row.target, l->row.generation) : l->row.target;
+    l->table_exists = reconcile_exists(l->place, l->table_name, &is_table) && is_table;
+    return 0;
 }
 
-/* State tables live in the schema of the data, so each schema has its own. */
-static int recover_schema(struct sql_destination *d, size_t first, struct error *err)
+static int recover_place(struct sql_destination *d, struct place *p, struct error *err)
 {
-    const char *schema = d->streams[first].schema;
-    const struct state_row **found = arena_array(d->mem, d->plan->n + 1, sizeof *found);
-    const char **targets = arena_array(d->mem, d->plan->n + 1, sizeof *targets);
-    struct state_row *rows;
-    size_t n;
-
-    if (state_create_tables(d, schema, err) < 0 || state_load(d, schema, &rows, &n, err) < 0)
+    if (state_load(d, p->schema, &p->rows, &p->n_rows, err) < 0)
         return -1;
-    for (size_t i = first; i < d->plan->n; i++)
-        found[i] = find_row(rows, n, d->streams[i].id);
-    name_tables(d, first, found, targets);
-    for (size_t i = 0; i < d->plan->n; i++)
-        targets[i] = targets[i] ? targets[i] : "";
-    if (check_owners(d, schema, targets, err) < 0)
+    name_tables(d, p);
+    if (check_owners(d, p, err) < 0)
         return -1;
-    for (size_t i = first; i < d->plan->n; i++) {
-        if (strcmp(d->streams[i].schema, schema) == 0 &&
-            recover_stream(d, i, found[i], targets[i], err) < 0)
+    for (size_t i = 0; i < d->plan->n; i++) {
+        if (d->streams[i].place != p)
+            continue;
+        arena_clear(d->scratch);
+        if (recover_stream(d, &d->streams[i], err) < 0)
             return -1;
     }
     return 0;
 }
 
-static bool schema_is_done(const struct sql_destination *d, size_t stream)
+/* Exchanges that were announced and not known to have ended. The fence is raised before: whoever
+ * announced one may still be about to carry it out, and finds no table then. */
+static int complete_swaps(struct sql_destination *d, struct place *p, struct error *err)
 {
-    for (size_t i = 0; i < stream; i++) {
-        if (strcmp(d->streams[i].schema, d->streams[stream].schema) == 0)
-            return true;
+    if (state_load(d, p->schema, &p->rows, &p->n_rows, err) < 0)
+        return -1;
+    for (size_t i = 0; i < d->plan->n; i++) {
+        struct load *l = &d->streams[i];
+        const struct state_row *was = l->place == p ? state_find(p->rows, p->n_rows, l->id) : NULL;
+        bool generation_exists, is_table;
+
+        if (!was || !was->swapping)
+            continue;
+        l->row = *was;
+        l->row.fence++;
+        l->live_exists = reconcile_exists(p, was->target, &is_table) && is_table;
+        generation_exists =
+            reconcile_exists(p, recover_generation(d, was->target, was->generation), &is_table);
+        if (load_begin(d, err) < 0 || state_update(d, l, was, &l->row, err) < 0 ||
+            load_commit(d, err) < 0 || swap_complete(d, l, generation_exists, err) < 0)
+            return -1;
     }
-    return false;
+    return 0;
 }
+
+/* Whether there is anything to complete: only where a swap is no transaction. */
+static int look_for_swaps(struct sql_destination *d, struct error *err)
+{
+    if (d->dialect->swap != SQL_SWAP_EXCHANGE)
+        return 0;
+    for (size_t i = 0; i < d->n_places; i++) {
+        if (load_begin(d, err) < 0 || complete_swaps(d, &d->places[i], err) < 0)
+            return -1;
+    }
+    load_rollback(d);
+    return recover_places(d, err);
+}
+
+static int raise_fences(struct sql_destination *d, struct error *err)
+{
+    if (d->dialect->ddl_in_transaction && load_begin(d, err) < 0)
+        return -1;
+    if (create_places(d, err) < 0 || look_for_swaps(d, err) < 0 || load_begin(d, err) < 0)
+        return -1;
+    for (size_t i = 0; i < d->n_places; i++) {
+        if (recover_place(d, &d->places[i], err) < 0)
+            return -1;
+    }
+    return load_commit(d, err);
+}
+
+/* Another worker that starts at the same moment creates the same tables and rows. Whoever comes
+ * second finds them the next time; more than that is a failure of its own. */
+#define RACES 3
 
 static int recover_all(struct sql_destination *d, struct error *err)
 {
-    arena_clear(d->scratch);
-    recover_describe(d);
-    if (load_begin(d, err) < 0)
+    for (int race = 1;; race++) {
+        struct error why = ERROR_INIT;
+
+        arena_clear(d->scratch);
+        recover_describe(d);
+        if (raise_fences(d, &why) == 0)
+            break;
+        load_rollback(d);
+        if (why.code != ERR_DATA || race == RACES) {
+            *err = why;
+            return -1;
+        }
+    }
+    if (failpoint("after_fence", err) < 0)
         return -1;
     for (size_t i = 0; i < d->plan->n; i++) {
-        if (!schema_is_done(d, i) && recover_schema(d, i, err) < 0)
+        if (d->streams[i].row.garbage.n > 0 && swap_drop_garbage(d, &d->streams[i], err) < 0)
             return -1;
     }
-    if (load_commit(d, err) < 0 || failpoint("after_fence", err) < 0)
-        return -1;
+    return 0;
+}
+
+/*
+ * Tables are made to fit before there is a row that DDL could stand in the way of: where DDL ends
+ * transactions, for every stream; elsewhere for live tables, whose readers would wait for a column
+ * until the first batch is committed.
+ */
+static int prepare_tables(struct sql_destination *d, struct error *err)
+{
     for (size_t i = 0; i < d->plan->n; i++) {
-        if (*d->streams[i].row.garbage && swap_drop_garbage(d, &d->streams[i], err) < 0)
+        struct load *l = &d->streams[i];
+        bool differs = true;
+
+        arena_clear(d->scratch);
+        if (d->dialect->ddl_in_transaction)
+            differs = l->table_exists && !l->building && shape_is_news(l, l->want->schema);
+        if (!differs)
+            continue;
+        if (shape_prepare(d, l, l->want->schema, err) < 0)
+            return -1;
+        if (d->in_transaction && (shape_record(d, l, err) < 0 || load_commit(d, err) < 0))
             return -1;
     }
     return 0;
@@ -362,7 +426,7 @@ int recover(struct destination *base, struct stream_position *out, struct error 
 {
     struct sql_destination *d = (struct sql_destination *)base;
 
-    if (recover_all(d, err) < 0) {
+    if (recover_all(d, err) < 0 || prepare_tables(d, err) < 0) {
         load_rollback(d);
         d->failed = true;
         return -1;

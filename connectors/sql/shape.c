@@ -1,21 +1,9 @@
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "connectors/base/failpoint.h"
 #include "connectors/sql/evolve.h"
 #include "connectors/sql/load.h"
-
-/* Work on one new shape. */
-struct shaping {
-    struct sql_destination *d;
-    struct load *l;
-    const struct schema *schema; /* of the rows */
-    struct table_column *actual; /* the table as it stands; none when it is to be created */
-    size_t n_actual;
-    const char **names;        /* per column of `schema`, at the destination */
-    struct evolve_step *steps; /* the same */
-};
 
 /* clang-format off */
 /* Columns of ours, and the level from which on a row has them. */
@@ -72,7 +60,7 @@ int shape_inspect(struct sql_destination *d, const char *schema, const char *tab
     return 0;
 }
 
-static const struct table_column *find_actual(const struct shaping *s, const char *name)
+const struct table_column *shape_find_actual(const struct shaping *s, const char *name)
 {
     for (size_t i = 0; i < s->n_actual; i++) {
         if (strcmp(s->actual[i].name, name) == 0)
@@ -107,7 +95,7 @@ static const char *adopted_name(const struct shaping *s, const char *source)
     for (size_t i = 0; i < s->n_actual; i++) {
         const char *actual = s->actual[i].name;
 
-        if (strcasecmp(actual, source) == 0 && !find_known_name(s->l, actual))
+        if (names_compare(actual, source) == 0 && !find_known_name(s->l, actual))
             name = actual;
     }
     return name ? arena_strdup(s->l->mem, name) : NULL;
@@ -159,11 +147,11 @@ static size_t columns_to_compare(const struct shaping *s, struct evolve_column *
     if (fresh && starts_over(s))
         return 0;
     for (size_t i = 0; i < l->n_columns; i++) {
-        if (fresh || find_actual(s, l->columns[i].name))
+        if (fresh || shape_find_actual(s, l->columns[i].name))
             have[n++] = (struct evolve_column){l->columns[i].name, l->columns[i].type};
     }
     for (size_t i = 0; i < s->schema->n_columns && !fresh; i++) {
-        const struct table_column *actual = find_actual(s, s->names[i]);
+        const struct table_column *actual = shape_find_actual(s, s->names[i]);
 
         if (actual && !find_known_name(l, s->names[i]))
             have[n++] = (struct evolve_column){actual->name,
@@ -185,11 +173,15 @@ static int decide(struct shaping *s, struct error *err)
     if (evolve_plan(have, n_have, want, n, l->want->drift, s->steps, err) < 0)
         return -1;
     for (size_t i = 0; i < n; i++) {
-        /* A table that we did not make keeps its types, and with them its constraints. */
+        /* A table that we did not make keeps its types, and with them its constraints. One that
+         * differs only in its digits is looked at value by value. */
         if (s->steps[i].action == EVOLVE_WIDEN && l->row.adopted && !l->building) {
             for (size_t j = 0; j < n_have; j++) {
-                if (strcmp(have[j].name, want[i].name) == 0)
-                    s->steps[i] = (struct evolve_step){EVOLVE_CONFLICT, have[j].type};
+                if (strcmp(have[j].name, want[i].name) != 0)
+                    continue;
+                s->steps[i].action =
+                    have[j].type.type == want[i].type.type ? EVOLVE_KEEP : EVOLVE_CONFLICT;
+                s->steps[i].type = have[j].type;
             }
         }
     }
@@ -205,6 +197,31 @@ static bool is_key(const struct load *l, const char *source)
             return true;
     }
     return false;
+}
+
+/* What a column that others made says of itself. Text goes into every type that reads it, but only
+ * by a cast; a cast to text of a limited length would cut it. */
+static void describe_foreign(const struct shaping *s, struct sql_column *c)
+{
+    bool direct = !s->l->building;
+    struct column_type read;
+
+    for (size_t i = 0; i < s->n_model && !c->declared; i++) {
+        if (names_compare(s->model[i].name, c->name) == 0)
+            c->declared = arena_strdup(s->l->mem, s->model[i].declared);
+    }
+    if (c->declared && direct && s->d->dialect->differs == SQL_DIFFERS_DISTINCT)
+        c->cast = !s->d->dialect->parse_type(c->declared, &read);
+}
+
+/* Only a table that we did not make limits what its columns take. */
+static int find_model(struct shaping *s, struct error *err)
+{
+    const struct load *l = s->l;
+
+    if (!l->row.adopted || !l->live_exists)
+        return 0;
+    return shape_inspect(s->d, l->schema, l->row.target, &s->model, &s->n_model, err);
 }
 
 /* The columns rows are written into, and where their values come from. */
@@ -227,6 +244,7 @@ static int fill_table(struct shaping *s, struct error *err)
         columns[n] = (struct sql_column){.name = s->names[i],
                                          .type = s->steps[i].type,
                                          .role = key ? SQL_ROLE_KEY : SQL_ROLE_DATA};
+        describe_foreign(s, &columns[n]);
         fill[n++] = (struct sql_bulk_column){
             .fill = l->conflict[i] ? SQL_FILL_NULL : SQL_FILL_COLUMN, .from = i, .type = c->type};
     }
@@ -293,87 +311,6 @@ static void remember_columns(struct shaping *s)
     l->n_columns = n;
 }
 
-static int create_table(struct shaping *s, struct error *err)
-{
-    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
-    struct load *l = s->l;
-    int64_t ignored;
-
-    sql_put_create(s->d->dialect, &l->table, SQL_CREATE_PLAIN, &sql);
-    if (load_run(s->d, &sql, &ignored, err) < 0)
-        return error_wrap(err, "creating table \"%s\"", l->table_name);
-    l->table_exists = true;
-    if (!l->building)
-        l->live_exists = true;
-    return l->merging ? shape_index_key(s->d, l, err) : 0;
-}
-
-/* Adds what is missing and widens what is too narrow. */
-static int alter_table(struct shaping *s, struct error *err)
-{
-    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
-    struct load *l = s->l;
-    struct known_column *from = arena_array(l->mem, l->table.n_columns + 1, sizeof *from);
-    struct sql_column *to = arena_array(l->mem, l->table.n_columns + 1, sizeof *to);
-    size_t n = 0;
-    int64_t ignored;
-
-    for (size_t i = 0; i < l->table.n_columns; i++) {
-        const struct sql_column *c = &l->table.columns[i];
-        const struct table_column *actual = find_actual(s, c->name);
-        const struct known_column *known = find_known_name(l, c->name);
-        struct column_type was = known    ? known->type
-                                 : actual ? sql_read_type(s->d->dialect, actual->declared)
-                                          : c->type;
-
-        if (!actual) {
-            sql_put_add_column(s->d->dialect, &l->table, c, &sql);
-            if (load_run(s->d, &sql, &ignored, err) < 0)
-                return error_wrap(err, "adding column \"%s\"", c->name);
-            log_info(s->d->run->log, .message = "column added",
-                     .fields = {log_text("stream", l->id), log_text("column", c->name)});
-        } else if (l->fill[i].fill == SQL_FILL_COLUMN && !type_equal(was, c->type)) {
-            from[n] = (struct known_column){NULL, c->name, was};
-            to[n++] = *c;
-        }
-    }
-    return n > 0 ? widen_columns(s->d, l, from, to, n, err) : 0;
-}
-
-static int create_stage(struct shaping *s, struct error *err)
-{
-    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
-    struct load *l = s->l;
-    size_t n = l->table.n_columns + 1;
-    struct sql_column *columns = arena_array(l->mem, n, sizeof *columns);
-    struct sql_bulk_column *fill = arena_array(l->mem, n, sizeof *fill);
-    int64_t ignored;
-
-    columns[0] = (struct sql_column){
-        .name = "_connectord_order", .type = {.type = TYPE_INT}, .role = SQL_ROLE_ORDER};
-    fill[0].fill = SQL_FILL_ORDER;
-    memcpy(columns + 1, l->table.columns, (n - 1) * sizeof *columns);
-    memcpy(fill + 1, l->fill, (n - 1) * sizeof *fill);
-    l->stage = (struct sql_table){
-        "", arena_printf(l->mem, "_connectord_stage_%zu", (size_t)(l - s->d->streams)), columns, n};
-    l->stage_fill = fill;
-    sql_put_drop_stage(s->d->dialect, l->stage.name, &sql);
-    if (load_run(s->d, &sql, &ignored, err) < 0)
-        return -1;
-    sql_put_create(s->d->dialect, &l->stage, SQL_CREATE_STAGE, &sql);
-    return load_run(s->d, &sql, &ignored, err);
-}
-
-int shape_index_key(struct sql_destination *d, const struct load *l, struct error *err)
-{
-    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
-    int64_t ignored;
-
-    sql_put_key_index(d->dialect, &l->table,
-                      names_key_index(d->scratch, l->row.target, l->row.generation), &sql);
-    return load_run(d, &sql, &ignored, err);
-}
-
 /* A table we did not make may lack the unique index that makes merging by key mean something. */
 static int check_adopted_key(struct shaping *s, struct error *err)
 {
@@ -403,10 +340,8 @@ static int fit_table(struct shaping *s, struct error *err)
     name_columns(s);
     if (decide(s, err) < 0 || fill_table(s, err) < 0)
         return -1;
-    if ((s->n_actual == 0 ? create_table(s, err) : alter_table(s, err)) < 0)
-        return -1;
     remember_columns(s);
-    return 0;
+    return alter_apply(s, err);
 }
 
 /* Rows that are moved into the live table at the end find it as wide as they are. */
@@ -424,6 +359,34 @@ static int fit_live_table(struct shaping *s, struct error *err)
     return rc;
 }
 
+bool shape_is_news(const struct load *l, const struct schema *schema)
+{
+    for (size_t i = 0; i < schema->n_columns; i++) {
+        const struct known_column *known = find_known(l, schema->columns[i].name);
+        struct column_type joined;
+
+        if (!known || !type_join(known->type, schema->columns[i].type, &joined) ||
+            !type_equal(joined, known->type))
+            return true;
+    }
+    return false;
+}
+
+int shape_record(struct sql_destination *d, struct load *l, struct error *err)
+{
+    struct state_row next = l->row;
+
+    if (l->row.columns == l->columns)
+        return 0;
+    next.columns = l->columns;
+    next.n_columns = l->n_columns;
+    next.schema_version++;
+    if (state_update(d, l, &l->row, &next, err) < 0)
+        return -1;
+    l->row = next;
+    return 0;
+}
+
 int shape_prepare(struct sql_destination *d, struct load *l, const struct schema *schema,
                   struct error *err)
 {
@@ -431,18 +394,27 @@ int shape_prepare(struct sql_destination *d, struct load *l, const struct schema
 
     /* What is staged has the old shape; the caller has merged it. */
     l->shape = NULL;
+    l->stage_exists = false;
     arena_clear(l->mem);
+    s.before = l->columns;
+    s.n_before = l->n_columns;
     s.schema = schema_copy(l->mem, schema);
     s.names = arena_array(l->mem, schema->n_columns + 1, sizeof *s.names);
     s.steps = arena_array(l->mem, schema->n_columns + 1, sizeof *s.steps);
+    if (find_model(&s, err) < 0)
+        return -1;
     if (l->building && l->live_exists && l->want->write_mode == WRITE_APPEND &&
         l->want->sync_mode == SYNC_FULL_REFRESH && fit_live_table(&s, err) < 0)
         return error_wrap(err, "stream \"%s\"", l->id);
-    if (fit_table(&s, err) < 0 || check_adopted_key(&s, err) < 0 ||
-        (l->merging && create_stage(&s, err) < 0))
+    if (fit_table(&s, err) < 0 || check_adopted_key(&s, err) < 0)
         return error_wrap(err, "stream \"%s\"", l->id);
     if (failpoint("during_ddl", err) < 0)
         return -1;
+    if (s.late)
+        return error_set_reason(err, ERR_TRANSIENT, "schema_changed",
+                                "stream \"%s\": the table was given another shape, which ends the "
+                                "transaction; the rows in it are read again",
+                                l->id);
     l->shape = s.schema;
     return 0;
 }

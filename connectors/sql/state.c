@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "connectors/base/doc.h"
@@ -88,22 +89,80 @@ static int columns_read(struct arena *mem, const char *text, struct state_row *o
     return 0;
 }
 
-int state_create_tables(struct sql_destination *d, const char *schema, struct error *err)
+/* {"swapping":false,"drop":["t__g1"]}; "" when there is nothing of either. */
+static const char *garbage_text(struct arena *mem, const struct state_row *row)
+{
+    CLEANUP(buf_release) struct buf out = BUF_INIT((size_t)1 << 20);
+    struct jsonw w = JSONW_INIT(&out);
+
+    if (!row->swapping && row->garbage.n == 0)
+        return "";
+    jsonw_object(&w);
+    jsonw_put_bool(&w, "swapping", row->swapping);
+    jsonw_key(&w, "drop");
+    jsonw_array(&w);
+    for (size_t i = 0; i < row->garbage.n; i++)
+        jsonw_string(&w, row->garbage.names[i]);
+    jsonw_array_end(&w);
+    jsonw_object_end(&w);
+    return arena_strdup(mem, buf_str(&out));
+}
+
+static int garbage_read(struct arena *mem, const char *text, struct state_row *out,
+                        struct error *err)
+{
+    CLEANUP(doc_free_cleanup) struct doc *doc = NULL;
+    const struct doc *list;
+    const char **names;
+
+    if (!*text)
+        return 0;
+    if (doc_parse_trusted(text, strlen(text), &doc, err) < 0)
+        return -1;
+    list = doc_get(doc, "drop");
+    names = arena_array(mem, doc_count(list) + 1, sizeof *names);
+    out->swapping = doc_bool(doc_get(doc, "swapping"), false);
+    out->garbage = (struct garbage){names, doc_count(list)};
+    for (size_t i = 0; i < out->garbage.n; i++)
+        names[i] = arena_strdup(mem, doc_string(doc_at(list, i), ""));
+    return 0;
+}
+
+void state_discard(struct sql_destination *d, struct state_row *row, const char *table)
+{
+    const char **names = arena_array(d->mem, row->garbage.n + 1, sizeof *names);
+
+    for (size_t i = 0; i < row->garbage.n; i++) {
+        if (strcmp(row->garbage.names[i], table) == 0)
+            return;
+        names[i] = row->garbage.names[i];
+    }
+    names[row->garbage.n] = arena_strdup(d->mem, table);
+    row->garbage = (struct garbage){names, row->garbage.n + 1};
+}
+
+/* Only what is missing: a user who may not create anything can still write. */
+static int create_own(struct sql_destination *d, const struct place *place,
+                      const struct sql_table *t, enum sql_create how, struct error *err)
 {
     CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
-    struct sql_table state = sql_state_table(schema), quarantine = sql_quarantine_table(schema);
-    struct table_column *have;
-    size_t n;
+    bool is_table;
     int64_t ignored;
 
-    sql_put_create(d->dialect, &state, SQL_CREATE_KEYED, &sql);
-    if (load_run(d, &sql, &ignored, err) < 0 ||
-        shape_inspect(d, schema, quarantine.name, &have, &n, err) < 0)
-        return -1;
-    if (n > 0)
+    if (reconcile_exists(place, t->name, &is_table))
         return 0;
-    sql_put_create(d->dialect, &quarantine, SQL_CREATE_PLAIN, &sql);
+    sql_put_create(d->dialect, t, how, &sql);
     return load_run(d, &sql, &ignored, err);
+}
+
+int state_create_tables(struct sql_destination *d, const struct place *place, struct error *err)
+{
+    struct sql_table state = sql_state_table(place->schema);
+    struct sql_table quarantine = sql_quarantine_table(place->schema);
+
+    if (create_own(d, place, &state, SQL_CREATE_KEYED, err) < 0)
+        return -1;
+    return create_own(d, place, &quarantine, SQL_CREATE_PLAIN, err);
 }
 
 /* The order of sql_state_table. */
@@ -163,12 +222,26 @@ static int take_row(void *arg, const struct sql_value *v, size_t n, struct error
     row->target = sql_value_text(mem, &v[STATE_TARGET]);
     row->identity = sql_value_text(mem, &v[STATE_IDENTITY]);
     row->schema_hash = sql_value_text(mem, &v[STATE_SCHEMA_HASH]);
-    row->garbage = sql_value_text(mem, &v[STATE_GARBAGE]);
     row->run_id = sql_value_text(mem, &v[STATE_RUN_ID]);
     if (counts_read(sql_value_text(c->d->scratch, &v[STATE_COUNTERS]), &row->counts, err) < 0 ||
+        garbage_read(mem, sql_value_text(c->d->scratch, &v[STATE_GARBAGE]), row, err) < 0 ||
         columns_read(mem, sql_value_text(c->d->scratch, &v[STATE_COLUMNS]), row, err) < 0)
         return error_wrap(err, "reading the state of stream \"%s\"", row->stream);
     return 0;
+}
+
+static int by_stream(const void *a, const void *b)
+{
+    const struct state_row *x = a, *y = b;
+
+    return strcmp(x->stream, y->stream);
+}
+
+const struct state_row *state_find(const struct state_row *rows, size_t n, const char *stream)
+{
+    const struct state_row wanted = {.stream = stream};
+
+    return n ? bsearch(&wanted, rows, n, sizeof *rows, by_stream) : NULL;
 }
 
 int state_load(struct sql_destination *d, const char *schema, struct state_row **out, size_t *out_n,
@@ -182,6 +255,8 @@ int state_load(struct sql_destination *d, const char *schema, struct state_row *
     if (buf_ok(&sql, "a statement", err) < 0 ||
         d->conn->driver->query(d->conn, buf_str(&sql), &pipeline, 1, take_row, &c, err) < 0)
         return -1;
+    if (c.n > 0)
+        qsort(c.rows, c.n, sizeof *c.rows, by_stream);
     *out = c.rows;
     *out_n = c.n;
     return 0;
@@ -200,14 +275,14 @@ static void put_values(struct sql_destination *d, const struct state_row *row,
     v[STATE_POSITION] = sql_text(row->position);
     v[STATE_COUNTERS] = sql_text(counts_text(d->scratch, &row->counts));
     v[STATE_SCHEMA_VERSION] = sql_int(row->schema_version);
-    v[STATE_RUN_ID] = sql_text(d->run->id);
+    v[STATE_RUN_ID] = sql_text(row->run_id);
     v[STATE_COMMITTED_AT] = sql_text(d->now);
     v[STATE_WANTED_NAME] = sql_text(row->wanted_name);
     v[STATE_TARGET] = sql_text(row->target);
     v[STATE_IDENTITY] = sql_text(row->identity);
     v[STATE_SCHEMA_HASH] = sql_text(row->schema_hash);
     v[STATE_COLUMNS] = sql_text(columns_text(d->scratch, row));
-    v[STATE_GARBAGE] = sql_text(row->garbage);
+    v[STATE_GARBAGE] = sql_text(garbage_text(d->scratch, row));
 }
 
 int state_insert(struct sql_destination *d, const struct load *l, const struct state_row *row,

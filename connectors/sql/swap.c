@@ -1,9 +1,18 @@
 /*
- * A generation that is complete becomes what readers see. Everything up to the new state row
- * happens in one transaction; the old generation is dropped in the next one, and its name stands in
- * the state row until then.
+ * A generation that is complete becomes what readers see.
+ *
+ * First everything that may take long, while nobody waits: repeated keys are folded, the key is
+ * indexed, rows are counted, the shrink guard decides; what others have made on the live table is
+ * made on the new one (PostgreSQL), or found to need the live table itself, and then rows are
+ * copied. What remains is a moment in which both tables are renamed. It waits for readers a few
+ * seconds at a time, and is tried again without building anything anew.
+ *
+ * Where renaming is no part of a transaction (MySQL), the state row says before that it is about to
+ * happen. After a crash the new table is still there, and the exchange is made again, or it is
+ * gone, and the exchange was made.
+ *
+ * The table that is left over stands in the state row as garbage until it is dropped.
  */
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -12,6 +21,11 @@
 
 /* The shrink guard: less than half of the rows is taken for a mistake. */
 #define SHRINK_DIVISOR 2
+
+#define SWAP_TRIES   12
+#define SWAP_WAIT_MS 200
+
+/* ---------------------------------------------------------- before: a whole generation */
 
 /* The row number of the database under a name no column of the table has; NULL when there is none.
  */
@@ -30,41 +44,16 @@ static const char *row_id(const struct sql_destination *d, const struct table_co
     return NULL;
 }
 
-static int run_text(struct sql_destination *d, const char *text, struct error *err)
-{
-    struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
-    int64_t ignored;
-    int rc;
-
-    buf_puts(&sql, text);
-    rc = load_run(d, &sql, &ignored, err);
-    buf_release(&sql);
-    return rc;
-}
-
-/* Keeps the last row of each key. A source that declares a key and repeats it is rare, so the index
- * is tried first. */
-static int fold_generation(struct sql_destination *d, struct load *l, struct counts *fold,
-                           struct error *err)
+static int fold_repeated(struct sql_destination *d, struct load *l, struct counts *fold,
+                         struct error *err)
 {
     CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
     struct table_column *columns;
-    struct error why = ERROR_INIT;
     const char *id;
     int64_t folded;
     size_t n;
 
-    if (run_text(d, "SAVEPOINT connectord_key", err) < 0)
-        return -1;
-    if (shape_index_key(d, l, &why) == 0)
-        return run_text(d, "RELEASE SAVEPOINT connectord_key", err);
-    if (why.code != ERR_DATA) {
-        *err = why;
-        return -1;
-    }
-    if (run_text(d, "ROLLBACK TO SAVEPOINT connectord_key", err) < 0 ||
-        run_text(d, "RELEASE SAVEPOINT connectord_key", err) < 0 ||
-        shape_inspect(d, l->schema, l->table_name, &columns, &n, err) < 0)
+    if (shape_inspect(d, l->schema, l->table_name, &columns, &n, err) < 0)
         return -1;
     id = row_id(d, columns, n);
     if (!id)
@@ -77,11 +66,35 @@ static int fold_generation(struct sql_destination *d, struct load *l, struct cou
     fold->inserted = -folded;
     log_warn(d->run->log, .message = "the source repeats keys, the last row of each was kept",
              .fields = {log_text("stream", l->id), log_int("rows", folded)});
-    return shape_index_key(d, l, err);
+    return 0;
 }
 
-static int count_rows(struct sql_destination *d, const struct load *l, const char *table,
-                      int64_t *out, struct error *err)
+/* Keeps the last row of each key. A source that declares a key and repeats it is rare, so the index
+ * is tried first. */
+static int index_generation(struct sql_destination *d, struct load *l, struct counts *fold,
+                            struct error *err)
+{
+    bool undo = d->dialect->ddl_in_transaction;
+    struct error why = ERROR_INIT;
+
+    if (undo && load_run_text(d, "SAVEPOINT connectord_key", err) < 0)
+        return -1;
+    if (alter_index_key(d, l, l->table_name, &why) == 0)
+        return undo ? load_run_text(d, "RELEASE SAVEPOINT connectord_key", err) : 0;
+    if (why.code != ERR_DATA) {
+        *err = why;
+        return -1;
+    }
+    if (undo && (load_run_text(d, "ROLLBACK TO SAVEPOINT connectord_key", err) < 0 ||
+                 load_run_text(d, "RELEASE SAVEPOINT connectord_key", err) < 0))
+        return -1;
+    if (fold_repeated(d, l, fold, err) < 0)
+        return -1;
+    return alter_index_key(d, l, l->table_name, err);
+}
+
+int swap_count_rows(struct sql_destination *d, const struct load *l, const char *table,
+                    int64_t *out, struct error *err)
 {
     CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
 
@@ -93,21 +106,29 @@ static int store(struct sql_destination *d, struct load *l, struct state_row *ne
                  struct error *err)
 {
     next->seq = l->row.seq + 1;
-    return state_update(d, l, &l->row, next, err);
+    if (load_begin(d, err) < 0 || state_update(d, l, &l->row, next, err) < 0)
+        return -1;
+    return 0;
+}
+
+static int store_and_commit(struct sql_destination *d, struct load *l, struct state_row *next,
+                            struct error *err)
+{
+    if (store(d, l, next, err) < 0 || load_commit(d, err) < 0)
+        return -1;
+    l->row = *next;
+    return 0;
 }
 
 /* The new generation is thrown away, the live table is left as it is. */
 static int refuse(struct sql_destination *d, struct load *l, int64_t live, int64_t now,
                   struct error *err)
 {
-    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
     struct state_row next = l->row;
-    int64_t ignored;
 
     next.position = NULL;
-    sql_put_drop(d->dialect, l->schema, l->table_name, &sql);
-    if (load_run(d, &sql, &ignored, err) < 0 || store(d, l, &next, err) < 0 ||
-        load_commit(d, err) < 0)
+    state_discard(d, &next, l->table_name);
+    if (store_and_commit(d, l, &next, err) < 0 || swap_drop_garbage(d, l, err) < 0)
         return -1;
     return error_set_reason(err, ERR_CONFLICT, "shrink_guard",
                             "stream \"%s\": the source has %lld rows and the table %lld; allow_%s "
@@ -115,50 +136,113 @@ static int refuse(struct sql_destination *d, struct load *l, int64_t live, int64
                             l->id, (long long)now, (long long)live, now ? "shrink" : "empty");
 }
 
-/* Level 1 of reconciliation, and the numbers the guard compares. */
-static int check_generation(struct sql_destination *d, struct load *l, const struct counts *fold,
-                            int64_t *out_live, int64_t *out_now, struct error *err)
+/* Rows are moved into the live table instead of taking its place. */
+static bool moves(const struct load *l)
 {
-    int64_t expected = l->row.counts.inserted + fold->inserted;
+    return l->want->write_mode == WRITE_APPEND && l->want->sync_mode == SYNC_FULL_REFRESH;
+}
 
-    *out_live = 0;
-    if (count_rows(d, l, l->table_name, out_now, err) < 0)
+/* Level 1 and 2 of reconciliation, and the numbers the guard compares. */
+static int verify(struct sql_destination *d, struct load *l, struct counts *fold, struct error *err)
+{
+    struct state_row next = l->row;
+    bool allowed = l->want->allow_shrink;
+    int64_t expected, live = 0, now;
+
+    if (l->keyed && !l->merging && index_generation(d, l, fold, err) < 0)
         return -1;
-    if (*out_now != expected)
+    expected = l->row.counts.inserted + fold->inserted;
+    if (swap_count_rows(d, l, l->table_name, &now, err) < 0)
+        return -1;
+    if (now != expected)
         return error_set(err, ERR_INTERNAL,
                          "stream \"%s\": %lld rows were inserted, %lld are there", l->id,
-                         (long long)expected, (long long)*out_now);
+                         (long long)expected, (long long)now);
+    if (l->live_exists && swap_count_rows(d, l, l->row.target, &live, err) < 0)
+        return -1;
+    if (now == 0)
+        allowed |= l->want->allow_empty;
+    if (!moves(l) && !allowed && live > 0 && now < (live + SHRINK_DIVISOR - 1) / SHRINK_DIVISOR)
+        return refuse(d, l, live, now, err);
+    counts_add(&next.counts, fold);
+    return store_and_commit(d, l, &next, err);
+}
+
+/* --------------------------------------------------------------------------- the swap */
+
+enum how { HOW_RENAME, HOW_COPY, HOW_APPEND };
+
+struct swap {
+    struct sql_destination *d;
+    struct load *l;
+    enum how how;
+    struct copy copy;
+    struct carried_list carried;
+    const char *aside; /* where the live table goes */
+};
+
+static int blocked(const struct swap *s, const struct dependents *found, struct error *err)
+{
+    return error_set_reason(err, ERR_SCHEMA, "swap_blocked",
+                            "table \"%s\" has columns of other types than the source now, and "
+                            "cannot be replaced while the %s \"%s\" depends on it",
+                            s->l->row.target, found->kind, found->name);
+}
+
+/* Whether the new table may take the place of the live one, or has to give its rows to it. */
+static int choose(struct swap *s, struct error *err)
+{
+    struct sql_destination *d = s->d;
+    const struct load *l = s->l;
+    struct dependents found;
+    struct error why = ERROR_INIT;
+    int rc;
+
+    s->how = HOW_RENAME;
     if (!l->live_exists)
         return 0;
-    return count_rows(d, l, l->row.target, out_live, err);
-}
-
-static int take_attached(void *arg, const struct sql_value *v, size_t n, struct error *err)
-{
-    struct attached_list *list = arg;
-    struct attached *a = arena_alloc(list->mem, sizeof *a);
-
-    (void)n;
-    (void)err;
-    a->name = sql_value_text(list->mem, &v[0]);
-    a->kind = sql_value_text(list->mem, &v[1]);
-    a->sql = sql_value_text(list->mem, &v[2]);
-    *list->last = a;
-    list->last = &a->next;
-    return 0;
-}
-
-int swap_find_attached(struct sql_destination *d, const struct load *l, const char *table,
-                       struct attached_list *out, struct error *err)
-{
-    struct sql_value params[] = {sql_text(l->schema), sql_text(table)};
-
-    *out = (struct attached_list){.mem = d->scratch};
-    out->last = &out->first;
-    if (!d->dialect->attached_query)
+    if (copy_plan(d, l, &s->copy, err) < 0)
+        return -1;
+    if (moves(l)) {
+        s->how = HOW_APPEND;
         return 0;
-    return d->conn->driver->query(d->conn, d->dialect->attached_query, params, 2, take_attached,
-                                  out, err);
+    }
+    if (swap_find_dependents(d, l, &found, err) < 0)
+        return -1;
+    if (l->row.adopted && !s->copy.fits)
+        return error_set_reason(err, ERR_SCHEMA, "adopted_type",
+                                "table \"%s\" was adopted and has columns of other types",
+                                l->row.target);
+    if (found.reference && d->dialect->binds_dependents && !l->keyed)
+        return error_set_reason(err, ERR_CONFLICT, "swap_blocked",
+                                "the foreign key \"%s\" points at rows of table \"%s\", and "
+                                "without a key it is unknown which of them stay",
+                                found.reference, l->row.target);
+    s->copy.by_key = found.reference != NULL;
+    if (found.name && !s->copy.fits && d->dialect->binds_dependents)
+        return blocked(s, &found, err);
+    if (l->row.adopted || (found.name && s->copy.fits))
+        s->how = HOW_COPY;
+    if (s->how == HOW_COPY || d->dialect->swap != SQL_SWAP_CARRY)
+        return 0;
+    if (load_begin(d, err) < 0 || copy_keep_columns(d, l, &s->copy, err) < 0 ||
+        swap_find_carried(d, l, &s->carried, err) < 0)
+        return -1;
+    rc = swap_carry_over(d, &s->carried, &why, err);
+    if (rc <= 0)
+        return rc;
+    if (!s->copy.fits)
+        return error_set_reason(err, ERR_SCHEMA, "swap_blocked",
+                                "what others have made on table \"%s\" does not fit the columns "
+                                "that the source has now: %s",
+                                l->row.target, why.message);
+    log_info(d->run->log,
+             .message = "rows are copied, since the new table cannot have all that "
+                        "others have made on the live one",
+             .fields = {log_text("stream", l->id), log_text("reason", why.message)});
+    /* The columns that were just added went with the transaction. */
+    s->how = HOW_COPY;
+    return 0;
 }
 
 static int rename_table(struct sql_destination *d, const struct load *l, const char *from,
@@ -171,12 +255,12 @@ static int rename_table(struct sql_destination *d, const struct load *l, const c
     return load_run(d, &sql, &ignored, err);
 }
 
-/* The old table steps aside under the name of its generation; indexes and triggers that others put
- * on it are made again on the new one. */
-static int swap_by_rename(struct sql_destination *d, struct load *l, struct state_row *next,
-                          struct error *err)
+/* Both renames in the open transaction, and what has to happen with them. */
+static int rename_both(struct swap *s, struct error *err)
 {
     CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    struct sql_destination *d = s->d;
+    const struct load *l = s->l;
     struct attached_list attached;
     int64_t ignored;
 
@@ -188,212 +272,210 @@ static int swap_by_rename(struct sql_destination *d, struct load *l, struct stat
         if (load_run(d, &sql, &ignored, err) < 0)
             return -1;
     }
-    if (l->live_exists) {
-        next->garbage = names_generation(d->mem, l->row.target, (long long)l->row.live_generation,
-                                         &d->dialect->names);
-        if (rename_table(d, l, l->row.target, next->garbage, err) < 0)
-            return -1;
-    }
+    if (l->live_exists && rename_table(d, l, l->row.target, s->aside, err) < 0)
+        return -1;
     if (rename_table(d, l, l->table_name, l->row.target, err) < 0)
         return -1;
     for (const struct attached *a = attached.first; a; a = a->next) {
-        if (run_text(d, a->sql, err) < 0)
+        if (load_run_text(d, a->sql, err) < 0)
             return error_wrap(err, "making \"%s\" again", a->name);
     }
-    next->adopted = false;
-    return 0;
-}
-
-static const struct table_column *find_column(const struct table_column *columns, size_t n,
-                                              const char *name)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(columns[i].name, name) == 0)
-            return &columns[i];
-    }
-    return NULL;
-}
-
-/* What has to be copied, and whether the live table can take it. */
-struct copy {
-    struct sql_column *columns;
-    size_t n;
-    bool fits; /* every column is there with the same type, or can be added */
-};
-
-static int compare_tables(struct sql_destination *d, const struct load *l, struct copy *out,
-                          struct error *err)
-{
-    struct table_column *from, *to;
-    size_t n_from, n_to;
-
-    if (shape_inspect(d, l->schema, l->table_name, &from, &n_from, err) < 0 ||
-        shape_inspect(d, l->schema, l->row.target, &to, &n_to, err) < 0)
-        return -1;
-    *out = (struct copy){arena_array(d->scratch, n_from + 1, sizeof *out->columns), 0, true};
-    for (size_t i = 0; i < n_from; i++) {
-        const struct table_column *there = find_column(to, n_to, from[i].name);
-        struct sql_column *c = &out->columns[out->n++];
-
-        *c = (struct sql_column){.name = from[i].name,
-                                 .type = sql_read_type(d->dialect, from[i].declared),
-                                 .role = SQL_ROLE_DATA};
-        if (there && strcasecmp(there->declared, from[i].declared) != 0)
-            out->fits = false;
-    }
-    return 0;
-}
-
-static int copy_rows(struct sql_destination *d, const struct load *l, const struct copy *what,
-                     struct error *err)
-{
-    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
-    struct sql_table into = {l->schema, l->row.target, what->columns, what->n};
-    struct table_column *to;
-    size_t n_to;
-    int64_t ignored;
-
-    if (shape_inspect(d, l->schema, l->row.target, &to, &n_to, err) < 0)
-        return -1;
-    for (size_t i = 0; i < what->n; i++) {
-        if (find_column(to, n_to, what->columns[i].name))
-            continue;
-        sql_put_add_column(d->dialect, &into, &what->columns[i], &sql);
-        if (load_run(d, &sql, &ignored, err) < 0)
+    for (const struct carried *c = s->carried.first; c; c = c->next) {
+        if (c->with_renames && load_run_text(d, c->sql, err) < 0)
             return -1;
     }
-    sql_put_insert_select(d->dialect, &into, l->table_name, &sql);
-    if (load_run(d, &sql, &ignored, err) < 0)
+    return 0;
+}
+
+/* The state once the generation is live, `left` to be dropped. */
+static struct state_row state_after(struct sql_destination *d, const struct load *l,
+                                    const char *left)
+{
+    struct state_row next = l->row;
+
+    next.live_generation = next.generation;
+    next.swapping = false;
+    if (left)
+        state_discard(d, &next, left);
+    return next;
+}
+
+static int exchange_in_transaction(struct swap *s, struct error *err)
+{
+    struct sql_destination *d = s->d;
+    struct load *l = s->l;
+    struct state_row next = state_after(d, l, l->live_exists ? s->aside : NULL);
+
+    next.adopted = false;
+    if (load_begin(d, err) < 0 ||
+        (d->dialect->swap_wait[0] && load_run_text(d, d->dialect->swap_wait[0], err) < 0) ||
+        rename_both(s, err) < 0 || failpoint("after_swap_before_state", err) < 0)
         return -1;
-    sql_put_drop(d->dialect, l->schema, l->table_name, &sql);
+    return store_and_commit(d, l, &next, err);
+}
+
+/* One statement that commits by itself. */
+static int exchange_at_once(struct swap *s, struct error *err)
+{
+    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    struct sql_destination *d = s->d;
+    const struct load *l = s->l;
+    int64_t ignored;
+
+    if (!l->live_exists)
+        return rename_table(d, l, l->table_name, l->row.target, err);
+    sql_put_exchange(d->dialect, l->schema, l->row.target, s->aside, l->table_name, &sql);
     return load_run(d, &sql, &ignored, err);
 }
 
-/* The table stays the same object, so whatever depends on it stays valid. */
-static int swap_by_copy(struct sql_destination *d, struct load *l, const struct copy *what,
-                        struct error *err)
+/* A reader that holds on to the live table is waited for, again and again. */
+static int be_patient(struct swap *s, int (*step)(struct swap *s, struct error *err),
+                      struct error *err)
 {
-    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
-    struct sql_table live = l->table;
-    int64_t ignored;
+    struct sql_destination *d = s->d;
 
-    live.name = l->row.target;
-    sql_put_delete_all(d->dialect, l->schema, l->row.target, &sql);
-    if (load_run(d, &sql, &ignored, err) < 0)
-        return -1;
-    if (!l->row.adopted) {
-        buf_puts(&sql, "DROP INDEX IF EXISTS ");
-        sql_put_name(d->dialect,
-                     names_key_index(d->scratch, l->row.target, (long long)l->row.live_generation),
-                     &sql);
-        if (load_run(d, &sql, &ignored, err) < 0)
+    for (int i = 1;; i++) {
+        struct error why = ERROR_INIT;
+
+        if (step(s, &why) == 0)
+            return 0;
+        load_rollback(d);
+        if (why.code != ERR_CONTENTION || i == SWAP_TRIES) {
+            *err = why;
+            return -1;
+        }
+        log_info(d->run->log, .message = "waiting for readers of the live table",
+                 .fields = {log_text("stream", s->l->id), log_int("attempt", i)});
+        if (cancel_sleep_ms(d->run->cancel, SWAP_WAIT_MS, err) < 0)
             return -1;
     }
-    if (copy_rows(d, l, what, err) < 0)
+}
+
+int swap_complete(struct sql_destination *d, struct load *l, bool generation_exists,
+                  struct error *err)
+{
+    struct swap s = {
+        .d = d, .l = l, .aside = recover_generation(d, l->row.target, l->row.live_generation)};
+    struct state_row next;
+    int rc = 0;
+
+    l->table_name = recover_generation(d, l->row.target, l->row.generation);
+    if (generation_exists) {
+        if (d->dialect->swap_wait[0] && load_run_text(d, d->dialect->swap_wait[0], err) < 0)
+            return -1;
+        rc = be_patient(&s, exchange_at_once, err);
+        if (rc < 0)
+            return -1;
+        if (d->dialect->swap_wait[1] && load_run_text(d, d->dialect->swap_wait[1], err) < 0)
+            return -1;
+        if (failpoint("after_swap_before_state", err) < 0)
+            return -1;
+    }
+    next = state_after(d, l, s.aside);
+    next.adopted = false;
+    return store_and_commit(d, l, &next, err);
+}
+
+static int swap_by_rename(struct swap *s, struct error *err)
+{
+    struct sql_destination *d = s->d;
+    struct load *l = s->l;
+    struct state_row next = l->row;
+
+    if (d->dialect->swap != SQL_SWAP_EXCHANGE)
+        return be_patient(s, exchange_in_transaction, err);
+    load_rollback(d);
+    if (l->live_exists && copy_keep_columns(d, l, &s->copy, err) < 0)
         return -1;
-    if (l->row.adopted || !l->keyed)
+    next.swapping = true;
+    if (store_and_commit(d, l, &next, err) < 0 || failpoint("after_swap_intent", err) < 0)
+        return -1;
+    return swap_complete(d, l, true, err);
+}
+
+/* A unique index over another key would refuse rows; one over the same is kept. */
+static int make_way(struct swap *s, struct error *err)
+{
+    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    struct sql_destination *d = s->d;
+    const struct load *l = s->l;
+    const char *index;
+    int64_t ignored;
+    bool same;
+
+    if (copy_add_columns(d, l, &s->copy, err) < 0)
+        return -1;
+    if (s->how == HOW_APPEND || l->row.adopted)
         return 0;
-    sql_put_key_index(d->dialect, &live,
-                      names_key_index(d->scratch, l->row.target, (long long)l->row.generation),
-                      &sql);
+    if (alter_find_key_index(d, l, l->row.target, &index, &same, err) < 0)
+        return -1;
+    if (!*index || (l->keyed && same))
+        return 0;
+    if (d->dialect->promote_key) {
+        buf_puts(&sql, "ALTER TABLE ");
+        sql_put_table(d->dialect, l->schema, l->row.target, &sql);
+        buf_puts(&sql, " DROP CONSTRAINT ");
+        sql_put_name(d->dialect, index, &sql);
+    } else {
+        sql_put_drop_index(d->dialect, l->schema, l->row.target, index, &sql);
+    }
     return load_run(d, &sql, &ignored, err);
 }
 
-static int note_dependent(void *arg, const struct sql_value *v, size_t n, struct error *err)
+static int copy_in_transaction(struct swap *s, struct error *err)
 {
-    bool *any = arg;
+    struct sql_destination *d = s->d;
+    struct load *l = s->l;
+    struct state_row next = state_after(d, l, l->table_name);
 
-    (void)v;
-    (void)n;
-    (void)err;
-    *any = true;
-    return 0;
+    if (load_begin(d, err) < 0 ||
+        (s->how == HOW_APPEND ? copy_append(d, l, &s->copy, err)
+                              : copy_replace(d, l, &s->copy, err)) < 0 ||
+        failpoint("after_swap_before_state", err) < 0)
+        return -1;
+    return store_and_commit(d, l, &next, err);
 }
 
-static int has_dependents(struct sql_destination *d, const struct load *l, bool *out,
-                          struct error *err)
+/* The changes of the live table are committed first: its readers need not wait for the rows. */
+static int swap_by_copy(struct swap *s, struct error *err)
 {
-    struct sql_value params[] = {sql_text(l->schema), sql_text(l->row.target)};
+    struct sql_destination *d = s->d;
+    struct load *l = s->l;
 
-    *out = false;
-    return d->conn->driver->query(d->conn, d->dialect->dependents_query, params, 2, note_dependent,
-                                  out, err);
-}
-
-static int replace(struct sql_destination *d, struct load *l, struct state_row *next,
-                   struct error *err)
-{
-    struct copy what;
-    bool dependents = false;
-
-    if (!l->live_exists)
-        return rename_table(d, l, l->table_name, l->row.target, err);
-    if (has_dependents(d, l, &dependents, err) < 0 || compare_tables(d, l, &what, err) < 0)
+    if (d->dialect->ddl_in_transaction && load_begin(d, err) < 0)
         return -1;
-    if (l->row.adopted && !what.fits)
-        return error_set_reason(err, ERR_SCHEMA, "adopted_type",
-                                "table \"%s\" was adopted and has columns of other types",
-                                l->row.target);
-    if ((dependents && what.fits) || l->row.adopted)
-        return swap_by_copy(d, l, &what, err);
-    return swap_by_rename(d, l, next, err);
-}
-
-static int append(struct sql_destination *d, struct load *l, struct error *err)
-{
-    struct copy what;
-
-    if (!l->live_exists)
-        return rename_table(d, l, l->table_name, l->row.target, err);
-    if (compare_tables(d, l, &what, err) < 0)
+    if (make_way(s, err) < 0 || (d->in_transaction && load_commit(d, err) < 0) ||
+        be_patient(s, copy_in_transaction, err) < 0)
         return -1;
-    return copy_rows(d, l, &what, err);
-}
-
-/* Key index, verification, guard, and the exchange itself; all but its commit. */
-static int exchange(struct sql_destination *d, struct load *l, struct state_row *next,
-                    struct counts *fold, struct error *err)
-{
-    bool moves = l->want->write_mode == WRITE_APPEND && l->want->sync_mode == SYNC_FULL_REFRESH;
-    bool allowed = l->want->allow_shrink;
-    int64_t live, now;
-
-    if (l->keyed && !l->merging && fold_generation(d, l, fold, err) < 0)
+    if (!l->keyed || l->row.adopted || s->how == HOW_APPEND)
+        return 0;
+    if (d->dialect->ddl_in_transaction && load_begin(d, err) < 0)
         return -1;
-    if (check_generation(d, l, fold, &live, &now, err) < 0)
+    if (alter_index_key(d, l, l->row.target, err) < 0)
         return -1;
-    if (now == 0)
-        allowed |= l->want->allow_empty;
-    if (!moves && !allowed && live > 0 && now < (live + SHRINK_DIVISOR - 1) / SHRINK_DIVISOR)
-        return refuse(d, l, live, now, err);
-    if (failpoint("before_swap", err) < 0)
-        return -1;
-    return moves ? append(d, l, err) : replace(d, l, next, err);
+    return d->in_transaction ? load_commit(d, err) : 0;
 }
 
 int swap_generation(struct sql_destination *d, struct load *l, struct counts *fold,
                     struct error *err)
 {
-    struct state_row next;
+    struct swap s = {
+        .d = d, .l = l, .aside = recover_generation(d, l->row.target, l->row.live_generation)};
 
     arena_clear(d->scratch);
-    if (load_begin(d, err) < 0)
+    if (d->dialect->ddl_in_transaction && load_begin(d, err) < 0)
         return -1;
-    next = l->row;
-    if (exchange(d, l, &next, fold, err) < 0)
+    if (verify(d, l, fold, err) < 0 || failpoint("before_swap", err) < 0 || choose(&s, err) < 0)
         return -1;
-    next.live_generation = next.generation;
-    counts_add(&next.counts, fold);
-    if (store(d, l, &next, err) < 0 || load_commit(d, err) < 0)
+    if ((s.how == HOW_RENAME ? swap_by_rename(&s, err) : swap_by_copy(&s, err)) < 0)
         return -1;
-    l->row = next;
     l->building = false;
     l->live_exists = true;
-    l->table_name = next.target;
+    l->table_name = l->row.target;
     l->shape = NULL;
     if (failpoint("after_swap_before_drop", err) < 0)
         return -1;
-    return *next.garbage ? swap_drop_garbage(d, l, err) : 0;
+    return l->row.garbage.n > 0 ? swap_drop_garbage(d, l, err) : 0;
 }
 
 int swap_drop_garbage(struct sql_destination *d, struct load *l, struct error *err)
@@ -402,11 +484,13 @@ int swap_drop_garbage(struct sql_destination *d, struct load *l, struct error *e
     struct state_row next = l->row;
     int64_t ignored;
 
-    next.garbage = "";
-    sql_put_drop(d->dialect, l->schema, l->row.garbage, &sql);
-    if (load_begin(d, err) < 0 || load_run(d, &sql, &ignored, err) < 0 ||
-        store(d, l, &next, err) < 0 || load_commit(d, err) < 0)
+    if (d->dialect->ddl_in_transaction && load_begin(d, err) < 0)
         return -1;
-    l->row = next;
-    return 0;
+    for (size_t i = 0; i < l->row.garbage.n; i++) {
+        sql_put_drop(d->dialect, l->schema, l->row.garbage.names[i], &sql);
+        if (load_run(d, &sql, &ignored, err) < 0)
+            return -1;
+    }
+    next.garbage = (struct garbage){0};
+    return store_and_commit(d, l, &next, err);
 }

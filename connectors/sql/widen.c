@@ -110,7 +110,7 @@ static int rebuild(struct sql_destination *d, const struct load *l, const struct
         if (load_run(d, &sql, &ignored, err) < 0)
             return error_wrap(err, "making an index or trigger of \"%s\" again", l->table_name);
     }
-    return l->merging ? shape_index_key(d, l, err) : 0;
+    return l->merging ? alter_index_key(d, l, l->table_name, err) : 0;
 }
 
 /* The declaration stays as it is, what is stored does not. */

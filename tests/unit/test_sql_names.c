@@ -235,9 +235,9 @@ Test(names, knows_capitals_of_other_alphabets)
                                 {"\xc3\xa9", NULL, NULL},
                                 {"e", NULL, NULL}};
 
-    cr_assert(names_same("\xc5\xb9", "\xc5\xba"));
-    cr_assert(names_same("\xce\x94", "\xce\xb4"));
-    cr_assert_not(names_same("\xc3\x97", "\xc3\xb7"), "these two are signs, not letters");
+    cr_assert_eq(names_compare("\xc5\xb9", "\xc5\xba"), 0);
+    cr_assert_eq(names_compare("\xce\x94", "\xce\xb4"), 0);
+    cr_assert_neq(names_compare("\xc3\x97", "\xc3\xb7"), 0, "these two are signs, not letters");
     names_assign(mem, NAMES_COLUMN, &mysql, pairs, 5);
     for (size_t i = 0; i < 4; i++)
         cr_assert_str_eq(pairs[i].name, suffixed(pairs[i].source, pairs[i].source));

@@ -362,7 +362,7 @@ Test(dialect, knows_how_many_digits_fit)
     c.declared = "numeric(10,2)";
     cr_assert(sql_decimal_room(&sql_postgres, &c, &whole, &fraction));
     cr_assert(whole == 8 && fraction == 2);
-    c.type.precision = 0;
+    c = (struct sql_column){"n", {.type = TYPE_DECIMAL}, SQL_ROLE_DATA};
     cr_assert_not(sql_decimal_room(&sql_mysql, &c, &whole, &fraction));
 }
 
