@@ -6,3 +6,9 @@ unit_test(test_mysql_connect mysql_fixture)
 unit_test(test_mysql_bulk mysql_fixture m)
 unit_test(test_mysql_destination mysql_fixture sqlite_fixture)
 with_databases(unit/test_mysql_connect unit/test_mysql_bulk unit/test_mysql_destination)
+
+unit_test(test_mysql_discover source_fixture sources)
+with_databases(unit/test_mysql_discover)
+
+unit_test(test_mysql_source source_fixture sources)
+with_databases(unit/test_mysql_source)

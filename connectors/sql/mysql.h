@@ -37,6 +37,7 @@ struct mysql_source {
     };
     struct string_list schemas; /* databases to discover; none = `database` alone */
     const struct doc *queries;  /* {"stream name": "SELECT ..."} */
+    bool tinyint1_is_bool;
     int64_t lookback_s, skew_s, safe_wait_s;
     const char *null_cursor;
 };
