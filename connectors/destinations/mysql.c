@@ -57,6 +57,7 @@ const struct destination_connector destination_mysql = {
     .config_size = sizeof(struct mysql_destination),
     .write_modes = SQL_WRITE_MODES,
     .delivery = "exactly_once",
+    .parallel_writers = true,
     .check = check,
     .open = open_destination,
     .clear = clear,

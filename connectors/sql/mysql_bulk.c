@@ -143,8 +143,16 @@ int mysql_bulk_verdict(struct mysql_conn *c, unsigned warnings, int64_t sent, in
 
 /* --------------------------------------------------------------------------- sending */
 
-/* The separators are numbers because the session takes a backslash in a literal for itself. Bytes
- * are not recoded: text is UTF-8 on both sides, and anything else belongs to a binary column. */
+/* Bytes are not recoded: text is UTF-8 on both sides, and anything else belongs to a binary column.
+ * A column that others made may have another character set, and MySQL's JSON takes no bytes. */
+static bool is_recoded(const struct mysql_conn *c, const struct sql_column *column)
+{
+    if (column->declared)
+        return column->type.type != TYPE_BYTES;
+    return column->type.type == TYPE_JSON && !c->is_mariadb;
+}
+
+/* The separators are numbers because the session takes a backslash in a literal for itself. */
 static int put_load(struct mysql_conn *c, const struct sql_table *t, struct buf *out,
                     struct error *err)
 {
@@ -157,15 +165,14 @@ static int put_load(struct mysql_conn *c, const struct sql_table *t, struct buf 
                   " LINES TERMINATED BY X'0A' (");
     for (size_t i = 0; i < t->n_columns; i++) {
         buf_puts(out, i ? ", " : "");
-        if (t->columns[i].type.type == TYPE_JSON && !c->is_mariadb)
+        if (is_recoded(c, &t->columns[i]))
             buf_printf(out, "@v%zu", i);
         else
             sql_put_name(c->base.dialect, t->columns[i].name, out);
     }
     buf_putc(out, ')');
-    /* MySQL's JSON takes no bytes, only text. */
-    for (size_t i = 0; i < t->n_columns && !c->is_mariadb; i++) {
-        if (t->columns[i].type.type != TYPE_JSON)
+    for (size_t i = 0; i < t->n_columns; i++) {
+        if (!is_recoded(c, &t->columns[i]))
             continue;
         buf_puts(out, set);
         sql_put_name(c->base.dialect, t->columns[i].name, out);

@@ -1,6 +1,7 @@
 /* What the numbers of the server's and the library's errors mean to us. */
 #include <errmsg.h>
 #include <mysqld_error.h>
+#include <stdio.h>
 
 #include "connectors/sql/mysql_internal.h"
 
@@ -198,6 +199,41 @@ static bool is_broken_handshake(unsigned number, const char *said)
     return false;
 }
 
+/* These quote the value that was refused, which is nobody's business in a log. */
+static const unsigned quoting[] = {
+    ER_DUP_ENTRY,
+    ER_DUP_ENTRY_WITH_KEY_NAME,
+    MYSQL_ER_DUP_ENTRY_AUTOINCREMENT,
+    ER_TRUNCATED_WRONG_VALUE,
+    ER_TRUNCATED_WRONG_VALUE_FOR_FIELD,
+    ER_WRONG_VALUE_FOR_TYPE,
+    ER_WRONG_VALUE,
+    ER_INVALID_CHARACTER_STRING,
+    ER_CANNOT_CONVERT_CHARACTER,
+    ER_DATA_OUT_OF_RANGE,
+    ER_NO_PARTITION_FOR_GIVEN_VALUE,
+};
+
+/* The value ends where "' for " begins last, or with the last quote: it may hold quotes itself. */
+static const char *without_value(unsigned number, const char *said, char *out, size_t size)
+{
+    const char *begin = strchr(said, '\''), *end = NULL;
+    bool quotes = false;
+
+    for (size_t i = 0; i < sizeof quoting / sizeof *quoting; i++)
+        quotes = quotes || quoting[i] == number;
+    if (!quotes || !begin)
+        return said;
+    for (const char *at = begin + 1; (at = strstr(at, "' for ")); at++)
+        end = at;
+    if (!end)
+        end = strrchr(said, '\'');
+    if (end <= begin)
+        end = said + strlen(said) - 1; /* cut off by the library */
+    snprintf(out, size, "%.*s'...'%s", (int)(begin - said), said, end + 1);
+    return out;
+}
+
 /* The text may hold anything; a message is one line of UTF-8. */
 static void put_line(const char *said, struct buf *out)
 {
@@ -214,6 +250,7 @@ int mysql_fail_as(struct mysql_conn *c, unsigned number, const char *said, const
     static const struct class broken = {0, ERR_TRANSIENT, "connection_lost"};
     const struct class *class = is_broken_handshake(number, said) ? &broken : find(number);
     CLEANUP(buf_release) struct buf line = BUF_INIT(2000);
+    char kept[MYSQL_ERRMSG_SIZE + 16];
 
     /* The socket of a cancelled run is shut down, which looks like a lost connection. */
     if (cancel_check(c->run->cancel, err) < 0)
@@ -221,7 +258,7 @@ int mysql_fail_as(struct mysql_conn *c, unsigned number, const char *said, const
     if (number == CR_PLUGIN_NOT_ALLOWED)
         said = "the server wants the password in a way that is not safe without TLS, or that is "
                "not known here"; /* the library's own text quotes what it has overwritten */
-    put_line(said, &line);
+    put_line(without_value(number, said, kept, sizeof kept), &line);
     error_set_at(err, class->code, class->reason, __FILE__, __LINE__, "%s: %s: %s (error %u)",
                  c->server_name, what, line.len ? buf_str(&line) : "no reason was given", number);
     return -1;

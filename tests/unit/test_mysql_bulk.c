@@ -288,7 +288,7 @@ struct refusal {
 
 static const struct refusal refusals[] = {
     {"v varchar(3)", TYPE_STRING, "abcd", "value_rejected"},
-    {"v varchar(3) CHARACTER SET latin1", TYPE_STRING, "\xE2\x82\xAC\xD0\xAF", "value_rejected"},
+    {"v varchar(9) CHARACTER SET ascii", TYPE_STRING, "\xE2\x82\xAC\xD0\xAF", "value_rejected"},
     {"v decimal(5,2)", TYPE_DECIMAL, "1.239", "value_rejected"}, /* only a note */
     {"v decimal(5,2)", TYPE_DECIMAL, "1000", "value_rejected"},
     {"v int", TYPE_INT, "2147483648", "value_rejected"},
@@ -305,7 +305,7 @@ static const struct refusal refusals[] = {
     {"v bigint NOT NULL", TYPE_INT, NULL, "constraint"},
 };
 
-Test(mysql_bulk, what_would_be_altered_is_refused)
+static void expect_refusals(bool foreign)
 {
     for (size_t by = 0; by < N_LOADS; by++) {
         open_by(loads[by]);
@@ -316,10 +316,13 @@ Test(mysql_bulk, what_would_be_altered_is_refused)
             int64_t n;
             int rc;
 
+            if (!foreign && strstr(r->table, "CHARACTER SET"))
+                continue; /* a column of ours is utf8mb4 */
             mysql_fixture_run(&f, arena_printf(f.mem, "CREATE OR REPLACE TABLE t (%s)", r->table));
             if (strstr(r->table, "UNIQUE"))
                 mysql_fixture_run(&f, "INSERT INTO t VALUES (5)");
             add(&s, "v", type_plain(r->type));
+            s.to[0].declared = foreign ? "varchar(3)" : NULL;
             ready(&s, "t");
             if (r->value)
                 put(&s, 0, r->value);
@@ -333,7 +336,58 @@ Test(mysql_bulk, what_would_be_altered_is_refused)
                          err.message);
             cr_expect_str_eq(error_reason(&err), r->reason, "%s \"%s\" by %s: %s", r->table,
                              r->value, loads[by], err.message);
+            if (r->value && strlen(r->value) > 2)
+                cr_expect_not(strstr(err.message, r->value), "%s", err.message);
             mysql_fixture_run(&f, "ROLLBACK");
+            batch_free(s.rows);
+        }
+    }
+}
+
+Test(mysql_bulk, what_would_be_altered_is_refused)
+{
+    expect_refusals(false);
+}
+
+Test(mysql_bulk, what_would_be_altered_in_columns_of_others_is_refused)
+{
+    expect_refusals(true);
+}
+
+/* Columns that others made keep their character sets, and get text, not its bytes. */
+Test(mysql_bulk, text_arrives_in_every_character_set)
+{
+    static const char *const sets[] = {"latin1", "utf8mb3", "utf8mb4", "ucs2", "utf16", "utf32"};
+
+    for (size_t by = 0; by < N_LOADS; by++) {
+        open_by(loads[by]);
+        for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+            struct shape s = {0};
+
+            mysql_fixture_run(&f, arena_printf(f.mem,
+                                               "CREATE OR REPLACE TABLE t (n bigint,"
+                                               " v varchar(20) CHARACTER SET %s, b varbinary(20))",
+                                               sets[i]));
+            add(&s, "n", type_plain(TYPE_INT));
+            add(&s, "v", type_plain(TYPE_STRING));
+            add(&s, "b", type_plain(TYPE_BYTES));
+            ready(&s, "t");
+            s.to[0].declared = "bigint(20)";
+            s.to[1].declared = "varchar(20)";
+            s.to[2].declared = "varbinary(20)";
+            put(&s, 0, "7");
+            put(&s, 1, "na\xC3\xAFve \\ \t \xC3\xA9\xC3\xB1");
+            batch_put_text(s.rows, 2, "\xff\0\xC3", 3);
+            batch_end_row(s.rows);
+            batch_end_row(s.rows);
+            must_bulk(&s, 2);
+            cr_expect_str_eq(mysql_fixture_text(&f, "SELECT v FROM t WHERE n = 7"),
+                             "na\xC3\xAFve \\ \t \xC3\xA9\xC3\xB1", "%s by %s", sets[i], loads[by]);
+            cr_expect_eq(mysql_fixture_int(&f, "SELECT char_length(v) FROM t WHERE n = 7"), 12);
+            cr_expect_str_eq(mysql_fixture_text(&f, "SELECT hex(b) FROM t WHERE n = 7"), "FF00C3");
+            cr_expect_eq(mysql_fixture_int(&f, "SELECT count(*) FROM t WHERE n IS NULL"
+                                               " AND v IS NULL AND b IS NULL"),
+                         1);
             batch_free(s.rows);
         }
     }
