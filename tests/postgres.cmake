@@ -6,8 +6,13 @@ add_library(source_fixture STATIC support/source_fixture.c)
 target_link_libraries(source_fixture PUBLIC test_support databases PRIVATE criterion)
 target_compile_options(source_fixture PRIVATE -Wno-missing-field-initializers -Wno-pedantic)
 
-unit_test(test_postgres_source source_fixture sources)
-with_databases(unit/test_postgres_source)
+unit_test(test_postgres_source source_fixture sources sql_postgres PkgConfig::LIBPQ)
+unit_test(test_postgres_discover source_fixture sources)
+with_databases(unit/test_postgres_source unit/test_postgres_discover)
+unit_test(test_postgres_decode sql_postgres sql connectors data base)
+
+include(${CMAKE_CURRENT_LIST_DIR}/fuzz.cmake)
+fuzz_target(postgres_decode sql_postgres sql connectors data base)
 
 unit_test(test_postgres_connect postgres_fixture)
 unit_test(test_postgres_copy postgres_fixture)

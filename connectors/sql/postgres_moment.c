@@ -4,8 +4,8 @@
  * A transaction is known by its virtual number, which it has from its beginning, and by its real
  * one as soon as it writes. PREPARE TRANSACTION ends the session's part: the prepared transaction
  * keeps the real number, also over a restart, and as long as the server runs the virtual one too.
- * So both are tokens. Neither needs a privilege, and what cannot be told to belong to another
- * database counts as open here.
+ * So both are tokens. Neither needs a privilege. What cannot be told to belong to another database
+ * counts as open here; sessions are looked up after the locks, when all that hold some are known.
  */
 #include "connectors/base/text.h"
 #include "connectors/sql/postgres_source.h"
@@ -26,7 +26,7 @@ static const char moment_query[] =
     " ON p.transaction = held.x AND held.pid IS NULL"
     " WHERE p.database <> pg_catalog.current_database()),"
     " open AS (SELECT held.locktype, held.v, held.x FROM here, held"
-    " LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = held.pid"
+    " LEFT JOIN LATERAL pg_catalog.pg_stat_get_activity(coalesce(held.pid, 0)) AS a ON true"
     " WHERE held.locktype <> 'advisory' AND CASE"
     " WHEN held.pid IS NULL THEN held.v NOT IN (SELECT v FROM elsewhere)"
     " WHEN a.pid IS NULL THEN true"

@@ -5,6 +5,8 @@
 #include "connectors/sql/postgres_decode.h"
 #include "connectors/sql/postgres_oid.h"
 
+#define INET_ARRAY 1041
+
 #define HEADER 4 /* what a type modifier is greater by */
 
 #define ALIAS " AS \"_connectord_cast\""
@@ -20,8 +22,12 @@ _Static_assert(BATCH_MAX_VALUE == 16777216, "the statements say so too");
  */
 #define SMALL "pg_catalog.pg_column_size({column}) <= 65536"
 #define LEFT  "pg_catalog.\"left\"({column}::text, " ABOVE ")"
-static const char text_cast[] = LEFT ALIAS;
+/* What psql would show; a cast may be something else, as that of inet is. Of NULL it is ''. */
+static const char text_cast[] =
+    "CASE WHEN {column} IS DISTINCT FROM NULL THEN"
+    " pg_catalog.\"left\"(pg_catalog.concat({column}), " ABOVE ") END" ALIAS;
 static const char array_cast[] = "{column}::text[]" ALIAS;
+static const char inet_array_cast[] = "nullif(pg_catalog.concat({column}), '')::text[]" ALIAS;
 static const char limit_text[] = "CASE WHEN pg_catalog.octet_length({column}) <= " LIMIT
                                  " THEN {column} ELSE " LEFT " END" ALIAS;
 static const char limit_bytes[] =
@@ -115,6 +121,7 @@ struct postgres_reading postgres_reading_of(uint32_t oid, int32_t modifier, bool
         return r;
     }
     if (is_array)
-        r = (struct postgres_reading){type_plain(TYPE_JSON), POSTGRES_FORM_ARRAY, array_cast, true};
+        r = (struct postgres_reading){type_plain(TYPE_JSON), POSTGRES_FORM_ARRAY,
+                                      oid == INET_ARRAY ? inet_array_cast : array_cast, true};
     return r;
 }
