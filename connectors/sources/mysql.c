@@ -12,7 +12,7 @@ static const struct option options[] = {
     OPTION(struct mysql_source, schemas, .title = "Databases",
            .help = "Databases whose tables are read. Without it, the configured one. Where it names "
                    "others or several, streams carry the name of their database.",
-           .example = "shop"),
+           .example = "[\"shop\"]"),
     OPTION(struct mysql_source, queries, .title = "Queries", .check = sql_queries_check,
            .schema = SQL_QUERIES_SCHEMA,
            .help = "SELECT statements of your own as streams: an object of names and texts. They "
