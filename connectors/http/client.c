@@ -143,6 +143,19 @@ const char *http_header(const struct http_exchange *x, const char *name)
     return found;
 }
 
+const char *http_header_next(const struct http_exchange *x, const char *at, const char **name,
+                             const char **value)
+{
+    const char *line = at ? at + strlen(at) + 1 : buf_str(&x->head), *colon;
+
+    if (line >= buf_str(&x->head) + x->head.len)
+        return NULL;
+    colon = strchr(line, ':');
+    *name = line;
+    *value = colon + 1 + strspn(colon + 1, " \t");
+    return line;
+}
+
 static bool is_redirect(int status)
 {
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;

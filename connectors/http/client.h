@@ -67,6 +67,9 @@ CHECKED int http_wait(struct http_exchange *x, struct error *err);
 int http_status(const struct http_exchange *x);
 /* The value of a header, the last one where it is repeated; NULL = absent. Any case. */
 const char *http_header(const struct http_exchange *x, const char *name);
+/* All of them: NULL begins and is answered behind the last. `*name` ends at a colon. */
+const char *http_header_next(const struct http_exchange *x, const char *at, const char **name,
+                             const char **value);
 const char *http_url(const struct http_exchange *x); /* of the last hop */
 /* Waits for the next piece of the body: *out is valid until the next call, *out_n 0 at the end.
  * TOO_LARGE beyond max_body, or when it was compressed beyond all reason. */

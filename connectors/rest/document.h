@@ -50,6 +50,7 @@ struct rest_auth {
     /* oauth2 */
     enum rest_grant grant;
     const struct template *token_url, *client_id, *client_secret, *scope, *audience, *refresh_token;
+    const char *refresh_secret; /* the secret that holds the refresh token; NULL = none */
     struct rest_pairs extra;
     bool client_basic;
     struct path token_path, expires_path;

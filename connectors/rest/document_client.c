@@ -108,6 +108,19 @@ static void compile_send(struct compile *c, const struct doc *object, const char
     doc_free(name);
 }
 
+/* {{ secret.NAME }}: where a rotated refresh token has to be kept. */
+static const char *secret_name(struct compile *c, const struct doc *value)
+{
+    const char *at = strstr(doc_string(value, ""), "secret.");
+    size_t n;
+
+    if (!at)
+        return NULL;
+    at += strlen("secret.");
+    n = strcspn(at, " |}");
+    return arena_memdup(c->mem, at, n);
+}
+
 static void compile_auth(struct compile *c, const struct doc *object, const char *pointer,
                          struct rest_auth *out)
 {
@@ -134,6 +147,7 @@ static void compile_auth(struct compile *c, const struct doc *object, const char
     TEMPLATE(audience);
     TEMPLATE(refresh_token);
 #undef TEMPLATE
+    out->refresh_secret = secret_name(c, raw.refresh_token);
     out->grant = (enum rest_grant)document_choice(raw.grant, grants);
     out->client_basic = strcmp(raw.client_auth, "basic") == 0;
     out->extra = document_pairs(c, raw.extra, SCOPES_CONFIG, document_at(c, pointer, "extra"));

@@ -1,0 +1,89 @@
+/*
+ * fetch.h - one request to the API and everything that belongs to it: identity, rate limits,
+ * retries, the rules of errors, and the records of the answer.
+ *
+ * A page is handed on when all of it has come and no rule objected, as long as its records fit
+ * FETCH_SPOOL; until then a broken answer is simply asked for again. A larger one is handed on
+ * while it arrives, and when it breaks after that the attempt fails (TRANSIENT): the run goes on
+ * from the last checkpoint. Secrets go into requests only: what is logged or said in errors is
+ * masked. Every wait ends when the run is cancelled. One per reader of a source; not shared.
+ */
+#ifndef CONNECTORS_REST_FETCH_H
+#define CONNECTORS_REST_FETCH_H
+
+#include "connectors/connector.h"
+#include "connectors/http/client.h"
+#include "connectors/rest/document.h"
+
+#define FETCH_SPOOL ((size_t)4 << 20)
+
+struct fetcher; /* opaque */
+
+/* What a page is asked with, rendered. */
+struct fetch_request {
+    const char *method;
+    const char *url; /* absolute, query included */
+    const struct http_header *headers;
+    size_t n_headers;
+    struct slice body; /* with its Content-Type among the headers */
+    const char *etag;  /* sent as If-None-Match; NULL = none */
+};
+
+enum fetch_outcome {
+    FETCH_PAGE,         /* records and envelope are there */
+    FETCH_NOT_MODIFIED, /* 304 */
+    FETCH_EMPTY,        /* a rule says: a page without records */
+    FETCH_SKIP,         /* a rule says: give up this slice or parent; `why` tells */
+    FETCH_STOP,         /* a rule says: the stream is complete */
+    FETCH_RESET,        /* a rule says: the pagination has to begin again */
+};
+
+struct fetch_result {
+    enum fetch_outcome outcome;
+    int status;
+    struct slice envelope;  /* JSON; valid until the next fetch */
+    struct slice headers;   /* a JSON object, names in lower case; the same */
+    const char *url, *etag; /* of the last hop; NULL = none; the same */
+    int64_t n_records;
+    bool found_records;       /* the path of the records was there */
+    struct slice first, last; /* records as they came; without a pointer when there are none */
+    unsigned char hash[16];   /* of all records: two pages alike have the same */
+    int64_t date_unix_us;     /* of the Date header; 0 = none */
+    const char *why;          /* SKIP */
+};
+
+/* `base` has the scopes vars, secret and run; it is copied. `store_secret` is told a rotated
+ * refresh token before it is first used, and may be NULL. */
+typedef int fetch_secret_fn(void *arg, const char *name, const char *value, struct error *err);
+__attribute__((nonnull(1, 2, 3, 6, 7), warn_unused_result)) int
+fetcher_new(const struct rest_document *d, const struct scopes *base, struct run *run,
+            fetch_secret_fn *store_secret, void *arg, struct fetcher **out, struct error *err);
+void fetcher_free(struct fetcher *f); /* accepts NULL */
+DEFINE_CLEANUP(struct fetcher *, fetcher_free_cleanup, fetcher_free);
+
+/* Renders a request of the document with these scopes: base_url and path, the client's headers and
+ * params, the request's own over them. Memory of `mem`. */
+CHECKED int fetch_render(struct fetcher *f, const struct rest_request *r, const struct scopes *s,
+                         struct arena *mem, struct fetch_request *out, struct error *err);
+
+/*
+ * Asks for one page of a stream and hands its records to `each`. Fails with the class of the last
+ * failure once tries and budgets are used up, of a rule, or what `each` returns.
+ */
+CHECKED int fetch_page(struct fetcher *f, const struct rest_stream *stream,
+                       const struct fetch_request *r, page_record_fn *each, void *arg,
+                       struct fetch_result *out, struct error *err);
+/* Puts the request of the page that comes next on its way; fetch_page with an equal request takes
+ * its answer. Does nothing when the limits do not allow it now. */
+void fetch_ahead(struct fetcher *f, const struct rest_stream *stream,
+                 const struct fetch_request *r);
+
+/* The requests made so far, for people: method, URL without secrets, status, milliseconds. */
+struct fetch_note {
+    const char *method, *url;
+    int status;
+    int64_t ms, n_records;
+};
+const struct fetch_note *fetch_notes(const struct fetcher *f, size_t *out_n);
+
+#endif
