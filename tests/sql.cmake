@@ -10,16 +10,10 @@ unit_test(test_sqlite_destination sqlite_fixture sqlite3)
 unit_test(test_sqlite_source sqlite_fixture sqlite3)
 unit_test(test_sqlite_types sqlite_fixture)
 
-# torture_test(NAME LIBRARIES...): as unit_test, from tests/torture.
-function(torture_test name)
-    add_executable(${name} torture/${name}.c)
-    target_link_libraries(${name} PRIVATE ${ARGN} criterion)
-    target_compile_options(${name} PRIVATE -Wno-missing-field-initializers -Wno-missing-prototypes
-        -Wno-missing-declarations -Wno-pedantic -Wno-redundant-decls -Wno-cast-qual)
-    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-    add_test(NAME torture/${name} COMMAND ${name} -j1 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(torture/${name} PROPERTIES LABELS torture TIMEOUT 900
-        FAIL_REGULAR_EXPRESSION "SUMMARY: [A-Za-z]+Sanitizer;runtime error:")
-endfunction()
-
 torture_test(sqlite_torture sqlite_fixture)
+
+# The same scenarios against every SQL database.
+add_library(target_fixture STATIC support/target_fixture.c)
+target_link_libraries(target_fixture PUBLIC sqlite_fixture databases)
+unit_test(test_sql_destinations target_fixture)
+with_databases(unit/test_sql_destinations)

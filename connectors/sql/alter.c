@@ -137,7 +137,14 @@ int alter_apply(struct shaping *s, struct error *err)
         if (announce(s, &what, err) < 0)
             return -1;
     }
-    return s->n_actual == 0 ? create_table(s, err) : alter_table(s, &what, err);
+    if ((s->n_actual == 0 ? create_table(s, err) : alter_table(s, &what, err)) < 0)
+        return -1;
+    /* What was widened is as wide as that from now on, whatever becomes of the rows. */
+    if (s->d->dialect->ddl_in_transaction || what.n_widened == 0)
+        return 0;
+    if (load_begin(s->d, err) < 0 || shape_record(s->d, s->l, err) < 0)
+        return -1;
+    return load_commit(s->d, err);
 }
 
 /* --------------------------------------------------------------------- staging */

@@ -34,6 +34,9 @@ static const struct {
 };
 /* clang-format on */
 
+static const char *const system_columns[] = {"tableoid", "xmin", "cmin", "xmax",
+                                             "cmax",     "ctid", NULL};
+
 static bool parse_type(const char *text, struct column_type *out)
 {
     struct buf plain = BUF_INIT(256);
@@ -86,7 +89,7 @@ const struct sql_dialect sql_postgres = {
     .widen = SQL_WIDEN_ALTER,
     .merge = SQL_MERGE_UPSERT,
     .swap = SQL_SWAP_CARRY,
-    .names = {.limit = 63},
+    .names = {.limit = 63, .reserved = system_columns},
     .max_params = 65535,
     .has_schemas = true,
     .ddl_in_transaction = true,

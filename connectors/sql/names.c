@@ -141,6 +141,15 @@ static bool looks_like_generation(const char *name)
     return end < n && end >= 3 && strncmp(name + end - 3, "__g", 3) == 0;
 }
 
+static bool is_reserved(const struct names_rule *rule, const char *s)
+{
+    for (const char *const *r = rule->reserved; r && *r; r++) {
+        if (strcmp(*r, s) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool has_our_prefix(const char *s)
 {
     return strncasecmp(s, NAMES_PREFIX, strlen(NAMES_PREFIX)) == 0;
@@ -161,7 +170,7 @@ static const char *candidate(struct arena *mem, enum names_kind kind, const stru
     if (kind == NAMES_TABLE && strncasecmp(source, "sqlite_", 7) == 0)
         return with_hash(mem, arena_printf(mem, "_%s", base), full, rule, limit, HASH_BYTES);
     if (base != source || (kind == NAMES_TABLE && looks_like_generation(source)) ||
-        length(rule, source) > limit)
+        (kind == NAMES_COLUMN && is_reserved(rule, source)) || length(rule, source) > limit)
         return with_hash(mem, base, full, rule, limit, HASH_BYTES);
     return source;
 }

@@ -26,6 +26,7 @@ struct names_rule {
     bool counts_characters;     /* the limit is in characters */
     bool refuses_supplementary; /* characters beyond U+FFFF */
     bool refuses_blank_end;
+    const char *const *reserved; /* names that no column may have, ends with NULL; or NULL */
 };
 
 struct name_pair {

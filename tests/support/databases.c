@@ -171,6 +171,64 @@ const char *databases_ask(enum database_kind kind, const char *database, const c
                                      : ask_mysql(database, sql, mem);
 }
 
+static void put_cell(struct buf *out, int column, int row, const char *text, size_t n)
+{
+    buf_puts(out, column > 0 ? "|" : row > 0 ? ";" : "");
+    if (text)
+        buf_put(out, text, n);
+    else
+        buf_putc(out, '~');
+}
+
+static void put_rows_postgres(const char *database, const char *sql, struct buf *out)
+{
+    PGconn *pg = open_postgres(database);
+    PGresult *r = PQexec(pg, sql);
+
+    if (PQresultStatus(r) != PGRES_TUPLES_OK)
+        give_up(sql, PQerrorMessage(pg));
+    for (int row = 0; row < PQntuples(r); row++) {
+        for (int c = 0; c < PQnfields(r); c++)
+            put_cell(out, c, row, PQgetisnull(r, row, c) ? NULL : PQgetvalue(r, row, c),
+                     (size_t)PQgetlength(r, row, c));
+    }
+    PQclear(r);
+    PQfinish(pg);
+}
+
+static void put_rows_mysql(const char *database, const char *sql, struct buf *out)
+{
+    MYSQL *my = open_mysql(database);
+    MYSQL_RES *r;
+    MYSQL_ROW row;
+    int n = 0;
+
+    if (mysql_query(my, sql) != 0)
+        give_up(sql, mysql_error(my));
+    r = mysql_store_result(my);
+    while (r && (row = mysql_fetch_row(r))) {
+        unsigned long *lengths = mysql_fetch_lengths(r);
+
+        for (unsigned c = 0; c < mysql_num_fields(r); c++)
+            put_cell(out, (int)c, n, row[c], lengths[c]);
+        n++;
+    }
+    mysql_free_result(r);
+    mysql_close(my);
+}
+
+const char *databases_rows(enum database_kind kind, const char *database, const char *sql,
+                           struct arena *mem)
+{
+    CLEANUP(buf_release) struct buf out = BUF_INIT((size_t)64 << 20);
+
+    if (kind == DATABASE_POSTGRES)
+        put_rows_postgres(database, sql, &out);
+    else
+        put_rows_mysql(database, sql, &out);
+    return arena_memdup(mem, buf_str(&out), out.len);
+}
+
 const char *databases_config(enum database_kind kind, const char *database, const char *more,
                              struct arena *mem)
 {

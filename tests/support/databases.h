@@ -27,6 +27,9 @@ void databases_run(enum database_kind kind, const char *database, const char *sq
 /* The first column of the first row as text; "" for none and for NULL. */
 const char *databases_ask(enum database_kind kind, const char *database, const char *sql,
                           struct arena *mem);
+/* All rows as text: columns joined by '|', rows by ';', NULL as "~". */
+const char *databases_rows(enum database_kind kind, const char *database, const char *sql,
+                           struct arena *mem);
 /* A configuration of the connector: how to reach that database, without TLS. `more` is "" or
  * further members, each with a comma in front. */
 const char *databases_config(enum database_kind kind, const char *database, const char *more,

@@ -1,0 +1,564 @@
+/*
+ * One scenario, three databases: what the destination engine promises holds for each of them.
+ */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/support/target_fixture.h"
+
+static struct target t;
+
+static struct criterion_test_params engines(void)
+{
+    static enum engine all[] = {ENGINE_SQLITE, ENGINE_POSTGRES, ENGINE_MYSQL};
+
+    return cr_make_param_array(enum engine, all, ENGINE_COUNT);
+}
+
+/* Each scenario is run once for every engine. */
+#define Scenario(name)                                  \
+    ParameterizedTestParameters(sql_destinations, name) \
+    {                                                   \
+        return engines();                               \
+    }                                                   \
+    ParameterizedTest(enum engine *engine, sql_destinations, name, .fini = release)
+
+static void release(void)
+{
+    if (t.mem)
+        target_release(&t);
+    t.mem = NULL;
+}
+
+static void begin(enum engine engine)
+{
+    target_init(&t, engine, "");
+    cr_log_info("%s", engine_names[engine]);
+}
+
+static struct destination *must_open(void)
+{
+    struct destination *d = target_open(&t);
+
+    cr_assert_not_null(d, "%s: %s", engine_names[t.engine], t.err.message);
+    return d;
+}
+
+#define ok(call) cr_assert_eq((call), 0, "%s: %s", engine_names[t.engine], t.err.message)
+#define refused(call, why)                                                              \
+    do {                                                                                \
+        cr_assert_lt((call), 0, "%s: it was to fail", engine_names[t.engine]);          \
+        cr_assert_str_eq(error_reason(&t.err), (why), "%s: %s", engine_names[t.engine], \
+                         t.err.message);                                                \
+        t.err = ERROR_INIT;                                                             \
+    } while (0)
+#define rows_are(sql, text) \
+    cr_assert_str_eq(target_text(&t, (sql)), (text), "%s", engine_names[t.engine])
+
+static void counts_are(int64_t inserted, int64_t updated, int64_t unchanged, int64_t folded)
+{
+    cr_assert(t.did.inserted == inserted && t.did.updated == updated &&
+                  t.did.unchanged == unchanged && t.did.folded == folded,
+              "%s: %lld inserted, %lld updated, %lld unchanged, %lld folded",
+              engine_names[t.engine], (long long)t.did.inserted, (long long)t.did.updated,
+              (long long)t.did.unchanged, (long long)t.did.folded);
+}
+
+/* All tables that are not ours, by name. */
+static const char *tables(void)
+{
+    return target_text(
+        &t, target_words(&t,
+                         "select name from sqlite_master where type = 'table'"
+                         " and name not like '\\_connectord\\_%' escape '\\' order by name",
+                         "select tablename from pg_tables where schemaname = 'public'"
+                         " and left(tablename, 12) <> '_connectord_' order by tablename",
+                         "select table_name from information_schema.tables where table_schema ="
+                         " database() and left(table_name, 12) <> '_connectord_'"
+                         " and table_type = 'BASE TABLE' order by table_name"));
+}
+
+#define ALL "select id, v, n from t order by id, v, n"
+
+/* ------------------------------------------------------------------- modes */
+
+Scenario(replace_the_rows_of_a_full_refresh)
+{
+    begin(*engine);
+    ok(target_run(&t, "1,a,10;2,b,20;3,~,~", "{\"p\":1}"));
+    rows_are(ALL, "1|a|10;2|b|20;3|~|~");
+    ok(target_run(&t, "1,A,10;4,d,40", "{\"p\":2}"));
+    rows_are(ALL, "1|A|10;4|d|40");
+    counts_are(2, 0, 0, 0);
+    cr_assert_str_eq(tables(), "t", "%s", engine_names[t.engine]);
+}
+
+Scenario(append_every_full_refresh_once)
+{
+    begin(*engine);
+    target_modes(&t, 0, SYNC_FULL_REFRESH, WRITE_APPEND);
+    ok(target_run(&t, "1,a,10", "{\"p\":1}"));
+    ok(target_run(&t, "1,a,10;2,b,20", "{\"p\":2}"));
+    rows_are(ALL, "1|a|10;1|a|10;2|b|20");
+    cr_assert_str_eq(tables(), "t");
+}
+
+Scenario(merge_by_key_and_count_what_it_did)
+{
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    ok(target_run(&t, "1,a,10;2,b,20;3,~,30", "{\"p\":1}"));
+    counts_are(3, 0, 0, 0);
+    ok(target_run(&t, "1,a,10;2,B,20;3,x,30;4,d,40", "{\"p\":2}"));
+    counts_are(1, 2, 1, 0);
+    ok(target_run(&t, "3,~,30;5,e,1;5,e,2;5,E,2", "{\"p\":3}"));
+    counts_are(1, 1, 0, 2);
+    rows_are(ALL, "1|a|10;2|B|20;3|~|30;4|d|40;5|E|2");
+}
+
+Scenario(tell_texts_apart_that_an_order_takes_for_equal)
+{
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    ok(target_run(&t, "1,word,1;2,tail,1", "{\"p\":1}"));
+    ok(target_run(&t, "1,WORD,1;2,tail ,1", "{\"p\":2}"));
+    counts_are(0, 2, 0, 0);
+    rows_are("select id, v from t order by id", "1|WORD;2|tail ");
+}
+
+Scenario(leave_rows_alone_that_are_there_when_it_only_inserts)
+{
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_INSERT_ONLY);
+    ok(target_run(&t, "1,a,1", "{\"p\":1}"));
+    ok(target_run(&t, "1,x,9;2,b,2;2,c,3", "{\"p\":2}"));
+    counts_are(1, 0, 1, 1);
+    rows_are(ALL, "1|a|1;2|b|2");
+}
+
+Scenario(tell_composite_text_keys_apart)
+{
+    const struct schema *pair;
+
+    begin(*engine);
+    pair = target_columns(&t, "a:string! b:string! n:int");
+    target_set_schema(&t, 0, pair);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    ok(target_run(&t, "x\\,y,z,1;x,y\\,z,2;,,3;A,k,4;a,k,5;a ,k,6;\xf0\x9f\x9a\x80,k,7", "{}"));
+    counts_are(7, 0, 0, 0);
+    ok(target_run(&t, "a,k,50;x,y\\,z,20", "{}"));
+    counts_are(0, 2, 0, 0);
+    rows_are("select count(*), sum(n) from t", "7|91");
+}
+
+/* ------------------------------------------------------------ exactly once */
+
+Scenario(fence_the_older_of_two_workers)
+{
+    struct destination *older, *newer;
+
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND);
+    older = must_open();
+    ok(target_write(&t, older, 0, "1,a,1"));
+    ok(target_commit(&t, older, "{\"n\":1}"));
+    newer = must_open();
+    cr_assert_str_eq(t.at[0].position, "{\"n\":1}");
+    ok(target_write(&t, newer, 0, "2,b,2"));
+    ok(target_commit(&t, newer, "{\"n\":2}"));
+    ok(target_write(&t, older, 0, "9,z,9"));
+    cr_assert_lt(target_commit(&t, older, "{\"n\":9}"), 0);
+    cr_assert_eq(t.err.code, ERR_FENCED, "%s", t.err.message);
+    t.err = ERROR_INIT;
+    older->ops->close(older);
+    newer->ops->close(newer);
+    rows_are(ALL, "1|a|1;2|b|2");
+    rows_are("select \"position\", seq from \"_connectord_state\"", "{\"n\":2}|2");
+}
+
+Scenario(forget_what_was_not_committed)
+{
+    struct destination *d;
+
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND);
+    d = must_open();
+    ok(target_write(&t, d, 0, "1,a,1"));
+    ok(target_commit(&t, d, "{\"n\":1}"));
+    ok(target_write(&t, d, 0, "2,b,2"));
+    d->ops->close(d);
+    d = must_open();
+    cr_assert_str_eq(t.at[0].position, "{\"n\":1}");
+    ok(target_write(&t, d, 0, "2,b,2"));
+    ok(target_finish(&t, d, 0, "{\"n\":2}"));
+    d->ops->close(d);
+    rows_are(ALL, "1|a|1;2|b|2");
+}
+
+Scenario(continue_a_generation_that_was_begun)
+{
+    struct destination *d;
+
+    begin(*engine);
+    ok(target_run(&t, "1,old,0;2,old,0", "{\"p\":1}"));
+    target_next_run(&t);
+    d = must_open();
+    ok(target_write(&t, d, 0, "1,a,1"));
+    ok(target_commit(&t, d, "{\"n\":1}"));
+    ok(target_write(&t, d, 0, "2,lost,2"));
+    d->ops->close(d);
+    rows_are(ALL, "1|old|0;2|old|0");
+    d = must_open();
+    cr_assert_str_eq(t.at[0].position, "{\"n\":1}");
+    ok(target_write(&t, d, 0, "2,b,2"));
+    ok(target_finish(&t, d, 0, "{\"n\":2}"));
+    d->ops->close(d);
+    rows_are(ALL, "1|a|1;2|b|2");
+    cr_assert_str_eq(tables(), "t");
+}
+
+Scenario(begin_anew_when_told_to)
+{
+    struct destination *d;
+
+    begin(*engine);
+    d = must_open();
+    ok(target_write(&t, d, 0, "1,a,1"));
+    ok(target_commit(&t, d, "{\"n\":1}"));
+    d->ops->close(d);
+    t.plan.restart = true;
+    d = must_open();
+    cr_assert_null(t.at[0].position);
+    ok(target_write(&t, d, 0, "2,b,2"));
+    ok(target_finish(&t, d, 0, "{\"n\":2}"));
+    d->ops->close(d);
+    rows_are(ALL, "2|b|2");
+    cr_assert_str_eq(tables(), "t");
+}
+
+/* -------------------------------------------------- what is there and what is gone */
+
+Scenario(load_anew_when_the_table_is_gone)
+{
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND);
+    ok(target_run(&t, "1,a,1", "{\"n\":1}"));
+    target_exec(&t, "drop table t");
+    t.at[0].position = "";
+    ok(target_run(&t, "1,a,1", "{\"n\":1}"));
+    cr_assert_null(t.at[0].position);
+    cr_assert_eq(t.at[0].generation, 2);
+    rows_are(ALL, "1|a|1");
+}
+
+Scenario(leave_foreign_tables_alone)
+{
+    begin(*engine);
+    target_exec(&t, "create table t (mine int)");
+    target_exec(&t, "insert into t values (7)");
+    refused(target_run(&t, "1,a,1", NULL), "table_exists");
+    rows_are("select * from t", "7");
+}
+
+Scenario(take_no_view_for_a_table)
+{
+    begin(*engine);
+    target_exec(&t, "create table mine (a int)");
+    target_exec(&t, "create view t as select * from mine");
+    refused(target_run(&t, "1,a,1", NULL), "table_exists");
+}
+
+Scenario(not_write_into_the_table_of_another_pipeline)
+{
+    begin(*engine);
+    ok(target_run(&t, "1,a,1", NULL));
+    t.plan.pipeline = "other";
+    refused(target_run(&t, "2,b,2", NULL), "table_owned");
+    rows_are(ALL, "1|a|1");
+}
+
+Scenario(refuse_a_table_whose_state_is_lost)
+{
+    struct stream_copy heard = {.known = true, .generation = 3, .seq = 7, .position = "{\"n\":1}"};
+    const char *edit = "{\"n\":1}";
+
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND);
+    ok(target_run(&t, "1,a,1", "{\"n\":1}"));
+    target_exec(&t, "delete from \"_connectord_state\"");
+    t.plan.copies = &heard;
+    refused(target_run(&t, "2,b,2", "{\"n\":2}"), "state_lost");
+    t.plan.override_positions = &edit;
+    ok(target_run(&t, "2,b,2", "{\"n\":2}"));
+    rows_are(ALL, "1|a|1;2|b|2");
+    rows_are("select generation, \"position\" from \"_connectord_state\"", "3|{\"n\":2}");
+}
+
+Scenario(build_anew_when_the_state_is_lost_and_a_refresh_is_asked_for)
+{
+    struct stream_copy heard = {.known = true, .generation = 3, .seq = 7, .position = "{\"n\":1}"};
+
+    begin(*engine);
+    ok(target_run(&t, "1,a,1", "{\"n\":1}"));
+    target_exec(&t, "delete from \"_connectord_state\"");
+    t.plan.copies = &heard;
+    refused(target_run(&t, "2,b,2", "{\"n\":2}"), "state_lost");
+    t.plan.restart = true;
+    ok(target_run(&t, "2,b,2", "{\"n\":2}"));
+    rows_are(ALL, "2|b|2");
+    cr_assert_str_eq(tables(), "t");
+}
+
+Scenario(load_anew_when_table_and_state_are_gone)
+{
+    struct stream_copy heard = {.known = true, .generation = 3, .seq = 7, .position = "{\"n\":1}"};
+
+    begin(*engine);
+    t.plan.copies = &heard;
+    ok(target_run(&t, "1,a,1", "{\"n\":1}"));
+    rows_are("select generation, live_generation from \"_connectord_state\"", "4|4");
+}
+
+Scenario(go_on_from_the_position_of_a_restored_destination)
+{
+    struct stream_copy heard = {.known = true, .generation = 1, .seq = 9, .position = "{\"n\":9}"};
+
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND);
+    ok(target_run(&t, "1,a,1", "{\"n\":1}"));
+    t.plan.copies = &heard;
+    ok(target_run(&t, "2,b,2", "{\"n\":2}"));
+    cr_assert_str_eq(t.at[0].position, "{\"n\":1}");
+    rows_are(ALL, "1|a|1;2|b|2");
+}
+
+Scenario(not_trip_over_tables_that_a_lost_state_left_behind)
+{
+    begin(*engine);
+    target_exec(&t, "create table \"t__g1\" (a int)");
+    ok(target_run(&t, "1,a,1", NULL));
+    rows_are(ALL, "1|a|1");
+    rows_are("select generation from \"_connectord_state\"", "2");
+}
+
+Scenario(clear_only_what_is_its_own)
+{
+    begin(*engine);
+    target_exec(&t, "create table mine (a int)");
+    ok(target_run(&t, "1,a,1", NULL));
+    t.plan.pipeline = "other";
+    ok(t.connector->clear(t.config, &t.run, &t.plan, &t.err));
+    cr_assert_str_eq(tables(), "mine;t");
+    t.plan.pipeline = "test";
+    ok(t.connector->clear(t.config, &t.run, &t.plan, &t.err));
+    cr_assert_str_eq(tables(), "mine");
+    rows_are("select count(*) from \"_connectord_state\"", "0");
+    ok(target_run(&t, "1,a,1", NULL));
+}
+
+Scenario(guard_against_a_source_that_is_suddenly_empty)
+{
+    begin(*engine);
+    ok(target_run(&t, "1,a,1;2,b,2;3,c,3", NULL));
+    refused(target_run(&t, "1,a,1", NULL), "shrink_guard");
+    refused(target_run(&t, "", NULL), "shrink_guard");
+    rows_are("select count(*) from t", "3");
+    cr_assert_str_eq(tables(), "t");
+    t.selected[0].allow_empty = true;
+    ok(target_run(&t, "", NULL));
+    rows_are("select count(*) from t", "0");
+}
+
+/* ---------------------------------------------------------------------- drift */
+
+Scenario(add_columns_between_runs_and_keep_those_that_are_gone)
+{
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    ok(target_run(&t, "1,a,10", "{}"));
+    target_set_schema(&t, 0, target_columns(&t, "id:int! extra:decimal(10,2) v:string"));
+    ok(target_run(&t, "1,1.50,b;2,2.25,c", "{}"));
+    rows_are("select id, v, n, extra from t order by id", "1|b|10|1.50;2|c|~|2.25");
+    ok(target_run(&t, "2,2.25,c", "{}"));
+    counts_are(0, 0, 1, 0);
+}
+
+Scenario(widen_columns_between_runs)
+{
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    ok(target_run(&t, "1,a,10;2,b,20", "{}"));
+    target_set_schema(&t, 0, target_columns(&t, "id:int! v:string n:string"));
+    ok(target_run(&t, "2,b,twenty;3,c,007", "{}"));
+    rows_are(ALL, "1|a|10;2|b|twenty;3|c|007");
+    target_set_schema(&t, 0, target_columns(&t, "id:int! v:string n:int"));
+    ok(target_run(&t, "4,d,40", "{}"));
+    rows_are(ALL, "1|a|10;2|b|twenty;3|c|007;4|d|40");
+}
+
+/* A shape that changes in the middle: one attempt may have to be repeated from its checkpoint. */
+static int run_two_shapes(const struct schema *second, const char *first_rows,
+                          const char *second_rows)
+{
+    int attempts = 0;
+
+    target_next_run(&t);
+    for (;;) {
+        struct destination *d = must_open();
+        int rc = 0;
+
+        attempts++;
+        if (!t.at[0].position || strcmp(t.at[0].position, "{\"n\":1}") != 0)
+            rc = target_write(&t, d, 0, first_rows);
+        if (rc == 0)
+            rc = target_write_as(&t, d, 0, second, second_rows);
+        if (rc == 0)
+            rc = target_finish(&t, d, 0, "{\"n\":2}");
+        d->ops->close(d);
+        if (rc == 0)
+            return attempts;
+        cr_assert_eq(t.err.code, ERR_TRANSIENT, "%s: %s", engine_names[t.engine], t.err.message);
+        cr_assert_str_eq(error_reason(&t.err), "schema_changed");
+        cr_assert_lt(attempts, 4, "each attempt makes progress");
+        t.err = ERROR_INIT;
+    }
+}
+
+Scenario(change_shape_in_the_middle_of_a_run)
+{
+    const struct schema *wider;
+
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND);
+    ok(target_run(&t, "1,a,10", "{\"n\":0}"));
+    wider = target_columns(&t, "id:int! v:string n:decimal extra:timestamptz");
+    cr_assert_eq(run_two_shapes(wider, "2,b,20", "3,c,1.5,2024-01-02T03:04:05Z"),
+                 t.engine == ENGINE_MYSQL ? 2 : 1);
+    rows_are("select id, v, n from t order by id", "1|a|10;2|b|20;3|c|1.5");
+    rows_are("select count(*) from t where extra is not null", "1");
+    rows_are("select count(*) from \"_connectord_quarantine\"", "0");
+}
+
+Scenario(change_shape_in_the_middle_of_a_generation)
+{
+    const struct schema *wider;
+
+    begin(*engine);
+    ok(target_run(&t, "1,a,10", "{\"n\":0}"));
+    wider = target_columns(&t, "id:int! v:string n:string extra:json");
+    run_two_shapes(wider, "2,b,20", "3,c,x,{}");
+    rows_are(ALL, "2|b|20;3|c|x");
+    rows_are("select count(extra) from t", "1");
+    cr_assert_str_eq(tables(), "t");
+}
+
+Scenario(change_shape_in_the_middle_of_an_append)
+{
+    const struct schema *wider;
+
+    begin(*engine);
+    target_modes(&t, 0, SYNC_FULL_REFRESH, WRITE_APPEND);
+    ok(target_run(&t, "1,a,10", "{\"n\":0}"));
+    wider = target_columns(&t, "id:int! v:string n:string extra:date");
+    run_two_shapes(wider, "2,b,20", "3,c,x,2024-02-29");
+    rows_are("select id, v, n, extra from t order by id", "1|a|10|~;2|b|20|~;3|c|x|2024-02-29");
+    cr_assert_str_eq(tables(), "t");
+}
+
+Scenario(stop_when_the_shape_is_frozen)
+{
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND);
+    ok(target_run(&t, "1,a,10", "{}"));
+    t.selected[0].drift = DRIFT_FREEZE;
+    target_set_schema(&t, 0, target_columns(&t, "id:int! v:string n:int extra:int"));
+    refused(target_run(&t, "2,b,20,30", "{}"), "schema_frozen");
+    rows_are(ALL, "1|a|10");
+}
+
+Scenario(keep_new_columns_out_when_they_are_ignored)
+{
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND);
+    ok(target_run(&t, "1,a,10", "{}"));
+    t.selected[0].drift = DRIFT_IGNORE;
+    target_set_schema(&t, 0, target_columns(&t, "id:int! v:string n:int extra:int"));
+    ok(target_run(&t, "2,b,20,30", "{}"));
+    rows_are(ALL, "1|a|10;2|b|20");
+}
+
+Scenario(quarantine_cells_of_a_type_in_conflict)
+{
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND);
+    ok(target_run(&t, "1,a,10", "{}"));
+    target_set_schema(&t, 0, target_columns(&t, "id:int! v:string n:bool"));
+    ok(target_run(&t, "2,b,true", "{}"));
+    rows_are(ALL, "1|a|10;2|b|~");
+    rows_are("select level, \"column\", reason, raw from \"_connectord_quarantine\"",
+             "cell|n|type|true");
+}
+
+/* ------------------------------------------------------------------------ names */
+
+Scenario(name_columns_as_the_database_allows)
+{
+    char long1[220], long2[220], text[1200];
+    const struct schema *s;
+    struct destination *d;
+
+    begin(*engine);
+    memset(long1, 'p', 200);
+    memset(long2, 'p', 200);
+    strcpy(long1 + 200, ":int");
+    strcpy(long2 + 200, "x:int");
+    snprintf(text, sizeof text,
+             "id:int! userId:int UserID:int user_id:int select:int a\"b`c:int %s %s"
+             " \xf0\x9f\x9a\x80:int \xd7\x90\xd7\x91:int \xc3\x89:int \xc3\xa9:int a.b:int 1st:int"
+             " _connectord_meta:int ctid:int",
+             long1, long2);
+    s = target_columns(&t, text);
+    /* Names that the list above cannot hold. */
+    ((struct column *)(uintptr_t)s->columns)[3].name = "user id";
+    ((struct column *)(uintptr_t)s->columns)[4].name = "tail ";
+    ((struct column *)(uintptr_t)s->columns)[10].name = "";
+    target_set_schema(&t, 0, s);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    for (int i = 1; i <= 2; i++) {
+        target_next_run(&t);
+        d = must_open();
+        ok(target_write(&t, d, 0, "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16"));
+        ok(target_finish(&t, d, 0, "{}"));
+        d->ops->close(d);
+        counts_are(i == 1, 0, i == 2, 0);
+    }
+}
+
+Scenario(name_tables_as_the_database_allows)
+{
+    begin(*engine);
+    t.plan.n = 0;
+    target_add(&t, "Orders", &target_schema);
+    target_add(&t, "orders", &target_schema);
+    target_add(&t, "a very long name that begins as another one does, and goes on and on 1",
+               &target_schema);
+    target_add(&t, "a very long name that begins as another one does, and goes on and on 2",
+               &target_schema);
+    target_add(&t, "rocket \xf0\x9f\x9a\x80", &target_schema);
+    target_add(&t, "tail ", &target_schema);
+    for (int run = 0; run < 2; run++) {
+        struct destination *d;
+
+        target_next_run(&t);
+        d = must_open();
+        for (size_t i = 0; i < t.plan.n; i++)
+            ok(target_write(&t, d, i, "1,a,1"));
+        for (size_t i = 0; i < t.plan.n; i++)
+            ok(target_finish(&t, d, i, "{}"));
+        d->ops->close(d);
+    }
+    rows_are("select count(*), count(distinct target) from \"_connectord_state\"", "6|6");
+}
