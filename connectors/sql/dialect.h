@@ -67,6 +67,7 @@ struct sql_dialect {
     size_t max_params;       /* per statement */
     bool has_schemas;        /* else a namespace becomes the prefix "ns__" of the table */
     bool ddl_in_transaction; /* else every DDL statement commits what went before */
+    bool expand_rows;        /* no index serves (a, b) > (?, ?): sources write it out */
     bool binds_dependents;   /* views and keys mean a table itself, not whatever has its name */
     const char *begin, *commit, *rollback;
     const char *session[4];   /* run once when a destination is opened; ends with NULL */

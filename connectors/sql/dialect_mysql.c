@@ -87,6 +87,7 @@ const struct sql_dialect sql_mysql = {
     .max_params = 65535,
     .has_schemas = true,
     .ddl_in_transaction = false,
+    .expand_rows = true,
     .binds_dependents = true,
     .begin = "START TRANSACTION", .commit = "COMMIT", .rollback = "ROLLBACK",
     /* With REPEATABLE READ a transaction that waited would go on reading what was before. */

@@ -37,6 +37,9 @@ void mysql_bind(const struct sql_value *v, MYSQL_BIND *b)
     case SQL_TEXT:
     case SQL_BLOB:
         b->buffer_type = v->kind == SQL_TEXT ? MYSQL_TYPE_STRING : MYSQL_TYPE_BLOB;
+        /* Text is compared with a decimal as a double, and loses digits. */
+        if (v->type && v->type->type == TYPE_DECIMAL)
+            b->buffer_type = MYSQL_TYPE_NEWDECIMAL;
         b->buffer = (void *)(uintptr_t)(v->bytes.ptr ? v->bytes.ptr : "");
         b->buffer_length = v->bytes.len;
         b->length_value = v->bytes.len;

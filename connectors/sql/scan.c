@@ -104,14 +104,11 @@ static void put_window(struct writer *w)
 }
 
 /* (cursor, k1, k2) > (?, ?, ?) */
-static void put_resume(struct writer *w)
+static void put_resume_row(struct writer *w)
 {
     const struct sql_scan *s = w->s;
     const char *comma = "";
 
-    if (!s->after_cursor && !s->after_key)
-        return;
-    condition(w);
     buf_putc(w->out, '(');
     if (s->after_cursor) {
         put_cursor(w);
@@ -131,6 +128,49 @@ static void put_resume(struct writer *w)
         comma = ", ";
     }
     buf_putc(w->out, ')');
+}
+
+/* One element of the row, compared. */
+static void put_element(struct writer *w, size_t i, const char *operator)
+{
+    const struct sql_scan *s = w->s;
+    size_t key = i - s->after_cursor;
+
+    if (s->after_cursor && i == 0)
+        put_cursor(w);
+    else
+        sql_put_name(w->d, s->key[key], w->out);
+    buf_puts(w->out, operator);
+    put_param(w, s->after_cursor && i == 0 ? s->resume_cursor : s->resume_key[key]);
+}
+
+/* (cursor > ? OR (cursor = ? AND (k1 > ? OR (k1 = ? AND k2 > ?)))) */
+static void put_resume_expanded(struct writer *w)
+{
+    size_t n = w->s->after_cursor + (w->s->after_key ? w->s->n_key : 0);
+
+    for (size_t i = 0; i < n; i++) {
+        buf_putc(w->out, '(');
+        put_element(w, i, " > ");
+        if (i + 1 < n) {
+            buf_puts(w->out, " OR (");
+            put_element(w, i, " = ");
+            buf_puts(w->out, " AND ");
+        }
+    }
+    for (size_t i = 0; i < 2 * n - 1; i++)
+        buf_putc(w->out, ')');
+}
+
+static void put_resume(struct writer *w)
+{
+    if (!w->s->after_cursor && !w->s->after_key)
+        return;
+    condition(w);
+    if (w->d->expand_rows)
+        put_resume_expanded(w);
+    else
+        put_resume_row(w);
 }
 
 static void put_order(struct writer *w)

@@ -97,11 +97,11 @@ SELECT `id`, `na"me`, `updated` FROM `shop`.`orders`;
 -- scan: everything by key (0 parameters)
 SELECT `id`, `na"me`, `updated`, `id`, `na"me` FROM `shop`.`orders` ORDER BY `id`, `na"me`;
 
--- scan: behind a key (2 parameters)
-SELECT `id`, `na"me`, `updated`, `id`, `na"me` FROM `shop`.`orders` WHERE (`id`, `na"me`) > (?, ?) ORDER BY `id`, `na"me`;
+-- scan: behind a key (3 parameters)
+SELECT `id`, `na"me`, `updated`, `id`, `na"me` FROM `shop`.`orders` WHERE (`id` > ? OR (`id` = ? AND (`na"me` > ?))) ORDER BY `id`, `na"me`;
 
--- scan: no cursor, behind a key (2 parameters)
-SELECT `id`, `na"me`, `updated`, `id`, `na"me` FROM `shop`.`orders` WHERE `updated` IS NULL AND (`id`, `na"me`) > (?, ?) ORDER BY `id`, `na"me`;
+-- scan: no cursor, behind a key (3 parameters)
+SELECT `id`, `na"me`, `updated`, `id`, `na"me` FROM `shop`.`orders` WHERE `updated` IS NULL AND (`id` > ? OR (`id` = ? AND (`na"me` > ?))) ORDER BY `id`, `na"me`;
 
 -- scan: first run (1 parameters)
 SELECT `id`, `na"me`, `updated`, `id`, `na"me`, `updated` FROM `shop`.`orders` WHERE `updated` <= ? ORDER BY `updated`, `id`, `na"me`;
@@ -109,14 +109,14 @@ SELECT `id`, `na"me`, `updated`, `id`, `na"me`, `updated` FROM `shop`.`orders` W
 -- scan: a window (2 parameters)
 SELECT `id`, `na"me`, `updated`, `id`, `na"me`, `updated` FROM `shop`.`orders` WHERE `updated` >= ? AND `updated` <= ? ORDER BY `updated`, `id`, `na"me`;
 
--- scan: behind cursor and key (4 parameters)
-SELECT `id`, `na"me`, `updated`, `id`, `na"me`, `updated` FROM `shop`.`orders` WHERE `updated` <= ? AND (`updated`, `id`, `na"me`) > (?, ?, ?) ORDER BY `updated`, `id`, `na"me`;
+-- scan: behind cursor and key (6 parameters)
+SELECT `id`, `na"me`, `updated`, `id`, `na"me`, `updated` FROM `shop`.`orders` WHERE `updated` <= ? AND (`updated` > ? OR (`updated` = ? AND (`id` > ? OR (`id` = ? AND (`na"me` > ?))))) ORDER BY `updated`, `id`, `na"me`;
 
 -- scan: behind a cursor, without a key (2 parameters)
-SELECT `id`, `na"me`, `updated`, `updated` FROM `shop`.`orders` WHERE `updated` <= ? AND (`updated`) > (?) ORDER BY `updated`;
+SELECT `id`, `na"me`, `updated`, `updated` FROM `shop`.`orders` WHERE `updated` <= ? AND (`updated` > ?) ORDER BY `updated`;
 
 -- count a window
-SELECT count(*) FROM `shop`.`orders` WHERE `updated` <= ? AND (`updated`) > (?);
+SELECT count(*) FROM `shop`.`orders` WHERE `updated` <= ? AND (`updated` > ?);
 
 -- the greatest time
 SELECT max(`updated`) FROM `shop`.`orders`;
