@@ -82,7 +82,9 @@ static int record(struct pass *p, const struct trace *t, struct error *err)
     CLEANUP(buf_release) struct buf encoded = BUF_INIT(2 * BATCH_MAX_VALUE);
     struct sql_destination *d = p->d;
     struct sql_table table = sql_quarantine_table(p->l->schema);
-    bool text = text_is_utf8(t->raw.ptr ? t->raw.ptr : "", t->raw.len);
+    /* Text with a NUL in it is no text to every database. */
+    bool text = t->raw.len == 0 ||
+                (!memchr(t->raw.ptr, 0, t->raw.len) && text_is_utf8(t->raw.ptr, t->raw.len));
     struct sql_value raw = {.kind = SQL_TEXT, .bytes = t->raw};
     int64_t ignored;
 
