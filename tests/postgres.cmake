@@ -1,4 +1,5 @@
-add_library(postgres_fixture STATIC support/fake_postgres.c support/postgres_fixture.c)
+add_library(postgres_fixture STATIC support/fake_postgres.c support/postgres_fixture.c
+    support/postgres_rows.c)
 target_link_libraries(postgres_fixture PUBLIC test_support sources destinations sql_postgres sql
     connectors data base databases PkgConfig::LIBPQ PRIVATE criterion)
 
@@ -18,3 +19,6 @@ unit_test(test_postgres_connect postgres_fixture)
 unit_test(test_postgres_copy postgres_fixture)
 unit_test(test_postgres_destination postgres_fixture sqlite_fixture)
 with_databases(unit/test_postgres_connect unit/test_postgres_copy unit/test_postgres_destination)
+
+torture_test(postgres_torture postgres_fixture)
+with_databases(torture/postgres_torture)

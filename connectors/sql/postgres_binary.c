@@ -82,12 +82,18 @@ static bool only_zeros(const char *s, size_t n)
     return true;
 }
 
+/* Of numeric(p,s); below zero when the last digits before the point are not kept either. */
+static int32_t scale_of(int32_t typmod)
+{
+    return (((typmod - 4) & 0x7ff) ^ 1024) - 1024;
+}
+
 /* numeric(p,s) keeps s digits behind the point, with a negative s none of the last ones before
  * it; the server would round. */
 static bool scale_fits(const char *whole, size_t n_whole, const char *fraction, size_t n_fraction,
                        int32_t typmod)
 {
-    int32_t scale = (((typmod - 4) & 0x7ff) ^ 1024) - 1024;
+    int32_t scale = scale_of(typmod);
 
     if (scale >= 0)
         return n_fraction <= (size_t)scale ||
@@ -116,6 +122,52 @@ static unsigned short_group(const char *s, size_t n, bool behind, unsigned *bad)
     return group_of(digits, bad);
 }
 
+/* Digits that fit into 64 bits with room for three more, and the sign and point with them. */
+#define SMALL_TEXT 16
+
+/*
+ * Most numerics are a few digits: as one number they are taken apart faster than digit by digit.
+ * False, with nothing written, for all others and for those of more than max_scale decimals.
+ */
+static bool encode_small(struct postgres_out *o, const char *s, size_t n, int32_t max_scale)
+{
+    static const uint64_t padding[] = {1, 1000, 100, 10}; /* by the scale modulo 4 */
+    bool negative = *s == '-';
+    size_t point = n, scale, groups = 0;
+    uint64_t v = 0;
+    char *at;
+    long weight;
+
+    for (size_t i = negative; i < n; i++) {
+        unsigned digit = (unsigned)(s[i] - '0');
+
+        if (digit <= 9)
+            v = v * 10 + digit;
+        else if (s[i] == '.' && point == n)
+            point = i;
+        else
+            return false;
+    }
+    scale = point < n ? n - point - 1 : 0;
+    if ((int32_t)scale > max_scale || n == (size_t)negative + (point < n))
+        return false;
+    v *= padding[scale % 4];
+    weight = -(long)((scale + 3) / 4) - 1;
+    for (uint64_t rest = v; rest > 0; rest /= 10000)
+        weight++;
+    for (; v > 0 && v % 10000 == 0; v /= 10000)
+        ;
+    at = postgres_out_room(o, NUMERIC_HEADER + 2 * (SMALL_TEXT / 4 + 1));
+    for (uint64_t rest = v; rest > 0; rest /= 10000)
+        groups++;
+    for (size_t i = groups; i > 0; i--, v /= 10000)
+        store16(at + NUMERIC_HEADER + 2 * (i - 1), (uint16_t)(v % 10000));
+    put_numeric_header(at, groups, groups ? weight : 0, negative && groups ? NUMERIC_MINUS : 0,
+                       scale);
+    o->at += NUMERIC_HEADER + 2 * groups;
+    return true;
+}
+
 bool postgres_encode_numeric(struct postgres_out *o, const char *s, size_t n, int32_t typmod)
 {
     bool negative = n > 0 && *s == '-';
@@ -127,13 +179,15 @@ bool postgres_encode_numeric(struct postgres_out *o, const char *s, size_t n, in
 
     if (n == 0 || n > NUMERIC_MAX_TEXT)
         return false;
+    if (n <= SMALL_TEXT && encode_small(o, s, n, typmod < 4 ? NUMERIC_MAX_SCALE : scale_of(typmod)))
+        return true;
     if (s[n - 1] > '9')
         return put_numeric_special(o, s, n);
     point = memchr(whole, '.', (size_t)(end - whole));
     fraction = point ? point + 1 : end;
     n_fraction = (size_t)(end - fraction);
     n_whole = (size_t)((point ? point : end) - whole);
-    if (n_fraction > NUMERIC_MAX_SCALE ||
+    if (n_fraction > NUMERIC_MAX_SCALE || n_whole + n_fraction == 0 ||
         (typmod >= 4 && !scale_fits(whole, n_whole, fraction, n_fraction, typmod)))
         return false;
     for (; n_whole > 0 && *whole == '0'; n_whole--)

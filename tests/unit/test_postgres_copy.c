@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connectors/data/batch.h"
-#include "tests/support/postgres_fixture.h"
+#include "tests/support/postgres_rows.h"
 
 static struct postgres_fixture f;
 
@@ -24,70 +23,6 @@ static void teardown(void)
 TestSuite(postgres_copy, .init = setup, .fini = teardown, .timeout = 120);
 
 #define N(array) (sizeof(array) / sizeof(array)[0])
-
-/* Table "t" of columns c0, c1, ..., and a batch whose columns go there. */
-struct rows {
-    size_t n;
-    struct column *of_batch;
-    struct schema schema;
-    struct batch *batch;
-    struct sql_column *columns;
-    struct sql_bulk_column *fill;
-    struct sql_table table;
-    struct sql_bulk bulk;
-    int64_t inserted;
-    struct error err;
-};
-
-static void rows_init(struct rows *r, const struct column_type *types, size_t n)
-{
-    *r = (struct rows){.n = n, .err = ERROR_INIT};
-    r->of_batch = arena_array(f.mem, n, sizeof *r->of_batch);
-    r->columns = arena_array(f.mem, n, sizeof *r->columns);
-    r->fill = arena_array(f.mem, n, sizeof *r->fill);
-    for (size_t i = 0; i < n; i++) {
-        const char *name = arena_printf(f.mem, "c%zu", i);
-
-        r->of_batch[i] = (struct column){.name = name, .type = types[i], .source_type = ""};
-        r->columns[i].name = name;
-        r->columns[i].type = types[i];
-        r->fill[i] = (struct sql_bulk_column){.fill = SQL_FILL_COLUMN, .from = i, .type = types[i]};
-    }
-    r->schema = (struct schema){.columns = r->of_batch, .n_columns = n};
-    r->table = (struct sql_table){"", "t", r->columns, n};
-    r->bulk = (struct sql_bulk){.into = &r->table, .fill = r->fill};
-    r->batch = batch_new(&r->schema);
-}
-
-static void rows_init_plain(struct rows *r, enum type a, enum type b)
-{
-    rows_init(r, (struct column_type[]){type_plain(a), type_plain(b)}, 2);
-}
-
-/* One row of canonical texts; NULL is NULL. */
-static void rows_put(struct rows *r, const char *const *cells)
-{
-    for (size_t i = 0; i < r->n; i++) {
-        if (cells[i])
-            batch_put_parsed(r->batch, i, cells[i], strlen(cells[i]));
-    }
-    batch_end_row(r->batch);
-}
-
-static int rows_send(struct rows *r)
-{
-    size_t n_odd;
-
-    (void)batch_odd_cells(r->batch, &n_odd);
-    cr_assert_eq(n_odd, 0, "a cell of the test is no value of its type");
-    r->err = ERROR_INIT;
-    return f.conn->driver->bulk(f.conn, &r->bulk, r->batch, &r->inserted, &r->err);
-}
-
-static void rows_free(struct rows *r)
-{
-    batch_free(r->batch);
-}
 
 static void begin(void)
 {
@@ -118,7 +53,7 @@ static const char *there(enum type from, enum type to, const char *declared, con
                                           "drop table if exists t;"
                                           "create table t(c0 %s)",
                                           declared));
-    rows_init(&r, &type, 1);
+    rows_init(&r, &f, &type, 1);
     r.columns[0].type = type_plain(to);
     rows_put(&r, &cell);
     begin();
@@ -253,7 +188,7 @@ Test(postgres_copy, keeps_every_special_value_in_text)
                                               "drop table if exists t;"
                                               "create table t(c0 mood, c1 %s)",
                                               specials[i].declared));
-        rows_init(&r, types, 2);
+        rows_init(&r, &f, types, 2);
         rows_put(&r, (const char *[]){"happy", specials[i].cell});
         rows_put(&r, (const char *[]){NULL, NULL});
         begin();
@@ -331,7 +266,7 @@ Test(postgres_copy, refuses_a_nul_in_text)
     struct rows r;
 
     postgres_fixture_sql(&f, "create table t(c0 bigint, c1 text)");
-    rows_init_plain(&r, TYPE_INT, TYPE_STRING);
+    rows_init_plain(&r, &f, TYPE_INT, TYPE_STRING);
     batch_put_int64(r.batch, 0, 1);
     batch_put_text(r.batch, 1, "a\0b", 3);
     batch_end_row(r.batch);
@@ -351,7 +286,7 @@ Test(postgres_copy, carries_texts_of_any_length_over_the_borders_of_its_buffer)
     struct rows r;
 
     postgres_fixture_sql(&f, "create table t(c0 text, c1 text)");
-    rows_init_plain(&r, TYPE_STRING, TYPE_STRING);
+    rows_init_plain(&r, &f, TYPE_STRING, TYPE_STRING);
     begin();
     for (size_t i = 0; i < N(sizes); i++) {
         for (size_t shift = 0; shift < 3; shift++) {
@@ -395,7 +330,7 @@ Test(postgres_copy, carries_rows_of_very_many_columns)
     }
     buf_puts(&sql, ")");
     postgres_fixture_sql(&f, buf_str(&sql));
-    rows_init(&r, types, n);
+    rows_init(&r, &f, types, n);
     for (int row = 0; row < 100; row++) {
         for (size_t i = 0; i < n; i++) {
             if (i % 3 == 2)
@@ -436,7 +371,7 @@ Test(postgres_copy, fills_columns_from_everywhere_and_skips_rows)
                              " c2 bigint, c3 timestamptz, c4 jsonb, c5 bigint, c6 %s,"
                              " c7 uuid)",
                              text ? "inet" : "text"));
-        rows_init(&r, types, 8);
+        rows_init(&r, &f, types, 8);
         r.fill[1] = (struct sql_bulk_column){.fill = SQL_FILL_TEXT, .text = "same"};
         r.fill[2] = (struct sql_bulk_column){.fill = SQL_FILL_INT, .number = -42};
         r.fill[3] =
@@ -466,7 +401,7 @@ Test(postgres_copy, gives_all_rows_without_metadata_when_there_is_none)
     struct rows r;
 
     postgres_fixture_sql(&f, "create table t(c0 bigint, c1 jsonb)");
-    rows_init_plain(&r, TYPE_INT, TYPE_JSON);
+    rows_init_plain(&r, &f, TYPE_INT, TYPE_JSON);
     r.fill[1].fill = SQL_FILL_META;
     rows_put(&r, (const char *[]){"1", NULL});
     begin();
@@ -625,7 +560,7 @@ Test(postgres_copy, alters_nothing_in_text_either)
                                               "drop table if exists t;"
                                               "create table t(c0 spot, c1 %s)",
                                               adopted[i].declared));
-        rows_init(&r, types, 2);
+        rows_init(&r, &f, types, 2);
         rows_put(&r, (const char *[]){"(1,2)", adopted[i].cell});
         begin();
         rc = rows_send(&r);
@@ -666,7 +601,7 @@ Test(postgres_copy, stays_open_over_batches_and_ends_before_anything_else)
     int64_t seen;
 
     postgres_fixture_sql(&f, "create table t(c0 bigint, c1 text)");
-    rows_init_plain(&r, TYPE_INT, TYPE_STRING);
+    rows_init_plain(&r, &f, TYPE_INT, TYPE_STRING);
     begin();
     send_numbers(&r, 0, 2000);
     was = postgres_fixture_rows(&f, "select pid, bytes_processed >= 0 from pg_stat_progress_copy"
@@ -693,7 +628,7 @@ Test(postgres_copy, begins_another_for_another_table_or_other_columns)
 
     postgres_fixture_sql(&f, "create schema \"S \"\"1\"; create table t(c0 bigint, c1 text);"
                              "create table \"S \"\"1\".\"T;\"(c0 bigint, c1 text)");
-    rows_init_plain(&r, TYPE_INT, TYPE_STRING);
+    rows_init_plain(&r, &f, TYPE_INT, TYPE_STRING);
     other = (struct sql_table){"S \"1", "T;", r.columns, 2};
     begin();
     send_numbers(&r, 0, 10);
@@ -714,7 +649,7 @@ Test(postgres_copy, goes_into_a_temporary_table_before_one_of_the_schema)
     int64_t n;
 
     postgres_fixture_sql(&f, "create table t(c0 bigint, c1 text)");
-    rows_init_plain(&r, TYPE_INT, TYPE_STRING);
+    rows_init_plain(&r, &f, TYPE_INT, TYPE_STRING);
     r.bulk.temporary = true;
     begin();
     postgres_fixture_run(&f, "CREATE TEMPORARY TABLE t(c0 bigint, c1 text)");
@@ -734,7 +669,7 @@ Test(postgres_copy, is_one_per_batch_where_the_time_of_a_statement_is_limited)
     f.to.server.statement_timeout_s = 3600;
     postgres_fixture_open(&f);
     postgres_fixture_sql(&f, "create table t(c0 bigint, c1 text)");
-    rows_init_plain(&r, TYPE_INT, TYPE_STRING);
+    rows_init_plain(&r, &f, TYPE_INT, TYPE_STRING);
     begin();
     send_numbers(&r, 0, 10);
     assert_rows("select count(*) from pg_stat_progress_copy where datname = current_database()",
@@ -752,7 +687,7 @@ Test(postgres_copy, tells_the_line_of_a_row_that_breaks_a_constraint)
     struct rows r;
 
     postgres_fixture_sql(&f, "create table t(c0 bigint primary key, c1 text)");
-    rows_init_plain(&r, TYPE_INT, TYPE_STRING);
+    rows_init_plain(&r, &f, TYPE_INT, TYPE_STRING);
     begin();
     send_numbers(&r, 0, 500);
     send_numbers(&r, 499, 10);
@@ -773,7 +708,7 @@ Test(postgres_copy, leaves_the_connection_usable_when_it_is_given_up)
     struct rows r;
 
     postgres_fixture_sql(&f, "create table t(c0 integer, c1 text)");
-    rows_init_plain(&r, TYPE_INT, TYPE_STRING);
+    rows_init_plain(&r, &f, TYPE_INT, TYPE_STRING);
     begin();
     send_numbers(&r, 0, 5);
     postgres_fixture_run(&f, "SAVEPOINT a");
@@ -802,7 +737,7 @@ Test(postgres_copy, finds_out_when_a_trigger_keeps_rows_away)
                          "create function f() returns trigger language plpgsql as"
                          " 'begin if new.c0 = 3 then return null; end if; return new; end';"
                          "create trigger x before insert on t for each row execute function f()");
-    rows_init_plain(&r, TYPE_INT, TYPE_STRING);
+    rows_init_plain(&r, &f, TYPE_INT, TYPE_STRING);
     begin();
     send_numbers(&r, 0, 10);
     cr_assert_lt(sql_exec(f.conn, "COMMIT", &r.err), 0);
@@ -818,7 +753,7 @@ Test(postgres_copy, says_which_table_is_missing_and_which_right)
 {
     struct rows r;
 
-    rows_init_plain(&r, TYPE_INT, TYPE_STRING);
+    rows_init_plain(&r, &f, TYPE_INT, TYPE_STRING);
     rows_put(&r, (const char *[]){"1", NULL});
     begin();
     cr_assert_lt(rows_send(&r), 0);
@@ -836,7 +771,7 @@ Test(postgres_copy, notices_that_its_session_was_ended)
     struct rows r;
 
     postgres_fixture_sql(&f, "create table t(c0 bigint, c1 text)");
-    rows_init_plain(&r, TYPE_INT, TYPE_STRING);
+    rows_init_plain(&r, &f, TYPE_INT, TYPE_STRING);
     begin();
     send_numbers(&r, 0, 2000);
     assert_rows("select pg_terminate_backend(pid, 10000) from pg_stat_activity"
@@ -857,7 +792,7 @@ Test(postgres_copy, fails_when_the_server_has_gone)
     int64_t n;
 
     postgres_fixture_sql(&f, "create table t(c0 bigint, c1 text)");
-    rows_init_plain(&r, TYPE_INT, TYPE_STRING);
+    rows_init_plain(&r, &f, TYPE_INT, TYPE_STRING);
     rows_put(&r, (const char *[]){"1", NULL});
     assert_rows("select pg_terminate_backend(pid, 10000) from pg_stat_activity"
                 " where datname = current_database() and pid <> pg_backend_pid()",
