@@ -235,8 +235,12 @@ size_t postgres_format_timestamp(enum postgres_form form, const char *p,
     us = (int64_t)postgres_get64(p);
     if (us == VALUE_INFINITY || us == VALUE_MINUS_INFINITY)
         return value_format_timestamp(us, out);
-    days = us / US_PER_DAY - (us % US_PER_DAY < 0);
-    rest = us - days * US_PER_DAY;
+    days = us / US_PER_DAY;
+    rest = us % US_PER_DAY;
+    if (rest < 0) {
+        rest += US_PER_DAY;
+        days--;
+    }
     n = value_format_date(days + POSTGRES_EPOCH_DAYS, out);
     out[n++] = 'T';
     n_time = value_format_time(rest, time);

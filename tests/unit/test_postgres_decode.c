@@ -254,6 +254,9 @@ Test(postgres_decode, gives_keys_that_the_server_reads_back)
     cr_assert_str_eq(key_of(POSTGRES_FORM_TIMESTAMPTZ, "fd0f7cc1411fa000"),
                      "text 4714-11-24T00:00:00Z BC");
     cr_assert_str_eq(key_of(POSTGRES_FORM_TIMESTAMPTZ, "8000000000000000"), "text -infinity");
+    /* Years that no server has: text all the same, and no overflow on the way. */
+    cr_assert_str_eq(key_of(POSTGRES_FORM_TIMESTAMP, "8000000000000001"),
+                     "text 290279-12-22T19:59:05.224193 BC");
     cr_assert_str_eq(key_of(POSTGRES_FORM_JSONB, "017b7d"), "refused");
     cr_assert_str_eq(key_of(POSTGRES_FORM_INT4, "00"), "refused");
 }
