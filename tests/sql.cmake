@@ -10,6 +10,11 @@ unit_test(test_sqlite_destination sqlite_fixture sqlite3)
 unit_test(test_sqlite_source sqlite_fixture sqlite3)
 unit_test(test_sqlite_types sqlite_fixture)
 
+add_library(scripted_source STATIC support/scripted_source.c)
+target_link_libraries(scripted_source PUBLIC sql connectors base)
+unit_test(test_sql_horizon scripted_source sqlite_fixture)
+unit_test(test_sql_bookmarks scripted_source sqlite_fixture sqlite3)
+
 torture_test(sqlite_torture sqlite_fixture)
 
 # The same scenarios against every SQL database.

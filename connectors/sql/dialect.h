@@ -93,8 +93,6 @@ struct sql_dialect {
                                          characters; NULL = same */
     const char *compare[TYPE_COUNT];  /* {column} as what tells different values apart; or NULL */
     /* Of a declared type; also by sources. NULL = none but those of `type` are known. */
-    /* A column as a condition of the user compares it, {column}; NULL = the plain column. */
-    const char *filter[TYPE_COUNT];
     bool (*parse_type)(const char *text, struct column_type *out);
 
     /* Values that columns hold. What they do not hold goes to quarantine. */
@@ -128,6 +126,8 @@ struct sql_dialect {
     /* A condition that an index can serve and that every row at or behind the bound fulfils:
      * {column}, {bound} = a date two days before it; NULL = none is needed. */
     const char *cursor_hint[TYPE_COUNT];
+    /* A column as a condition of the user compares it, {column}; NULL = the plain column. */
+    const char *filter[TYPE_COUNT];
 };
 
 extern const struct sql_dialect sql_sqlite;

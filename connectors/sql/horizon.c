@@ -6,6 +6,14 @@
 #define PAUSE_MIN_MS 50
 #define PAUSE_MAX_MS 500
 
+/* Tokens of all candidates of a position together; one candidate is kept whatever it takes. */
+#define TOKENS_MAX 4096
+
+struct candidates {
+    struct candidate items[POSITION_CANDIDATES + 1];
+    size_t n;
+};
+
 static int compare_tokens(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -75,4 +83,102 @@ int horizon_take(struct sql_reader *r, int64_t wait_s, struct arena *mem, struct
         out->n_waiting_for = keep_open(waiting, out->n_waiting_for, out->open, out->n_open);
     }
     return 0;
+}
+
+/* ---------------------------------------------------------------- candidates */
+
+static void drop_at(struct candidates *c, size_t i)
+{
+    memmove(&c->items[i], &c->items[i + 1], (c->n - i - 1) * sizeof c->items[0]);
+    c->n--;
+}
+
+static void look_after(const struct horizon *h, const struct cursor_position *p, struct arena *mem,
+                       struct candidates *out)
+{
+    for (size_t i = 0; i < p->n_candidates; i++) {
+        struct candidate *c = &out->items[out->n++];
+        const char **tokens;
+
+        *c = p->candidates[i];
+        tokens = arena_array(mem, c->n_open, sizeof *tokens);
+        if (c->n_open > 0)
+            memcpy(tokens, c->open, c->n_open * sizeof *tokens);
+        c->n_open = keep_open(tokens, c->n_open, h->open, h->n_open);
+        c->open = tokens;
+    }
+}
+
+static bool all_within(const struct candidate *a, const struct candidate *b)
+{
+    size_t i = 0;
+
+    for (size_t k = 0; k < b->n_open && i < a->n_open; k++)
+        i += strcmp(a->open[i], b->open[k]) == 0;
+    return i == a->n_open;
+}
+
+/* Whether a later one is free no later than this and reaches further. */
+static bool is_beaten(const struct candidates *c, size_t i)
+{
+    for (size_t k = i + 1; k < c->n; k++) {
+        if (c->items[k].bound >= c->items[i].bound && all_within(&c->items[k], &c->items[i]))
+            return true;
+    }
+    return false;
+}
+
+static size_t count_tokens(const struct candidates *c)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n; i++)
+        n += c->items[i].n_open;
+    return n;
+}
+
+/* The one whose loss leaves the smallest gap in time, neither the oldest nor the newest: the
+ * oldest is the next to be free, and knows for how long nothing has been. */
+static size_t least_missed(const struct candidates *c)
+{
+    size_t found = c->n - 1;
+    int64_t smallest = INT64_MAX;
+
+    for (size_t i = 1; i + 1 < c->n; i++) {
+        int64_t gap = position_minus(c->items[i + 1].unix_us, c->items[i - 1].unix_us);
+
+        if (gap < smallest) {
+            smallest = gap;
+            found = i;
+        }
+    }
+    return found;
+}
+
+void horizon_offer(const struct horizon *h, struct maybe_int bound, struct arena *mem,
+                   struct cursor_position *p)
+{
+    struct candidates c = {.n = 0};
+
+    look_after(h, p, mem, &c);
+    if (bound.known)
+        c.items[c.n++] =
+            (struct candidate){bound.value, h->unix_us, h->waiting_for, h->n_waiting_for};
+    for (size_t i = 0; i < c.n; i++) {
+        if (c.items[i].n_open == 0 && (!p->safe.known || c.items[i].bound > p->safe.value))
+            p->safe = (struct maybe_int){true, c.items[i].bound};
+    }
+    for (size_t i = c.n; i-- > 0;) {
+        if (c.items[i].n_open == 0 || (p->safe.known && c.items[i].bound <= p->safe.value))
+            drop_at(&c, i);
+    }
+    for (size_t i = c.n; i-- > 1;) {
+        if (is_beaten(&c, i))
+            drop_at(&c, i);
+    }
+    while (c.n > POSITION_CANDIDATES || (c.n > 1 && count_tokens(&c) > TOKENS_MAX))
+        drop_at(&c, least_missed(&c));
+    if (c.n > 0)
+        memcpy(p->candidates, c.items, c.n * sizeof c.items[0]);
+    p->n_candidates = c.n;
 }

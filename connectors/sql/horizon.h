@@ -10,7 +10,7 @@
 #ifndef CONNECTORS_SQL_HORIZON_H
 #define CONNECTORS_SQL_HORIZON_H
 
-#include "connectors/sql/source.h"
+#include "connectors/sql/position.h"
 
 struct horizon {
     int64_t unix_us; /* the clock, before the first look */
@@ -23,5 +23,14 @@ struct horizon {
 /* Waits at most `wait_s` seconds. Memory of `mem`. */
 CHECKED int horizon_take(struct sql_reader *r, int64_t wait_s, struct arena *mem,
                          struct horizon *out, struct error *err);
+
+/*
+ * Offers what `safe` could become by this horizon, which must be visible. It does become that, or
+ * the greatest candidate of earlier runs that nothing stands in the way of any more; what is still
+ * blocked and could raise it further is kept among the candidates of `p`. Never lowers `safe`.
+ * An unknown bound only looks after those that are there. Memory of `mem`.
+ */
+void horizon_offer(const struct horizon *h, struct maybe_int bound, struct arena *mem,
+                   struct cursor_position *p);
 
 #endif

@@ -1,5 +1,6 @@
 #include "connectors/sql/position.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "connectors/base/doc.h"
@@ -179,6 +180,52 @@ static bool read_maybe(const struct doc *d, enum type cursor, struct maybe_int *
     return out->known;
 }
 
+static int compare_tokens(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool read_tokens(const struct doc *d, struct arena *mem, struct candidate *out)
+{
+    size_t n = doc_count(d);
+    const char **tokens = arena_array(mem, n, sizeof *tokens);
+
+    if (!doc_is(d, DOC_ARRAY))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!doc_is(doc_at(d, i), DOC_STRING))
+            return false;
+        tokens[i] = arena_strdup(mem, doc_string(doc_at(d, i), ""));
+    }
+    if (n > 0)
+        qsort(tokens, n, sizeof *tokens, compare_tokens);
+    out->open = tokens;
+    out->n_open = n;
+    return true;
+}
+
+static bool read_candidates(const struct doc *d, enum type cursor, struct arena *mem,
+                            struct cursor_position *out)
+{
+    out->n_candidates = doc_count(d);
+    if (!d)
+        return true;
+    if (!doc_is(d, DOC_ARRAY) || out->n_candidates > POSITION_CANDIDATES)
+        return false;
+    for (size_t i = 0; i < out->n_candidates; i++) {
+        const struct doc *one = doc_at(d, i);
+        struct candidate *c = &out->candidates[i];
+        const char *bound = doc_string(doc_get(one, "bound"), "");
+        const char *at = doc_string(doc_get(one, "at"), "");
+
+        if (!parse_cursor(cursor, bound, &c->bound) ||
+            !value_parse_timestamptz(at, strlen(at), &c->unix_us) ||
+            !read_tokens(doc_get(one, "open"), mem, c))
+            return false;
+    }
+    return true;
+}
+
 static int unknown(const char *text, struct error *err)
 {
     return error_set_reason(err, ERR_RESYNC, "position_unknown",
@@ -223,6 +270,7 @@ int position_read_cursor(const char *text, enum type cursor, const struct column
         !read_maybe(doc_get(d, "lower"), cursor, &out->lower) ||
         !read_maybe(doc_get(d, "upper"), cursor, &upper) ||
         !read_maybe(doc_get(resume, "cursor"), cursor, &out->cursor) ||
+        !read_candidates(doc_get(d, "candidates"), cursor, mem, out) ||
         !read_key(doc_get(resume, "key"), types, n_key, mem, &out->key, &out->has_key))
         return unknown(text, err);
     out->upper = upper.value;
@@ -250,6 +298,31 @@ static void put_maybe(struct jsonw *w, const char *name, enum type cursor, struc
         jsonw_null(w);
 }
 
+static void put_candidates(struct jsonw *w, enum type cursor, const struct cursor_position *p)
+{
+    char at[VALUE_TEXT_BYTES];
+
+    if (p->n_candidates == 0)
+        return;
+    jsonw_key(w, "candidates");
+    jsonw_array(w);
+    for (size_t i = 0; i < p->n_candidates; i++) {
+        const struct candidate *c = &p->candidates[i];
+
+        jsonw_object(w);
+        put_maybe(w, "bound", cursor, (struct maybe_int){true, c->bound});
+        jsonw_key(w, "at");
+        jsonw_string_n(w, at, value_format_timestamptz(c->unix_us, at));
+        jsonw_key(w, "open");
+        jsonw_array(w);
+        for (size_t k = 0; k < c->n_open; k++)
+            jsonw_string(w, c->open[k]);
+        jsonw_array_end(w);
+        jsonw_object_end(w);
+    }
+    jsonw_array_end(w);
+}
+
 const char *position_write_cursor(struct arena *mem, enum type cursor,
                                   const struct cursor_position *p, const char *key)
 {
@@ -261,6 +334,7 @@ const char *position_write_cursor(struct arena *mem, enum type cursor,
     jsonw_put_string(&w, "kind", "cursor");
     put_maybe(&w, "safe", cursor, p->safe);
     put_maybe(&w, "high", cursor, p->high);
+    put_candidates(&w, cursor, p);
     if (p->within) {
         put_maybe(&w, "lower", cursor, p->lower);
         put_maybe(&w, "upper", cursor, (struct maybe_int){true, p->upper});

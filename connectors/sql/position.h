@@ -20,9 +20,21 @@ struct keyset_position {
     struct sql_value *key;
 };
 
+#define POSITION_CANDIDATES 16
+
+/* A bound that was taken, and the transactions that stood in its way when last looked at. */
+struct candidate {
+    int64_t bound;           /* what `safe` becomes once they have ended */
+    int64_t unix_us;         /* when it was taken, by the clock of the source */
+    const char *const *open; /* tokens, sorted by strcmp */
+    size_t n_open;
+};
+
 struct cursor_position {
-    struct maybe_int safe, high; /* safe: known from the first completed run on */
-    bool within;                 /* a run stopped in the middle */
+    struct maybe_int safe, high;                      /* safe: known once a bound was proven */
+    struct candidate candidates[POSITION_CANDIDATES]; /* oldest first */
+    size_t n_candidates;
+    bool within; /* a run stopped in the middle */
     struct maybe_int lower;
     int64_t upper;
     bool has_resume;         /* else nothing was delivered yet */

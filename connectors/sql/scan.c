@@ -103,6 +103,66 @@ static void put_window(struct writer *w)
     put_param(w, s->upper);
 }
 
+static struct sql_value filter_param(const struct row_filter *f, const struct filter_value *v)
+{
+    struct sql_value out = {.kind = SQL_TEXT, .bytes = v->text};
+
+    switch (f->type.type) {
+    case TYPE_BOOL:
+    case TYPE_INT:
+    case TYPE_DATE:
+    case TYPE_TIMESTAMP:
+    case TYPE_TIMESTAMPTZ:
+        out = sql_int(v->number);
+        break;
+    case TYPE_FLOAT:
+        out = (struct sql_value){.kind = SQL_REAL, .real = v->real};
+        break;
+    case TYPE_BYTES:
+        out.kind = SQL_BLOB;
+        break;
+    case TYPE_DECIMAL:
+    case TYPE_STRING:
+    case TYPE_TIME:
+    case TYPE_INTERVAL:
+    case TYPE_UUID:
+    case TYPE_JSON:
+    case TYPE_COUNT:
+        break;
+    }
+    out.type = &f->type;
+    return out;
+}
+
+static void put_filter(struct writer *w, const struct row_filter *f)
+{
+    static const char *const words[FILTER_OP_COUNT] = {
+        [FILTER_EQ] = " = ",           [FILTER_NE] = " <> ",
+        [FILTER_LT] = " < ",           [FILTER_LE] = " <= ",
+        [FILTER_GT] = " > ",           [FILTER_GE] = " >= ",
+        [FILTER_IN] = " IN (",         [FILTER_NOT_IN] = " NOT IN (",
+        [FILTER_IS_NULL] = " IS NULL", [FILTER_IS_NOT_NULL] = " IS NOT NULL",
+    };
+    const char *column = w->d->filter[f->type.type];
+
+    condition(w);
+    put_template(w, column && f->n_values > 0 ? column : "{column}", f->column);
+    buf_puts(w->out, words[f->op]);
+    for (size_t i = 0; i < f->n_values; i++) {
+        if (i > 0)
+            buf_puts(w->out, ", ");
+        put_param(w, filter_param(f, &f->values[i]));
+    }
+    if (f->op == FILTER_IN || f->op == FILTER_NOT_IN)
+        buf_putc(w->out, ')');
+}
+
+static void put_filters(struct writer *w)
+{
+    for (size_t i = 0; i < w->s->n_filters; i++)
+        put_filter(w, &w->s->filters[i]);
+}
+
 /* (cursor, k1, k2) > (?, ?, ?) */
 static void put_resume_row(struct writer *w)
 {
@@ -212,6 +272,7 @@ size_t sql_put_scan(const struct sql_dialect *d, const struct sql_scan *s, struc
         put_cursor(&w);
     }
     put_from(&w);
+    put_filters(&w);
     put_window(&w);
     put_resume(&w);
     put_order(&w);
@@ -225,6 +286,7 @@ size_t sql_put_scan_count(const struct sql_dialect *d, const struct sql_scan *s,
 
     buf_puts(out, "SELECT count(*)");
     put_from(&w);
+    put_filters(&w);
     put_window(&w);
     put_resume(&w);
     return w.n;

@@ -8,34 +8,13 @@
 #ifndef CONNECTORS_SQL_SCAN_H
 #define CONNECTORS_SQL_SCAN_H
 
+#include "connectors/filter.h"
 #include "connectors/sql/dialect.h"
 
 enum sql_window {
     SQL_WINDOW_ALL,
     SQL_WINDOW_NULL,  /* rows that have no cursor */
     SQL_WINDOW_RANGE, /* lower <= cursor <= upper */
-};
-
-enum sql_filter_op {
-    SQL_FILTER_EQ,
-    SQL_FILTER_NE,
-    SQL_FILTER_LT,
-    SQL_FILTER_LE,
-    SQL_FILTER_GT,
-    SQL_FILTER_GE,
-    SQL_FILTER_IN,
-    SQL_FILTER_NOT_IN,
-    SQL_FILTER_IS_NULL,
-    SQL_FILTER_IS_NOT_NULL,
-};
-
-/* A condition of the user; those of one scan are ANDed. */
-struct sql_filter {
-    const char *column;
-    struct column_type type;
-    enum sql_filter_op op;
-    const struct sql_value *values; /* one, or with IN and NOT_IN any number from one on */
-    size_t n_values;
 };
 
 struct sql_scan {
@@ -47,7 +26,7 @@ struct sql_scan {
      * driver that needs it ("{column}::text" for a type without a binary form) fills it in a copy
      * of the scan before it calls sql_put_scan. key_cast [n_key] is the same for the key. */
     const char *const *cast, *const *key_cast;
-    const struct sql_filter *filters;
+    const struct row_filter *filters; /* of the user; ANDed */
     size_t n_filters;
     const char *const *key; /* columns that identify a row in the source; may be none */
     const struct column_type *key_types;
@@ -64,9 +43,9 @@ struct sql_scan {
     const struct sql_value *resume_key; /* [n_key] */
 };
 
-#define SQL_FILTER_MAX_VALUES 1000 /* of all conditions of one stream together */
-/* A key has at most 64 columns, see source.c, each of which may take two parameters. */
-#define SQL_SCAN_PARAMS (SQL_FILTER_MAX_VALUES + 136)
+/* A key has at most 64 columns, each of which may take two parameters, as the cursor may; the
+ * window and its hint take three. */
+#define SQL_SCAN_PARAMS (FILTER_MAX_VALUES + 136)
 
 /* Appends the statement and fills `params`; returns their number. */
 size_t sql_put_scan(const struct sql_dialect *d, const struct sql_scan *s, struct buf *out,
@@ -74,7 +53,8 @@ size_t sql_put_scan(const struct sql_dialect *d, const struct sql_scan *s, struc
 /* The same rows, counted. */
 size_t sql_put_scan_count(const struct sql_dialect *d, const struct sql_scan *s, struct buf *out,
                           struct sql_value params[static SQL_SCAN_PARAMS]);
-/* The greatest cursor, from the bound of the hint on if there is one. */
+/* The greatest cursor of all rows, whatever the filters, from the bound of the hint on if there is
+ * one: an index alone answers that. */
 size_t sql_put_scan_max(const struct sql_dialect *d, const struct sql_scan *s, struct buf *out,
                         struct sql_value params[static SQL_SCAN_PARAMS]);
 

@@ -14,13 +14,21 @@
  *                                                 within a run: rows up to U behind (C, key); S is
  *                                                 the horizon of the first attempt. A cursor null
  *                                                 means within the rows that have none.
+ * Both may have "candidates":[{"bound":B,"at":T,"open":["token",..]},..], oldest first: bounds
+ * taken at times T that become S once none of their transactions is open any more.
  * An element of a key is an object, {"blob":"base64"}, {"int":"5"}, {"real":"0.5"}, {"text":"a"} or
  * {"text64":"base64"}, where the stored value is not of the kind its column declares.
  *
  * Cursors may be integers, dates, timestamps with or without a zone (without one they are taken for
- * UTC) and text that holds timestamps. For integers `safe` is the greatest committed value plus
- * one. Streams whose rows are appended read a closed window, all others an open one that overlaps
- * the last by `skew`: one second for times, one day for dates, one for integers.
+ * UTC) and, on SQLite, text that holds timestamps. S is the source's clock at a moment of which all
+ * transactions have ended, less lookback and skew (one second for times, one day for dates); for
+ * integers the greatest number given out before that moment, plus one. Streams whose rows are
+ * appended read the closed window [S before, S), so that each row comes once; all others read an
+ * open one that begins another skew (for integers one) before S. Null while nothing was proven yet:
+ * appended rows wait, others are read again.
+ *
+ * A run that finds itself within the window of an earlier attempt reads that to its end,
+ * checkpoints and goes on with a window of its own, under the same snapshot.
  */
 #ifndef CONNECTORS_SQL_SOURCE_H
 #define CONNECTORS_SQL_SOURCE_H

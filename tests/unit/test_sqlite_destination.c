@@ -855,10 +855,7 @@ Test(sqlite_destination, delivers_what_changed_between_two_attempts)
     fixture_exec(f.from, "update t set v = 'new', rev = 3000 where id in (10, 5000);"
                          "insert into t values (7000, 'new', 3001)");
     f.pump.crash_after = 0;
-    fixture_run(&f);
-    cr_assert_eq(fixture_int(f.to, "select count(*) from t where v = 'new'"), 0,
-                 "the continuation reads up to where the first attempt would have");
-    fixture_run(&f);
+    fixture_run(&f); /* reads the rest of the first window, and then one of its own */
     cr_assert_str_eq(
         fixture_text(f.to, "select count(*), count(*) filter (where v = 'new') from t"), "6001|3");
     cr_assert_str_eq(fixture_text(f.to, "select id, rev from t where v = 'new' order by id"),
