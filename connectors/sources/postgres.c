@@ -10,7 +10,7 @@ static const struct option options[] = {
     POSTGRES_SERVER_OPTIONS(struct postgres_source),
     OPTION(struct postgres_source, schemas, .title = "Schemas",
            .help = "Schemas to look for tables in. None means all but the system's.",
-           .example = "public"),
+           .example = "[\"public\"]"),
     OPTION(struct postgres_source, queries, .title = "Queries", .check = sql_queries_check,
            .schema = SQL_QUERIES_SCHEMA,
            .help = "SELECTs that become streams of their own, by the name of the stream. They run "
