@@ -95,6 +95,35 @@ static void put_field(struct buf *out, const PGresult *result, int field, const 
     put_line(out, text, strlen(text));
 }
 
+/* The sentence without the values that it quotes, as in: value "x" is out of range for type y, or
+ * invalid input syntax for type y: "x". */
+static void put_unquoted(struct buf *out, const char *text)
+{
+    const char *value = text_starts_with(text, "value \"") ? text + 6 : NULL;
+    const char *end = value ? strrchr(value, '"') : strstr(text, ": \"");
+
+    if (value) {
+        put_line(out, "value", 5);
+        put_line(out, end + 1, strlen(end + 1));
+        return;
+    }
+    put_line(out, text, end ? (size_t)(end - text) : strlen(text));
+}
+
+/* Of rows that are refused the details are values, which belong into quarantine and into no log. */
+static void put_message(struct buf *out, const PGresult *result, bool of_rows)
+{
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+    if (of_rows) {
+        put_unquoted(out, text ? text : "");
+        return;
+    }
+    put_field(out, result, PG_DIAG_MESSAGE_PRIMARY, "");
+    put_field(out, result, PG_DIAG_MESSAGE_DETAIL, ": ");
+    put_field(out, result, PG_DIAG_MESSAGE_HINT, ": ");
+}
+
 /* Where in a COPY: "COPY t, line 7, column c". The value that may follow is the user's. */
 static void put_copy_line(struct buf *out, const PGresult *result)
 {
@@ -127,9 +156,7 @@ int postgres_fail(struct postgres_conn *c, const PGresult *result, const char *w
         return -1;
     if (state) {
         classify(state, &code, &reason);
-        put_field(&said, result, PG_DIAG_MESSAGE_PRIMARY, "");
-        put_field(&said, result, PG_DIAG_MESSAGE_DETAIL, ": ");
-        put_field(&said, result, PG_DIAG_MESSAGE_HINT, ": ");
+        put_message(&said, result, code == ERR_DATA);
         put_copy_line(&said, result);
     } else {
         const char *text = PQerrorMessage(c->pg);

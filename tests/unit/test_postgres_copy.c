@@ -1,10 +1,12 @@
 /* Rows into tables of a real server, read back by SQL. */
 #include <criterion/criterion.h>
 
+#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "connectors/base/clock.h"
 #include "tests/support/postgres_rows.h"
 
 static struct postgres_fixture f;
@@ -703,6 +705,31 @@ Test(postgres_copy, tells_the_line_of_a_row_that_breaks_a_constraint)
     rows_free(&r);
 }
 
+/* What a log keeps for ever is no place for the contents of a table. */
+Test(postgres_copy, says_what_is_wrong_with_a_row_without_quoting_it)
+{
+    static const struct {
+        const char *declared, *cell;
+    } cases[] = {
+        {"text check (c0 <> 'confidential')", "confidential"},
+        {"inet", "confidential"},
+        {"mood", "confidential"},
+        {"bit(3)", "confidential"},
+        {"oid", "9999988888777"},
+        {"text references other", "confidential"},
+    };
+
+    postgres_fixture_sql(&f, "create type mood as enum('sad'); create table other(k text primary"
+                             " key)");
+    for (size_t i = 0; i < N(cases); i++) {
+        struct error err = ERROR_INIT;
+
+        cr_assert_null(there(TYPE_STRING, TYPE_STRING, cases[i].declared, cases[i].cell, &err));
+        cr_expect_eq(err.code, ERR_DATA, "%s", err.message);
+        cr_expect_not(strstr(err.message, cases[i].cell), "%s", err.message);
+    }
+}
+
 Test(postgres_copy, leaves_the_connection_usable_when_it_is_given_up)
 {
     struct rows r;
@@ -782,6 +809,44 @@ Test(postgres_copy, notices_that_its_session_was_ended)
     cr_assert_str_eq(error_reason(&r.err), "admin_shutdown", "%s", r.err.message);
     postgres_fixture_close(&f);
     assert_rows("select count(*) from t", "0");
+    rows_free(&r);
+}
+
+static void *cancel_soon(void *arg)
+{
+    usleep(500000);
+    cancel_request(arg, CANCEL_USER);
+    return NULL;
+}
+
+/* The server sleeps over each row, takes nothing, and every buffer on the way is full. */
+Test(postgres_copy, is_cancelled_while_the_server_takes_no_more)
+{
+    int64_t began = clock_monotonic_us();
+    char *text = repeat("x", 100000);
+    pthread_t thread;
+    struct rows r;
+    int rc = 0;
+
+    postgres_fixture_sql(&f, "create table t(c0 bigint, c1 text);"
+                             "create function f() returns trigger language plpgsql as"
+                             " 'begin perform pg_sleep(100); return new; end';"
+                             "create trigger x before insert on t for each row execute function"
+                             " f()");
+    rows_init_plain(&r, &f, TYPE_INT, TYPE_STRING);
+    rows_put(&r, (const char *[]){"1", text});
+    begin();
+    pthread_create(&thread, NULL, cancel_soon, f.cancel);
+    while (rc == 0)
+        rc = rows_send(&r);
+    cr_expect_eq(r.err.code, ERR_CANCELLED, "%s", r.err.message);
+    postgres_fixture_close(&f);
+    cr_expect_lt(clock_monotonic_us() - began, 9000000);
+    pthread_join(thread, NULL);
+    usleep(1000000);
+    assert_rows("select count(*) from pg_stat_activity where datname = current_database()"
+                " and pid <> pg_backend_pid()",
+                "0");
     rows_free(&r);
 }
 
