@@ -80,6 +80,7 @@ static int write_stats(struct jsonw *w, const struct run_row *run, enum run_deta
     for (size_t i = 0; i < sizeof totals / sizeof *totals; i++)
         jsonw_put_int(w, totals[i], doc_int(doc_get(stats, totals[i]), 0));
     if (detail == RUN_WHOLE) {
+        jsonw_put_int(w, "lanes", doc_int(doc_get(stats, "lanes"), 1));
         jsonw_key(w, "streams");
         if (doc_is(doc_get(stats, "streams"), DOC_ARRAY))
             encode_doc(w, doc_get(stats, "streams"));

@@ -51,6 +51,7 @@ const struct destination_connector destination_postgres = {
     .config_size = sizeof(struct postgres_destination),
     .write_modes = SQL_WRITE_MODES,
     .delivery = "exactly_once",
+    .parallel_writers = true,
     .check = check,
     .open = open_destination,
     .clear = clear,
