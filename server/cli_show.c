@@ -11,11 +11,13 @@
 #include "connectors/base/clock.h"
 #include "connectors/base/doc.h"
 #include "server/sync/event.h"
+#include "server/sync/logstream.h"
 #include "server/sync/logtext.h"
 
 #define MAX_SHOWN    20 /* streams; the others are summed up in one line */
 #define NAME_COLUMNS 32
 #define TICK_MS      200
+#define HEAD_BYTES   256 /* of an event, before its members */
 
 struct origin_log {
     struct log log; /* first */
@@ -250,16 +252,30 @@ static void put_last_words(struct cli_show *s, const struct run_result *r, struc
     buf_printf(out, ", %.1f s\n", (double)r->duration_us / 1e6);
 }
 
+/* With the numbers of each stream, as long as a line has room for them. */
+static void put_end(const struct run_result *r, const struct progress *progress, struct buf *out)
+{
+    static const enum end_detail details[] = {END_STREAMS, END_TOTALS};
+
+    for (size_t i = 0; i < sizeof details / sizeof *details; i++) {
+        struct jsonw w = JSONW_INIT(out);
+
+        buf_clear(out);
+        run_put_end(&w, r, progress, details[i]);
+        if (!out->failed && out->len < LOGSTREAM_MAX_LINE - HEAD_BYTES)
+            return;
+    }
+}
+
 void cli_show_end(struct cli_show *s, const struct run_result *r, const struct progress *progress)
 {
     CLEANUP(buf_release) struct buf members = BUF_INIT(1 << 16), out = BUF_INIT(1 << 17);
-    struct jsonw w = JSONW_INIT(&members);
     LOCK_GUARD(&s->mutex);
 
     if (s->is_terminal) {
         put_last_words(s, r, &out);
     } else {
-        run_put_end(&w, r, progress, END_STREAMS);
+        put_end(r, progress, &members);
         event_put(&out, ++s->seq, clock_unix_us(), "end", buf_str(&members));
     }
     put_out(s, &out);

@@ -53,6 +53,16 @@ class Sync(Cli):
         self.assertEqual(complete, {"users", "products", "purchases"})
         self.assertEqual(self.rows("purchases"), 300)
 
+    def test_the_end_of_very_many_streams_fits_a_line(self):
+        db = sqlite3.connect(self.folder / "many.db")
+        for i in range(40):
+            db.execute(f"create table t{i} (id integer primary key)")
+        db.close()
+        done = self.run_it("sync", self.file(source={"connector": "sqlite", "config": {"path": str(self.folder / "many.db")}}))
+        end = json.loads(done.stdout.splitlines()[-1])
+        self.assertEqual((done.returncode, end["type"], end["status"], end["stats"]["records_read"]), (0, "end", "succeeded", 0))
+        self.assertNotIn("streams", end["stats"])
+
     def test_the_state_lives_in_the_destination(self):
         streams = [{"name": "users", "sync_mode": "incremental", "destination_sync_mode": "append_dedup"}]
         for committed in (100, 10):
