@@ -240,12 +240,31 @@ static int ask(struct building *b, const char *sql, const char *database, sql_ro
     return mysql_driver.query(&b->r->conn->base, sql, &name, 1, each, b, err);
 }
 
+/* A database that is not there looks like one without tables. */
+static int check_database(struct building *b, const char *database, struct error *err)
+{
+    const struct sql_value name = sql_text(database);
+    bool is_null;
+    int64_t n;
+
+    if (mysql_source_driver.number(&b->r->base,
+                                   "SELECT count(*) FROM information_schema.schemata"
+                                   " WHERE schema_name = ?",
+                                   &name, 1, &n, &is_null, err) < 0)
+        return -1;
+    if (n == 0)
+        return error_set_reason(err, ERR_NOT_FOUND, "database_missing",
+                                "it is not there, or the user may not see it");
+    return 0;
+}
+
 static int ask_all(struct building *b, const char *database, struct error *err)
 {
     if (ask(b, tables_query, database, take_table, err) < 0)
         return -1;
-    if (b->n > 0)
-        qsort(b->tables, b->n, sizeof *b->tables, compare_tables);
+    if (b->n == 0)
+        return check_database(b, database, err);
+    qsort(b->tables, b->n, sizeof *b->tables, compare_tables);
     if (ask(b, columns_query, database, take_column, err) < 0)
         return -1;
     end_columns(b);
@@ -311,10 +330,12 @@ static int refuse(struct mysql_conn *c, MYSQL_STMT *stmt, struct error *err)
     struct error why = ERROR_INIT;
 
     mysql_fail(c, stmt, "preparing it", &why);
-    if (why.code == ERR_SCHEMA || why.code == ERR_NOT_FOUND)
-        return error_set_reason(err, ERR_CONFIG, "query_invalid", "%s", why.message);
-    *err = why;
-    return -1;
+    if (error_is_retryable(&why) || why.code == ERR_CANCELLED ||
+        strcmp(error_reason(&why), "permission_denied") == 0) {
+        *err = why;
+        return -1;
+    }
+    return error_set_reason(err, ERR_CONFIG, "query_invalid", "%s", why.message);
 }
 
 static int prepare(struct mysql_conn *c, const char *sql, MYSQL_STMT **out, struct error *err)
