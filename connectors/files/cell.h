@@ -1,5 +1,5 @@
 /*
- * cell.h - text and JSON tokens of a file into cells of a batch, without altering them.
+ * cell.h - text of a file into cells of a batch, without altering it.
  *
  * A column whose type was guessed takes only what the guess would have seen: "007" in a column of
  * integers is no 7, it is an odd cell. A type the user declared takes everything that can be read
@@ -8,7 +8,6 @@
 #ifndef CONNECTORS_FILES_CELL_H
 #define CONNECTORS_FILES_CELL_H
 
-#include "connectors/base/jsonread.h"
 #include "connectors/data/batch.h"
 #include "connectors/files/settings.h"
 
@@ -25,10 +24,5 @@ void cell_put_latin1(struct buf *out, const char *s, size_t n);
 
 /* A field of a CSV file that is not NULL. */
 void cell_put_text(struct batch *rows, size_t column, bool declared, const char *s, size_t n);
-
-/* A scalar token, not null, with its text as in `json->text` and `raw` as written; or a whole
- * object or array, whose text is `raw`. */
-void cell_put_json(struct batch *rows, size_t column, bool declared, enum jsonread_token token,
-                   const struct jsonread *json, struct slice raw);
 
 #endif

@@ -158,37 +158,10 @@ static int sample_csv(struct infer *in, struct reader *r, size_t max, struct err
 
 /* ------------------------------------------------------------------- NDJSON */
 
-struct column_type infer_type_of_token(enum jsonread_token token, const struct jsonread *json,
-                                       struct slice raw)
-{
-    int64_t ignored;
-
-    switch (token) {
-    case JSONREAD_TRUE:
-    case JSONREAD_FALSE:
-        return type_plain(TYPE_BOOL);
-    case JSONREAD_NUMBER:
-        if (json->is_integer && text_to_int64(raw.ptr, raw.len, &ignored))
-            return type_plain(TYPE_INT);
-        return type_plain(TYPE_DECIMAL);
-    case JSONREAD_STRING:
-        return type_plain(TYPE_STRING);
-    case JSONREAD_OBJECT:
-    case JSONREAD_ARRAY:
-    case JSONREAD_OBJECT_END:
-    case JSONREAD_ARRAY_END:
-    case JSONREAD_KEY:
-    case JSONREAD_NULL:
-    case JSONREAD_END:
-        break;
-    }
-    return type_plain(TYPE_JSON);
-}
-
 static void look_at_value(struct infer *in, struct guess *g, enum jsonread_token token,
                           const struct jsonread *json, struct slice raw)
 {
-    struct column_type type = infer_type_of_token(token, json, raw);
+    struct column_type type = jsonrow_type(token, json, raw);
 
     if (!g->in_object)
         g->type = type;
@@ -331,7 +304,7 @@ static int add_declared(const struct infer *in, struct arena *mem, struct column
             continue;
         if (csv)
             return error_set(err, ERR_CONFIG, "\"types\" names \"%s\", which no file has", name);
-        if (*n < SCHEMA_MAX_COLUMNS && bind_declared_type(in->config, name, &type))
+        if (*n < SCHEMA_MAX_COLUMNS && files_declared_type(in->config, name, &type))
             *n = add_column(columns, *n, mem, name, type);
     }
     return 0;
@@ -348,7 +321,7 @@ int infer_schema(const struct infer *in, struct arena *mem, const struct schema 
         const struct guess *g = &in->columns[i];
         struct column_type type = type_of(in, g);
 
-        bind_declared_type(in->config, g->name, &type);
+        files_declared_type(in->config, g->name, &type);
         n = add_column(columns, n, mem, g->name, type);
     }
     if (add_declared(in, mem, columns, &n, err) < 0)

@@ -33,8 +33,4 @@ CHECKED int infer_schema(const struct infer *in, struct arena *mem, const struct
 /* The type of one name; string when it was never met with a value. */
 struct column_type infer_type(const struct infer *in, const char *name);
 
-/* The type of a JSON value that is not null, from its token. */
-struct column_type infer_type_of_token(enum jsonread_token token, const struct jsonread *json,
-                                       struct slice raw);
-
 #endif

@@ -384,7 +384,7 @@ static int pull_stream(struct pull *p, const struct stream_request *req, struct 
 
     p->want = req->want;
     p->full = req->want->sync_mode == SYNC_FULL_REFRESH;
-    bind_init(&p->bind, req->want, p->config, p->run->mem, p->run->log);
+    bind_init(&p->bind, req->want, files_declared_type, p->config, p->run->mem, p->run->log);
     p->rows = batch_new(p->bind.schema);
     p->before = hash_new();
     p->text = BUF_INIT(POSITION_MAX_BYTES);

@@ -158,8 +158,8 @@ void reader_close(struct reader *r)
     jsonread_release(&r->json);
     buf_release(&r->text);
     buf_release(&r->wide);
-    free(r->seen);
-    free(r->guess);
+    if (r->row.bind)
+        jsonrow_release(&r->row);
     arena_free(r->mem);
     *r = (struct reader){0};
 }
@@ -243,6 +243,8 @@ int reader_bind(struct reader *r, struct bind *bind, const struct column_type *g
                 struct error *err)
 {
     r->bind = bind;
+    if (!is_csv(r))
+        jsonrow_init(&r->row, bind);
     if (!is_csv(r) || !r->n_names)
         return 0;
     r->columns = arena_array(r->mem, r->n_names, sizeof *r->columns);

@@ -7,9 +7,10 @@
 #ifndef CONNECTORS_FILES_READER_H
 #define CONNECTORS_FILES_READER_H
 
-#include "connectors/files/bind.h"
+#include "connectors/bind.h"
 #include "connectors/files/csv.h"
 #include "connectors/files/ndjson.h"
+#include "connectors/jsonrow.h"
 
 enum reader_outcome {
     READER_FULL,    /* the batch is: hand it on and come back */
@@ -36,16 +37,11 @@ struct reader {
     struct ndjson ndjson;
     const char **names; /* CSV: the header */
     size_t n_names;
-    long *columns; /* CSV: per field its column or BIND_LEFT_OUT */
-    bool again;    /* the current record was read and not used */
-    struct jsonread json;
+    long *columns;         /* CSV: per field its column or BIND_LEFT_OUT */
+    bool again;            /* the current record was read and not used */
     struct buf text, wide; /* of one field: unquoted, transcoded */
-    /* NDJSON: */
-    uint64_t n_records; /* read so far */
-    uint64_t *seen;     /* per column the record that last had it */
-    size_t n_seen;
-    long *guess; /* the columns of the last record in its order: the next one looks alike */
-    size_t n_guess;
+    struct jsonread json;  /* NDJSON that is sampled or counted */
+    struct jsonrow row;    /* NDJSON that is read */
 };
 
 /* Opens `name` in the folder `dir`. Close it whatever comes back. */

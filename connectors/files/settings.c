@@ -170,3 +170,11 @@ int files_dialect_for(const struct files_config *c, const char *name, struct fil
     *out = d;
     return 0;
 }
+
+bool files_declared_type(const void *arg, const char *name, struct column_type *out)
+{
+    const struct files_config *c = arg;
+    const char *text = doc_string(doc_get(c->types, name), NULL);
+
+    return text && type_parse(text, out);
+}

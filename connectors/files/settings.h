@@ -9,6 +9,7 @@
 
 #include "connectors/base/arena.h"
 #include "connectors/base/error.h"
+#include "connectors/data/type.h"
 #include "connectors/option.h"
 
 enum files_format { FILES_UNKNOWN, FILES_CSV, FILES_NDJSON };
@@ -69,5 +70,9 @@ enum files_compression files_compression_from_name(const char *word);
  * told from the name or a setting is not one character. */
 CHECKED int files_dialect_for(const struct files_config *c, const char *name,
                               struct files_dialect *out, struct error *err);
+
+/* The type that the user declared for this field (`arg` is the configuration); false when there is
+ * none. */
+bool files_declared_type(const void *arg, const char *name, struct column_type *out);
 
 #endif

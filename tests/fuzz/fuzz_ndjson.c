@@ -83,7 +83,7 @@ static struct tally read_rows(struct run *run, const struct stream *stream, stru
     struct reader r;
     struct bind bind;
 
-    bind_init(&bind, &want, &config, run->mem, &log_nowhere);
+    bind_init(&bind, &want, files_declared_type, &config, run->mem, &log_nowhere);
     rows = batch_new(bind.schema);
     MUST(reader_open(&r, folder, name, &dialect, run, (struct reader_start){0}, &err) == 0);
     MUST(reader_bind(&r, &bind, &(struct column_type){0}, &err) == 0);

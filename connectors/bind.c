@@ -1,4 +1,4 @@
-#include "connectors/files/bind.h"
+#include "connectors/bind.h"
 
 #include <string.h>
 
@@ -77,21 +77,18 @@ static void set_schema(struct bind *b, size_t n_columns)
     b->schema = s;
 }
 
-bool bind_declared_type(const struct files_config *c, const char *name, struct column_type *out)
-{
-    const char *text = doc_string(doc_get(c->types, name), NULL);
-
-    return text && type_parse(text, out);
-}
-
-void bind_init(struct bind *b, const struct selected_stream *want,
-               const struct files_config *config, struct arena *mem, struct log *log)
+void bind_init(struct bind *b, const struct selected_stream *want, bind_type_fn *declared_type,
+               const void *arg, struct arena *mem, struct log *log)
 {
     const struct schema *all = want->stream->schema;
     struct column_type ignored;
 
-    *b = (struct bind){
-        .want = want, .config = config, .mem = mem, .log = log, .schema = want->schema};
+    *b = (struct bind){.want = want,
+                       .declared_type = declared_type,
+                       .arg = arg,
+                       .mem = mem,
+                       .log = log,
+                       .schema = want->schema};
     b->out_names = arena_array(mem, all->n_columns ? all->n_columns : 1, sizeof *b->out_names);
     for (size_t i = 0; i < all->n_columns; i++) {
         if (schema_find(want->schema, all->columns[i].name) < 0)
@@ -100,7 +97,7 @@ void bind_init(struct bind *b, const struct selected_stream *want,
     make_room(b, want->schema->n_columns);
     set_schema(b, want->schema->n_columns);
     for (size_t i = 0; i < b->schema->n_columns; i++)
-        b->declared[i] = bind_declared_type(config, b->columns[i].name, &ignored);
+        b->declared[i] = declared_type(arg, b->columns[i].name, &ignored);
 }
 
 long bind_find(const struct bind *b, const char *name, size_t n)
@@ -151,7 +148,7 @@ int bind_add(struct bind *b, const char *name, size_t n, struct column_type type
                          SCHEMA_MAX_COLUMNS);
     if (column == b->cap)
         make_room(b, column);
-    b->declared[column] = bind_declared_type(b->config, own, &type);
+    b->declared[column] = b->declared_type(b->arg, own, &type);
     b->columns[column] =
         (struct column){.name = own, .type = type, .source_type = "", .nullable = true};
     put_in_index(b, own, (uint32_t)column + 1);

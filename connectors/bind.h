@@ -1,22 +1,25 @@
 /*
- * bind.h - which column a field of a file belongs to, and what happens to fields nobody knew.
+ * bind.h - which column a field of a record belongs to, and what happens to fields nobody knew.
  *
  * A stream is read with the schema the user selected. Fields that were discovered and not selected
  * are left out; fields that discovery has not seen widen the schema, are left out, or stop the
  * stream, as the policy of the stream says. A widened schema begins with the columns it had, so
  * batches of both fit the same table. Memory belongs to the arena. Not shared between threads.
  */
-#ifndef CONNECTORS_FILES_BIND_H
-#define CONNECTORS_FILES_BIND_H
+#ifndef CONNECTORS_BIND_H
+#define CONNECTORS_BIND_H
 
 #include "connectors/connector.h"
-#include "connectors/files/settings.h"
 
 enum { BIND_LEFT_OUT = -1, BIND_UNKNOWN = -2 };
 
+/* The type the user declared for a field; false when there is none. */
+typedef bool bind_type_fn(const void *arg, const char *name, struct column_type *out);
+
 struct bind {
     const struct selected_stream *want;
-    const struct files_config *config;
+    bind_type_fn *declared_type;
+    const void *arg;
     struct arena *mem;
     struct log *log;
     const struct schema *schema; /* as of now */
@@ -29,8 +32,9 @@ struct bind {
     bool told; /* that something was left out */
 };
 
-void bind_init(struct bind *b, const struct selected_stream *want,
-               const struct files_config *config, struct arena *mem, struct log *log);
+/* `arg` is given to `declared_type` and outlives the bind. */
+void bind_init(struct bind *b, const struct selected_stream *want, bind_type_fn *declared_type,
+               const void *arg, struct arena *mem, struct log *log);
 
 /* A column number, BIND_LEFT_OUT or BIND_UNKNOWN. */
 long bind_find(const struct bind *b, const char *name, size_t n);
@@ -45,8 +49,5 @@ CHECKED int bind_add(struct bind *b, const char *name, size_t n, struct column_t
 
 /* Whether unknown fields are left out, and that was said: they need no further look. */
 bool bind_ignores(const struct bind *b);
-
-/* The type that the user declared for this field; false when there is none. */
-bool bind_declared_type(const struct files_config *c, const char *name, struct column_type *out);
 
 #endif
