@@ -203,7 +203,12 @@ const struct sql_dialect sql_postgres = {
         " UNION ALL SELECT 1, 2, format('ALTER INDEX %I.%I RENAME TO %I', nspname, new_name,"
         " relname) FROM indexes) AS s ORDER BY phase, step, sql",
         "WITH " THE_TABLE(2, "t") ", " THE_TABLE(3, "w") ","
-        " columns AS (SELECT a.*, b.attstorage AS new_storage FROM t"
+        /* Of the options of columns, those that people set: a server may keep more there. */
+        " columns AS (SELECT a.*, (SELECT string_agg(format('%I = %L', option_name, option_value),"
+        " ', ') FROM pg_options_to_table(a.attoptions)"
+        " WHERE option_name IN ('n_distinct', 'n_distinct_inherited')) AS options,"
+        " CASE WHEN a.atttypid = b.atttypid THEN b.attstorage ELSE a.attstorage END AS new_storage"
+        " FROM t"
         " JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped"
         " CROSS JOIN w JOIN pg_attribute AS b ON b.attrelid = w.oid AND b.attname = a.attname)"
         " SELECT 0, sql FROM ("
@@ -217,8 +222,7 @@ const struct sql_dialect sql_postgres = {
         " w.nspname, w.relname, attname, attstattarget) FROM w, columns"
         " WHERE coalesce(attstattarget, -1) >= 0"
         " UNION ALL SELECT 4, format('ALTER TABLE %I.%I ALTER COLUMN %I SET (%s)', w.nspname,"
-        " w.relname, attname, array_to_string(attoptions, ', ')) FROM w, columns"
-        " WHERE attoptions IS NOT NULL"
+        " w.relname, attname, options) FROM w, columns WHERE options IS NOT NULL"
         " UNION ALL SELECT 4, format('ALTER TABLE %I.%I ALTER COLUMN %I SET STORAGE %s',"
         " w.nspname, w.relname, attname, CASE attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN"
         " 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END) FROM w, columns"

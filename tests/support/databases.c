@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "connectors/base/doc.h"
@@ -90,7 +91,9 @@ static MYSQL *open_mysql(const char *database)
 const char *databases_new(enum database_kind kind, struct arena *mem)
 {
     static unsigned n;
-    const char *name = arena_printf(mem, "c_%ld_%u", (long)getpid(), ++n);
+    /* Process ids come again, and databases stay until their server stops. */
+    const char *name =
+        arena_printf(mem, "c_%llx_%ld_%u", (unsigned long long)time(NULL), (long)getpid(), ++n);
 
     databases_run(kind, NULL,
                   arena_printf(mem, "create database %s%s", name,
@@ -227,6 +230,42 @@ const char *databases_rows(enum database_kind kind, const char *database, const 
     else
         put_rows_mysql(database, sql, &out);
     return arena_memdup(mem, buf_str(&out), out.len);
+}
+
+struct databases_session {
+    PGconn *pg;
+    MYSQL *my;
+};
+
+struct databases_session *databases_open(enum database_kind kind, const char *database,
+                                         const char *sql, struct arena *mem)
+{
+    struct databases_session *s = arena_alloc(mem, sizeof *s);
+    PGresult *r;
+
+    if (kind == DATABASE_POSTGRES) {
+        s->pg = open_postgres(database);
+        r = PQexec(s->pg, sql);
+        if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK)
+            give_up(sql, PQerrorMessage(s->pg));
+        PQclear(r);
+        return s;
+    }
+    s->my = open_mysql(database);
+    for (int rc = mysql_query(s->my, sql); rc <= 0; rc = mysql_next_result(s->my)) {
+        if (rc < 0)
+            return s;
+        mysql_free_result(mysql_store_result(s->my));
+    }
+    give_up(sql, mysql_error(s->my));
+}
+
+void databases_close(struct databases_session *s)
+{
+    if (s->pg)
+        PQfinish(s->pg);
+    else
+        mysql_close(s->my);
 }
 
 const char *databases_config(enum database_kind kind, const char *database, const char *more,

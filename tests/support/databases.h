@@ -30,6 +30,11 @@ const char *databases_ask(enum database_kind kind, const char *database, const c
 /* All rows as text: columns joined by '|', rows by ';', NULL as "~". */
 const char *databases_rows(enum database_kind kind, const char *database, const char *sql,
                            struct arena *mem);
+/* A session that has run these statements and stays: its transaction, its locks. */
+struct databases_session;
+struct databases_session *databases_open(enum database_kind kind, const char *database,
+                                         const char *sql, struct arena *mem);
+void databases_close(struct databases_session *s);
 /* A configuration of the connector: how to reach that database, without TLS. `more` is "" or
  * further members, each with a comma in front. */
 const char *databases_config(enum database_kind kind, const char *database, const char *more,

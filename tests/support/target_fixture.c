@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/support/databases.h"
 #include "tests/support/harness.h"
@@ -172,7 +173,43 @@ struct destination *target_open(struct target *t)
         d->ops->close(d);
         return NULL;
     }
+    t->last = d;
     return d;
+}
+
+struct destination *target_last(const struct target *t)
+{
+    return t->last;
+}
+
+struct target_hold {
+    struct databases_session *session;
+    int64_t ms;
+};
+
+static void *hold(void *arg)
+{
+    struct target_hold *h = arg;
+
+    usleep((useconds_t)(h->ms * 1000));
+    databases_close(h->session);
+    return NULL;
+}
+
+void target_hold(struct target *t, const char *sql, int64_t ms)
+{
+    struct target_hold *h = arena_alloc(t->mem, sizeof *h);
+
+    *h = (struct target_hold){databases_open(kind_of(t), t->database, sql, t->mem), ms};
+    t->hold = h;
+    if (pthread_create(&t->holder, NULL, hold, h) != 0)
+        die("starting a thread", "it failed");
+}
+
+void target_let_go(struct target *t)
+{
+    pthread_join(t->holder, NULL);
+    t->hold = NULL;
 }
 
 void target_next_run(struct target *t)

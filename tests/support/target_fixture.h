@@ -7,8 +7,12 @@
 #ifndef TESTS_SUPPORT_TARGET_FIXTURE_H
 #define TESTS_SUPPORT_TARGET_FIXTURE_H
 
+#include <pthread.h>
+
 #include "connectors/connector.h"
 #include "tests/support/tempdir.h"
+
+struct target_hold; /* opaque: a session that waits */
 
 enum engine { ENGINE_SQLITE, ENGINE_POSTGRES, ENGINE_MYSQL, ENGINE_COUNT };
 extern const char *const engine_names[ENGINE_COUNT];
@@ -31,12 +35,14 @@ struct target {
     struct stream_position at[TARGET_MAX_STREAMS]; /* of the last recover */
     struct counts did;                             /* of the last commit or finish, stream 0 */
     struct error err;
+    struct destination *last; /* opened last */
+    pthread_t holder;
+    struct target_hold *hold;
 };
 
 /* `more`: further members of the configuration, each with a comma in front. One stream "t". */
 void target_init(struct target *t, enum engine engine, const char *more);
 void target_release(struct target *t);
-struct stream;
 /* Another stream with the columns of `schema`. */
 void target_add(struct target *t, const char *name, const struct schema *schema);
 /* How stream `i` is read and written from now on. */
@@ -57,6 +63,10 @@ const char *target_words(const struct target *t, const char *sqlite, const char 
 
 /* Opens and recovers; NULL with t->err on a failure. */
 struct destination *target_open(struct target *t);
+struct destination *target_last(const struct target *t);
+/* Another session runs this, keeps its transaction open for so long and rolls back. */
+void target_hold(struct target *t, const char *sql, int64_t ms);
+void target_let_go(struct target *t); /* waits for it */
 /* The next attempts belong to another run. */
 void target_next_run(struct target *t);
 
