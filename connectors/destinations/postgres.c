@@ -1,6 +1,6 @@
 /* postgres - a schema of a PostgreSQL database as a destination. */
-#include "connectors/sql/destination.h"
 #include "connectors/sql/postgres.h"
+#include "connectors/sql/destination.h"
 
 /* clang-format off */
 static const struct option options[] = {
