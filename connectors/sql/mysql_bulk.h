@@ -21,11 +21,13 @@ struct mysql_bulk {
     bool by_insert;
 
     /* LOAD DATA */
-    struct buf load; /* the statement; names the table of the rows gathered */
-    struct buf text; /* the rows gathered */
-    int64_t n_rows;  /* of them */
-    bool may_send;   /* a statement of ours runs and was not given its rows yet */
-    size_t sent;     /* bytes of the text */
+    struct buf load;   /* the statement; names the table of the rows gathered */
+    struct buf shared; /* what is the same in all of them, as it was sent */
+    struct buf text;   /* the rows gathered */
+    int64_t n_rows;    /* of them */
+    size_t n_own;      /* columns that differ from row to row */
+    bool may_send;     /* a statement of ours runs and was not given its rows yet */
+    size_t sent;       /* bytes of the text */
 
     /* INSERT */
     struct {

@@ -179,19 +179,23 @@ void mysql_place_cells(const struct sql_bulk *what, const struct batch *rows, st
             break;
         case SQL_FILL_NULL:
             p->read = read_shared;
+            p->is_shared = true;
             p->shared = (struct sql_value){.kind = SQL_NULL};
             break;
         case SQL_FILL_TEXT:
             p->read = read_shared;
+            p->is_shared = true;
             p->shared = shared_text(fill->text, column->type.type, mem);
             break;
         case SQL_FILL_INT:
             p->read = read_shared;
+            p->is_shared = true;
             p->shared = sql_int(fill->number);
             break;
         case SQL_FILL_META:
             p->read = read_meta;
             p->meta = what->meta;
+            p->is_shared = !what->meta; /* NULL in all of them */
             break;
         case SQL_FILL_ORDER:
             p->read = read_order;

@@ -17,10 +17,11 @@ typedef struct sql_value mysql_read_cell(const struct mysql_place *p, size_t row
 struct mysql_place {
     mysql_read_cell *read; /* of a row that has a value */
     bool has_view, key;
+    bool is_shared; /* every row has the value `shared` */
     struct column_view view;
     size_t from;
     struct column_type type, to; /* of the batch, of the table */
-    struct sql_value shared;     /* the same in every row; the first number of an order */
+    struct sql_value shared;     /* or the first number of an order */
     const char *const *meta;
     const struct batch *rows;
     struct arena *mem;

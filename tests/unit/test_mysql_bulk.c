@@ -468,10 +468,17 @@ Test(mysql_bulk, rows_are_skipped_and_filled)
         s.what.meta = meta;
         s.what.first_order = 100;
         must_bulk(&s, 2);
+        /* What was the same in those rows is another in these. */
+        s.fill[2].text = "run 2";
+        s.fill[3].number = -1;
+        s.what.meta = NULL;
+        s.what.first_order = 200;
+        must_bulk(&s, 2);
         cr_expect_str_eq(mysql_fixture_text(&f, "SELECT group_concat(concat_ws('|', n,"
                                                 " ifnull(m, 'null'), r, g, ifnull(z, 'null'), o)"
-                                                " ORDER BY n) FROM t"),
-                         "0|{\"a\":1}|run\t1|42|null|100,2|null|run\t1|42|null|102");
+                                                " ORDER BY o) FROM t"),
+                         "0|{\"a\":1}|run\t1|42|null|100,2|null|run\t1|42|null|102,"
+                         "0|null|run 2|-1|null|200,2|null|run 2|-1|null|202");
         batch_free(s.rows);
     }
 }
