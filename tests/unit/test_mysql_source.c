@@ -150,3 +150,197 @@ Test(mysql_source, takes_tinyint_1_for_an_integer_when_told_so)
     cr_assert_str_eq(source_fixture_shape(&f, "t"), "a int, b int");
     cr_assert_str_eq(source_fixture_lines(&f), "{\"a\":\"5\",\"b\":\"1\"}");
 }
+
+/* Rows with NUL and with values that are long, whose lines are no documents. */
+Test(mysql_source, takes_long_values_and_cuts_what_is_too_long)
+{
+    const struct fake_stream *s;
+
+    /* No function of the server gives more than 16 MiB, but in UTF-32 a text takes four times as
+     * many bytes, and keeps them when its column becomes another. */
+    source_fixture_run(
+        &f, "create table t(id int primary key, v longtext character set latin1,"
+            " w longtext character set latin1, x mediumtext);"
+            "insert into t values (1, repeat('a', 4095), repeat('b', 1024), repeat('c', 4097)),"
+            " (2, repeat('d', 75000), repeat('e', 17500), 'a\\0b'),"
+            " (3, 'f', repeat('g', 4194304), 'h'), (4, 'i', repeat('j', 4194305), 'k'),"
+            " (5, repeat('l', 4194304), 'm', 'n'), (6, repeat('o', 4194305), 'p', 'q');"
+            "alter table t modify v longtext character set utf32,"
+            " modify w longtext character set utf32;"
+            "alter table t modify v longblob, modify w longblob;"
+            "alter table t modify v longtext character set latin1");
+    source_fixture_select(&f, NULL);
+    cr_assert(source_fixture_read(&f)->ended, "%s", f.got->streams[0].why.message);
+    s = &f.got->streams[0];
+    cr_assert_eq(s->n_lines, 6);
+    cr_assert_eq(strlen(s->lines[0]), strlen("{'id':'1','v':'','w':'','x':''}") +
+                                          4095 * strlen("\\u0000\\u0000\\u0000a") +
+                                          (4096 + 2) / 3 * 4 + 4097);
+    cr_assert(strstr(s->lines[1], "a\\u0000b"));
+    cr_assert_gt(strlen(s->lines[1]), 300000 + 70000);
+    cr_assert_gt(strlen(s->lines[2]), 16777216 / 3 * 4, "the longest value there is");
+    cr_assert(strstr(s->lines[3], "\"w\":null") && strstr(s->lines[3], "record_too_large"));
+    cr_assert_gt(strlen(s->lines[4]), 16777216);
+    cr_assert(strstr(s->lines[5], "\"v\":null") && strstr(s->lines[5], "record_too_large"));
+    cr_assert_eq(s->n_odd, 2);
+}
+
+/* --------------------------------------------------------------- full reads */
+
+static void fill(const char *definition, const char *select, int n)
+{
+    source_fixture_run(&f, arena_printf(f.mem,
+                                        "create table t(%s); insert into t select %s"
+                                        " from seq_1_to_%d",
+                                        definition, select, n));
+}
+
+/* Keys of every type: the order and the comparison are the server's. */
+static const struct {
+    const char *definition, *select;
+} keys[] = {
+    {"k int primary key, v int", "cast(seq as signed) * 7 - 20000, seq"},
+    {"k bigint unsigned primary key, v int", "18446744073709551615 - seq, seq"},
+    {"k decimal(30,10) primary key, v int", "12345678901234567890 + seq * 0.0000000001, seq"},
+    {"k double primary key, v int", "seq / 3e0 - 1000, seq"},
+    {"k float primary key, v int", "seq / 8, seq"},
+    {"k date primary key, v int", "date_add('1000-01-01', interval seq day), seq"},
+    {"k datetime(6) primary key, v int",
+     "date_add('2024-01-01', interval seq * 333333 microsecond), seq"},
+    {"k timestamp(6) primary key, v int",
+     "date_add('2024-01-01', interval seq * 333333 microsecond), seq"},
+    {"k time(3) primary key, v int", "sec_to_time(seq * 100.125 - 400000.0), seq"},
+    {"k varchar(40) primary key, v int", "concat('it''s ', md5(seq), char(seq % 80 + 40)), seq"},
+    {"k varchar(40) character set latin1 primary key, v int",
+     "concat(char(seq % 100 + 150 using latin1), md5(seq)), seq"},
+    {"k varchar(40) character set gbk primary key, v int",
+     "concat('\xe4\xb8\xad\xe6\x96\x87', md5(seq)), seq"},
+    {"k varchar(40) character set utf8mb4 collate utf8mb4_unicode_ci primary key, v int",
+     "concat(elt(seq % 4 + 1, 'Z', 'z\xc3\xa9', '\xc3\x84', 'a'), seq), seq"},
+    {"k char(20) character set utf8mb3 collate utf8mb3_bin primary key, v int",
+     "concat(' ', left(md5(seq), 12), seq), seq"},
+    {"k varbinary(20) primary key, v int", "unhex(md5(seq)), seq"},
+    {"k uuid primary key, v int",
+     "concat(left(md5(seq), 8), '-', hex(seq % 60000 + 4096), '-1026-9564-5b8c656024db'), seq"},
+    {"k inet6 primary key, v int", "concat('2001:db8::', hex(seq)), seq"},
+    {"k year, l bit(40), v int, primary key(k, l)", "1901 + seq % 100, seq * 1000003, seq"},
+    {"k enum('z','y','x','b','a'), l int, v int, primary key(k, l)", "seq % 5 + 1, seq, seq"},
+    {"k set('z','y','x','b','a'), l int, v int, primary key(k, l)", "seq % 32, seq, seq"},
+    {"k tinyint(1), l varchar(9), m date, v int, primary key(k, l, m)",
+     "seq % 3, concat('k', seq % 7), date_add('2024-01-01', interval seq day), seq"},
+    {"v int, k int not null unique", "seq, -cast(seq as signed)"},
+};
+
+Test(mysql_source, continues_behind_keys_of_every_type)
+{
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        fill(keys[i].definition, keys[i].select, 5000);
+        source_fixture_select(&f, NULL);
+        source_fixture_resume_everywhere(&f);
+        cr_expect_eq(f.got->streams[0].n_lines, 5000, "%s", keys[i].definition);
+        cr_expect_geq(f.got->streams[0].n_checkpoints, 2, "%s", keys[i].definition);
+        source_fixture_run(&f, "drop table t");
+    }
+}
+
+/* Each row is asked for as the one behind a given key. */
+static void go_on_behind(const char *key, size_t n_left)
+{
+    snprintf(f.position, sizeof f.position, "{\"kind\":\"keyset\",\"resume\":{\"key\":[%s]}}", key);
+    cr_expect(source_fixture_read(&f)->ended, "%s: %s", key, f.got->streams[0].why.message);
+    cr_expect_eq(f.got->streams[0].n_lines, n_left, "behind %s: %zu", key,
+                 f.got->streams[0].n_lines);
+}
+
+Test(mysql_source, takes_the_column_s_word_for_which_keys_are_equal)
+{
+    source_fixture_run(
+        &f, "create table t(k varchar(9) collate utf8mb4_general_ci primary key);"
+            "insert into t values ('a'),('B'),('c'),('\xc3\xa4x'),('quote''\"\\\\'),('')");
+    source_fixture_select(&f, NULL);
+    go_on_behind("\"\"", 5);
+    go_on_behind("\"a\"", 4);
+    go_on_behind("\"A\"", 4);
+    go_on_behind("\"\xc3\xa4x\"", 3);
+    go_on_behind("\"b\"", 2);
+    go_on_behind("\"c \"", 1);
+    go_on_behind("\"quote'\\\"\\\\\"", 0);
+}
+
+Test(mysql_source, compares_numbers_beyond_53_bits_exactly)
+{
+    source_fixture_run(&f, "create table t(k bigint unsigned primary key);"
+                           "insert into t values (9223372036854775806),(9223372036854775807),"
+                           "(9223372036854775808),(18446744073709551613),(18446744073709551614),"
+                           "(18446744073709551615)");
+    source_fixture_select(&f, NULL);
+    go_on_behind("{\"int\":\"9223372036854775806\"}", 5);
+    go_on_behind("\"9223372036854775807\"", 4);
+    go_on_behind("\"9223372036854775808\"", 3);
+    go_on_behind("\"18446744073709551613\"", 2);
+    go_on_behind("\"18446744073709551614\"", 1);
+    go_on_behind("\"18446744073709551615\"", 0);
+    source_fixture_run(&f, "drop table t; create table t(k decimal(40,20) primary key);"
+                           "insert into t values (1.00000000000000000001),(1.00000000000000000002),"
+                           "(1.00000000000000000003)");
+    source_fixture_select(&f, NULL);
+    go_on_behind("\"1.00000000000000000001\"", 2);
+    go_on_behind("\"1.00000000000000000002\"", 1);
+}
+
+Test(mysql_source, has_no_checkpoint_at_a_key_that_cannot_be_said_again)
+{
+    fill("k varbinary(9) primary key, v int", "concat('a', lpad(seq, 5, '0')), seq", 4096);
+    source_fixture_run(
+        &f, "alter table t modify k varchar(9) character set gbk;"
+            "update t set k = convert(concat(0xfefe, '02048') using gbk) where v = 2048");
+    source_fixture_run(&f,
+                       "update t set k = convert(cast(concat(0xfefe, lpad(v, 5, '0')) as binary)"
+                       " using gbk)");
+    source_fixture_select(&f, NULL);
+    cr_assert(source_fixture_read(&f)->ended, "%s", f.got->streams[0].why.message);
+    cr_assert_eq(f.got->streams[0].n_lines, 4096);
+    cr_assert_eq(f.got->streams[0].n_odd, 4096, "%s", f.got->streams[0].lines[0]);
+    cr_assert_eq(f.got->streams[0].n_checkpoints, 0, "%s",
+                 f.got->streams[0].checkpoints[0].position);
+}
+
+Test(mysql_source, does_not_checkpoint_within_a_table_without_a_key)
+{
+    fill("a int, b text", "seq, 'x'", 5000);
+    source_fixture_select(&f, NULL);
+    cr_assert_eq(source_fixture_read(&f)->n_lines, 5000);
+    cr_assert_eq(f.got->streams[0].n_checkpoints, 0);
+    cr_assert_eq(source_fixture_read(&f)->n_lines, 0, "the end is the end");
+}
+
+Test(mysql_source, loses_no_row_that_moves_between_two_pages)
+{
+    /* T2: what was read stays where its key is. */
+    fill("id int primary key, v text", "seq, 'v'", 5000);
+    source_fixture_select(&f, NULL);
+    source_fixture_read(&f);
+    snprintf(f.position, sizeof f.position, "%s", f.got->streams[0].checkpoints[0].position);
+    cr_assert_str_eq(f.position, "{\"kind\":\"keyset\",\"resume\":{\"key\":[\"2048\"]}}");
+    source_fixture_run(&f, "delete from t where id <= 100; update t set v = 'w' where id > 4000");
+    cr_assert_eq(source_fixture_read(&f)->n_lines, 5000 - 2048);
+}
+
+Test(mysql_source, counts_rows)
+{
+    int64_t n;
+    bool exact;
+
+    fill("a int", "seq", 777);
+    f.options = ",\"queries\":{\"q\":\"select a from t where a > 700\"}";
+    source_fixture_select(&f, NULL);
+    cr_assert_eq(source_mysql.count(f.h.config, &f.h.run, source_fixture_stream(&f, "t"), &n,
+                                    &exact, &f.err),
+                 0);
+    cr_assert_eq(n, 777);
+    cr_assert_eq(source_mysql.count(f.h.config, &f.h.run, source_fixture_stream(&f, "q"), &n,
+                                    &exact, &f.err),
+                 0);
+    cr_assert_eq(n, 77);
+    cr_assert(exact);
+}
