@@ -101,8 +101,7 @@ static const char sequence_query[] =
     " THEN pg_catalog.pg_sequence_last_value(q.seqrelid) END,"
     " pg_catalog.has_sequence_privilege(q.seqrelid, 'USAGE, SELECT'),"
     " q.seqcache, q.seqincrement > 0 AND NOT q.seqcycle,"
-    " (SELECT count(*) FROM pg_catalog.pg_stat_activity"
-    " WHERE datname = pg_catalog.current_database())"
+    " pg_catalog.current_setting('max_connections')"
     " FROM s JOIN pg_catalog.pg_sequence AS q ON q.seqrelid = s.oid";
 
 static int64_t get_int(const PGresult *result, int column)
@@ -120,7 +119,8 @@ static bool get_bool(const PGresult *result, int column)
 }
 
 /* A session takes `cache` numbers at once and gives them out when it likes, so numbers below the
- * last one may still appear: as many as all sessions can have kept. */
+ * last one may still appear: as many as all sessions can have kept. The number of sessions that
+ * there may be stays the same, so that the bound never goes back. */
 static int64_t without_kept(const struct postgres_reader *r, const PGresult *result, int64_t last)
 {
     int64_t cache = get_int(result, 3), sessions = get_int(result, 5), kept = INT64_MAX, out;
@@ -130,7 +130,7 @@ static int64_t without_kept(const struct postgres_reader *r, const PGresult *res
     log_warn(r->base.run->log,
              .message = "sessions keep numbers of a sequence, so rows are read again for a while",
              .fields = {log_text("sequence", PQgetvalue(result, 0, 0)), log_int("cache", cache),
-                        log_int("sessions", sessions)});
+                        log_int("max_connections", sessions)});
     if (__builtin_mul_overflow(cache, sessions, &kept) || __builtin_sub_overflow(last, kept, &out))
         return INT64_MIN;
     return out;

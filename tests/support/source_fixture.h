@@ -45,7 +45,7 @@ struct fake_stream *source_fixture_read(struct source_fixture *f);
 /* The same, and the first stream must not fail: its lines, with a blank between them. */
 const char *source_fixture_lines(struct source_fixture *f);
 /* Reads the only stream from every checkpoint that the whole read of it made, and checks that the
- * rest comes and nothing else. */
+ * rest comes and nothing else, but for the overlap of windows where that is absorbed. */
 void source_fixture_resume_everywhere(struct source_fixture *f);
 
 #endif

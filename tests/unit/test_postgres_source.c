@@ -653,6 +653,20 @@ static struct sql_moment look(struct sql_reader *r)
     return m;
 }
 
+/* A session that is just connecting, to whatever database, counts as open for that moment. */
+static bool becomes_quiet(struct sql_reader *r)
+{
+    for (int i = 0; i < 200; i++) {
+        struct error ignored = ERROR_INIT;
+
+        if (look(r).n_open == 0)
+            return true;
+        if (cancel_sleep_ms(f.h.cancel, 20, &ignored) < 0)
+            return false;
+    }
+    return false;
+}
+
 static bool shares_a_token(const struct sql_moment *a, const struct sql_moment *b)
 {
     for (size_t i = 0; i < a->n_open; i++) {
@@ -670,7 +684,7 @@ Test(postgres_moment, sees_transactions_from_their_beginning, .init = setup, .fi
     PGconn *writer = connect_here();
     struct sql_moment before = look(r), during, after;
 
-    cr_assert_eq(before.n_open, 0);
+    cr_assert(becomes_quiet(r));
     cr_assert_lt(llabs(before.unix_us - clock_unix_us()), 60000000);
     run_on(writer, "begin; select now()"); /* no number of its own yet */
     during = look(r);
@@ -679,8 +693,7 @@ Test(postgres_moment, sees_transactions_from_their_beginning, .init = setup, .fi
     after = look(r);
     cr_assert(shares_a_token(&during, &after));
     run_on(writer, "commit");
-    after = look(r);
-    cr_assert_eq(after.n_open, 0);
+    cr_assert(becomes_quiet(r));
     PQfinish(writer);
     postgres_source_driver.close(r);
 }
@@ -689,7 +702,7 @@ Test(postgres_moment, follows_a_transaction_into_its_preparation, .init = setup,
 {
     struct sql_reader *r;
     PGconn *writer;
-    struct sql_moment during, prepared, after;
+    struct sql_moment during, prepared;
 
     source_fixture_run(&f, "create table t(a int)");
     r = open_reader();
@@ -701,8 +714,7 @@ Test(postgres_moment, follows_a_transaction_into_its_preparation, .init = setup,
     prepared = look(r);
     cr_assert(shares_a_token(&during, &prepared));
     source_fixture_run(&f, "commit prepared 'it''s'");
-    after = look(r);
-    cr_assert_eq(after.n_open, 0);
+    cr_assert(becomes_quiet(r));
     postgres_source_driver.close(r);
 }
 
@@ -717,7 +729,7 @@ Test(postgres_moment, leaves_out_readers_of_ours_and_other_databases, .init = se
     cr_assert_eq(postgres_source_driver.open(f.h.config, &f.h.run, &other, &f.err), 0);
     cr_assert_eq(postgres_source_driver.snapshot(other, &f.err), 0);
     run_on(elsewhere, "begin; select pg_current_xact_id()");
-    cr_assert_eq(look(r).n_open, 0);
+    cr_assert(becomes_quiet(r));
     PQfinish(elsewhere);
     postgres_source_driver.close(other);
     postgres_source_driver.close(r);
@@ -736,9 +748,12 @@ Test(postgres_moment, needs_no_privilege, .init = setup, .fini = teardown)
                             "\"ssl_mode\":\"disable\"}",
                             (long long)databases_port(DATABASE_POSTGRES), f.database, f.database);
     r = open_reader();
-    cr_assert_eq(look(r).n_open, 0);
+    cr_assert(becomes_quiet(r));
     run_on(writer, "begin; select now()");
-    cr_assert_geq(look(r).n_open, 1);
+    first = look(r);
+    cr_assert_eq(cancel_sleep_ms(f.h.cancel, 200, &f.err), 0);
+    second = look(r);
+    cr_assert(shares_a_token(&first, &second));
     PQfinish(writer);
     postgres_source_driver.close(r);
 }
@@ -787,7 +802,8 @@ Test(postgres_moment, knows_the_last_number_of_a_column, .init = setup, .fini = 
         last_number(*name, &known);
         cr_assert_not(known, "%s", *name);
     }
-    /* Ten numbers are kept by each session, and ours is one of them. */
-    cr_assert_leq(last_number("j", &known), 0);
+    /* Ten numbers may be kept by each session that there can be. */
+    cr_assert_eq(last_number("j", &known),
+                 10 - 10 * atoi(source_fixture_ask(&f, "show max_connections")));
     cr_assert(known);
 }
