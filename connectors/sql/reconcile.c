@@ -9,7 +9,8 @@
  *   none     there    exists   CONFLICT state_lost, unless tables are adopted or positions edited
  *                              (go on from there) or a full refresh was asked for (build anew)
  *   another's                  CONFLICT table_owned
- *   present           none     the data is gone: a new generation from zero
+ *   present           none     the data is gone: a new generation from zero; continued, when nothing
+ *                              was committed yet
  *   present           exists   continued, unless it is complete (full refresh, by another run), was
  *                              asked to start over, or key, cursor, modes or (while it is being
  *                              built) schema are others
@@ -85,8 +86,10 @@ static bool continues(const struct sql_destination *d, const struct load *l,
     if (d->plan->restart || strcmp(row->identity, l->identity) != 0 ||
         strcmp(row->target, l->row.target) != 0)
         return false;
+    /* Without a commit there is no table yet, and no data that could be gone. */
     if (complete)
-        return l->live_exists && (writes_live(l) || completed_by_this_run(d, row));
+        return (l->live_exists || row->seq == 0) &&
+               (writes_live(l) || completed_by_this_run(d, row));
     if (row->live_generation > 0 && !l->live_exists)
         return false;
     if (strcmp(row->schema_hash, l->schema_hash) != 0)

@@ -128,6 +128,14 @@ class Lanes(Eight):
             self.assertEqual(int(row["generation"]), generations[row["stream"]] + 1, row)
         self.all_the_same()
 
+    def test_a_position_given_before_there_is_a_table(self):
+        self.joined(rows=800)
+        edit = {"streams": [{"stream": "t3", "position": {"kind": "cursor", "safe": "350", "high": "349"}}]}
+        self.ok(self.service.patch(f"/v1/connections/{self.name}/state", edit))
+        self.run_it()
+        self.assertEqual(self.dst.count("t3"), 50)
+        self.assertEqual({int(row["generation"]) for row in self.dst.state("generation")}, {1})
+
     def test_cancelled_in_the_middle_all_lanes_end(self):
         self.joined(rows=60000, commit={"max_rows": 1000})
         run = self.begun()
