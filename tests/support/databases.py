@@ -127,7 +127,8 @@ def start_mysql(parent, durable, **more):
     init.write_text(f"CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
                     f"GRANT ALL ON *.* TO '{USER}'@'%' WITH GRANT OPTION;\n")
     os.chmod(init, 0o644)
-    settings = {"datadir": folder / "data", "socket": folder / "server.sock", "port": port,
+    # A server that starts removes the temporary tables of all others in the same folder.
+    settings = {"datadir": folder / "data", "tmpdir": folder, "socket": folder / "server.sock", "port": port,
                 "bind-address": "127.0.0.1", "local-infile": 1, "max-connections": 400,
                 "innodb-buffer-pool-size": "256M", "innodb-log-file-size": "512M",
                 "innodb-flush-log-at-trx-commit": 1 if durable else 0,
