@@ -9,7 +9,7 @@
  *   none     there    exists   CONFLICT state_lost, unless tables are adopted or positions edited
  *                              (go on from there) or a full refresh was asked for (build anew)
  *   another's                  CONFLICT table_owned
- *   present           none     the data is gone: a new generation from zero; continued, when nothing
+ *   present           none     the data is gone: a new generation from zero; continued if nothing
  *                              was committed yet
  *   present           exists   continued, unless it is complete (full refresh, by another run), was
  *                              asked to start over, or key, cursor, modes or (while it is being
