@@ -12,3 +12,6 @@ with_databases(unit/test_mysql_discover)
 
 unit_test(test_mysql_source source_fixture sources)
 with_databases(unit/test_mysql_source)
+
+unit_test(test_mysql_sessions source_fixture sources sql_mysql sql PkgConfig::LIBMARIADB)
+with_databases(unit/test_mysql_sessions)
