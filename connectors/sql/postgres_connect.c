@@ -33,7 +33,9 @@ const char *const postgres_ssl_modes[] = {"disable", "require", "verify-ca", "ve
 
 void postgres_forget_environment(void)
 {
-    for (char **at = environ; at && *at;) {
+    char **at = environ; /* NULL after clearenv */
+
+    while (at && *at) {
         CLEANUP(free_cleanup) char *name = xstrdup(*at);
 
         name[strcspn(name, "=")] = '\0';

@@ -9,7 +9,7 @@
 
 /* How long a COMMIT under way may still take once its run is cancelled: its answer tells what is
  * stored, which is worth waiting for, but not for ever. */
-#define COMMIT_GRACE_MS 5000
+#define COMMIT_GRACE_US INT64_C(5000000)
 
 /* Whether a COPY is in the way of the next statement, and what becomes of it. */
 static int finish_copy(struct postgres_conn *c, const char *sql, struct error *err)
@@ -36,7 +36,7 @@ static int wait_for_commit(struct postgres_conn *c, struct error *err)
             return cancel_check(c->run->cancel, err);
         poll(p, 2, (int)left_ms);
         if (p[1].revents)
-            end_us = clock_monotonic_us() + COMMIT_GRACE_MS * 1000;
+            end_us = clock_monotonic_us() + COMMIT_GRACE_US;
         if (p[0].revents && !PQconsumeInput(c->pg))
             return postgres_fail(c, NULL, "committing", err);
     }
