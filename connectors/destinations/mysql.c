@@ -13,9 +13,9 @@ static const struct option options[] = {
                    "Their columns keep their types; new columns are added."),
     OPTION(struct mysql_destination, load, .title = "How rows are written", .def = "auto",
            .choices = loads,
-           .help = "local_infile is LOAD DATA LOCAL, about twice as fast, which the server must "
-                   "allow; insert is INSERT with many rows; auto takes the first where the "
-                   "server allows it."),
+           .help = "local_infile is LOAD DATA LOCAL from memory, which costs least and which the "
+                   "server must allow; insert is prepared INSERTs of many rows; auto takes the "
+                   "first where the server allows it."),
     OPTIONS_END,
 };
 /* clang-format on */
@@ -43,16 +43,16 @@ const struct destination_connector destination_mysql = {
     .name = "mysql",
     .title = "MariaDB and MySQL",
     .docs = "Writes each stream into an InnoDB table. Streams without a namespace go into the "
-            "configured database, others into the database of that name, which must be there. Rows "
-            "and the bookmark that covers them are committed together, so a crash neither loses "
-            "nor doubles a row; since every change of a table commits by itself here, such changes "
-            "are announced in the state table first and finished after a crash. A full refresh is "
-            "built beside the live table and exchanged with it in one statement. Text is utf8mb4 "
-            "and compared byte by byte. Decimals without a precision, intervals and what a native "
-            "type cannot hold are stored as text; NaN, the infinities, years beyond 9999 and "
-            "before 1 go to quarantine. No warning of the server passes unseen: a value it would "
-            "alter is refused. LOAD DATA LOCAL is fed from memory; a server that asks for a file "
-            "gets none.",
+            "configured database, others into the database of that name, which is made when it is "
+            "missing. Rows and the bookmark that covers them are committed together, so a crash "
+            "neither loses nor doubles a row; since every change of a table commits by itself "
+            "here, such changes are announced in the state table first and finished after a "
+            "crash. A full refresh is built beside the live table and exchanged with it in one "
+            "statement. Text is utf8mb4 and compared byte by byte. Decimals without a precision, "
+            "intervals and what a native type cannot hold are stored as text; NaN, the infinities "
+            "and years beyond 9999 go to quarantine, and negative zero is stored as zero. No "
+            "warning of the server passes unseen: a value it would alter is refused. LOAD DATA "
+            "LOCAL is fed from memory; a server that asks for a file gets none.",
     .options = options,
     .config_size = sizeof(struct mysql_destination),
     .write_modes = SQL_WRITE_MODES,

@@ -117,10 +117,11 @@ const struct sql_dialect sql_mysql = {
                 [TYPE_JSON] = BYTES_OF},
     .parse_type = parse_type,
     .range = {
-        [TYPE_DATE] = {-719528, 2932896},                /* 0000-01-01 .. 9999-12-31 */
+        /* From the first of March of year 0, which has no 29th of February there, to 9999-12-31. */
+        [TYPE_DATE] = {-719468, 2932896},
         [TYPE_TIME] = {0, INT64_C(86400000000)},
-        [TYPE_TIMESTAMP] = {INT64_C(-62167219200000000), INT64_C(253402300799999999)},
-        [TYPE_TIMESTAMPTZ] = {INT64_C(-62167219200000000), INT64_C(253402300799999999)},
+        [TYPE_TIMESTAMP] = {INT64_C(-62162035200000000), INT64_C(253402300799999999)},
+        [TYPE_TIMESTAMPTZ] = {INT64_C(-62162035200000000), INT64_C(253402300799999999)},
     },
     .json_depth = 31, /* of MariaDB; MySQL bears 100 */
     .json_refuses_surrogates = true,

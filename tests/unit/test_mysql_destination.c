@@ -230,6 +230,31 @@ Test(mysql_destination, a_database_whose_tables_know_no_transactions_gets_ours_t
                 "InnoDB");
 }
 
+/* Not one of these may fail the run, and not one may arrive as something else. */
+Test(mysql_destination, what_no_column_holds_goes_to_quarantine)
+{
+    fixture_exec(from.from,
+                 "create table t(id integer primary key, d date, ts timestamp, n decimal(9,2),"
+                 " f double, s text, j json, b blob, tm time);"
+                 "insert into t values (1,'0000-02-29','0000-02-29T00:00:00','1.239',9e999,"
+                 "'a' || char(0) || 'b','{\"a\":\"\\ud800\"}',x'00ff5c5c','24:00:00'),"
+                 "(2,'10000-01-01','-0001-01-01T00:00:00','12345678901234567890.5',-9e999,"
+                 "cast(x'ff41' as text),'[',null,'25:00:00'),"
+                 "(3,'2024-02-30','2024-01-01T00:00:00','NaN',-0.0,'ok','{}',x'','23:59:59'),"
+                 "(4,'0000-03-01','9999-12-31T23:59:59.999999','0.10',5e-324,'','null',null,null)");
+    select_streams(STREAM("full_refresh", "overwrite"));
+    fixture_run(&from);
+    assert_rows("select id, d, ts, n, cast(f as char), hex(s), j, hex(b), tm from t order by id",
+                "1|~|~|~|~|610062|~|00FF5C5C|24:00:00.000000;"
+                "2|~|~|12345678901234567000.00|~|~|~|~|~;"
+                "3|~|2024-01-01 00:00:00.000000|~|0|6F6B|{}||23:59:59.000000;"
+                "4|0000-03-01|9999-12-31 23:59:59.999999|0.10|5e-324||null|~|~");
+    assert_rows("select `column`, reason, count(*) from _connectord_quarantine"
+                " group by `column`, reason order by 1, 2",
+                "d|out_of_range|2;d|parse|1;f|out_of_range|2;j|out_of_range|1;j|parse|1;"
+                "n|out_of_range|2;s|encoding|1;tm|parse|1;ts|out_of_range|2");
+}
+
 /* --------------------------------------------------------------- checking */
 
 static int check(struct error *err)
