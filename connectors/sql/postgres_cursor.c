@@ -26,6 +26,7 @@ struct postgres_cursor {
     struct postgres_reading *readings; /* of all columns of the result */
     struct field *fields;              /* of the current row */
     size_t n_fields;
+    size_t *key_at; /* [scan->n_key]: which of them */
     bool copying, header_seen;
     bool waiting;     /* a row was read and not taken yet */
     char *row;        /* COPY: holds the fields */
@@ -200,15 +201,14 @@ int postgres_fetch(struct sql_cursor *base, struct batch *rows, struct error *er
 bool postgres_put_key(struct sql_cursor *base, struct arena *mem, struct buf *out)
 {
     struct postgres_cursor *c = (struct postgres_cursor *)base;
-    size_t first = c->scan->columns->n_columns;
 
     (void)mem;
     for (size_t i = 0; i < c->scan->n_key; i++) {
-        const struct field *f = &c->fields[first + i];
+        const struct field *f = &c->fields[c->key_at[i]];
         struct sql_value v;
 
-        if (f->len < 0 || !postgres_decode_key(c->readings[first + i].form, f->ptr, (size_t)f->len,
-                                               &c->scratch, &v))
+        if (f->len < 0 || !postgres_decode_key(c->readings[c->key_at[i]].form, f->ptr,
+                                               (size_t)f->len, &c->scratch, &v))
             return false;
         if (i > 0)
             buf_putc(out, ',');
@@ -246,16 +246,28 @@ static int check_shape(const struct postgres_cursor *c, const PGresult *describe
     return 0;
 }
 
-/* Which columns are selected as text; in a copy of the scan. */
-static void choose_casts(struct postgres_cursor *c, struct sql_scan *scan)
+/* Whether every column of the key is read in a form that serves as a key, too. */
+static bool find_key(struct postgres_cursor *c)
+{
+    const struct schema *schema = c->scan->columns;
+
+    for (size_t i = 0; i < c->scan->n_key; i++) {
+        long at = schema_find(schema, c->scan->key[i]);
+
+        if (at < 0 || c->readings[at].foreign || !is_key_form(c->readings[at].form))
+            return false;
+        c->key_at[i] = (size_t)at;
+    }
+    return c->scan->n_key > 0;
+}
+
+/* The key in columns of its own, as text where it has no other form. */
+static void add_key(struct postgres_cursor *c, struct sql_scan *scan)
 {
     static const char text[] = "{column}::text AS \"_connectord_cast\"";
     size_t first = scan->columns->n_columns;
-    const char **cast = arena_array(c->mem, first + 1, sizeof *cast);
     const char **key_cast = arena_array(c->mem, scan->n_key + 1, sizeof *key_cast);
 
-    for (size_t i = 0; i < first; i++)
-        cast[i] = c->readings[i].cast;
     for (size_t i = 0; i < scan->n_key; i++) {
         struct postgres_reading *r = &c->readings[first + i];
 
@@ -263,9 +275,27 @@ static void choose_casts(struct postgres_cursor *c, struct sql_scan *scan)
             key_cast[i] = text;
             r->form = POSTGRES_FORM_TEXT;
         }
+        c->key_at[i] = first + i;
     }
-    scan->cast = cast;
     scan->key_cast = key_cast;
+}
+
+/* How columns are selected; in a copy of the scan. */
+static void choose_columns(struct postgres_cursor *c, struct sql_scan *scan)
+{
+    size_t first = scan->columns->n_columns;
+    const char **cast = arena_array(c->mem, first + 1, sizeof *cast);
+
+    for (size_t i = 0; i < first; i++)
+        cast[i] = c->readings[i].cast;
+    scan->cast = cast;
+    scan->omit_key = find_key(c);
+    if (!scan->omit_key) {
+        add_key(c, scan);
+        return;
+    }
+    c->readings[first] = c->readings[first + scan->n_key]; /* of the cursor, if there is one */
+    c->n_fields -= scan->n_key;
 }
 
 static int describe(struct postgres_cursor *c, struct error *err)
@@ -314,7 +344,7 @@ static int begin(struct postgres_cursor *c, struct error *err)
 
     if (describe(c, err) < 0)
         return -1;
-    choose_casts(c, &scan);
+    choose_columns(c, &scan);
     n = sql_put_scan(&sql_postgres, &scan, &select, params);
     if (buf_ok(&select, "a statement", err) < 0)
         return -1;
@@ -340,6 +370,7 @@ int postgres_select(struct sql_reader *base, const struct sql_scan *scan, struct
     c->mem = arena_new();
     c->scratch = BUF_INIT(BATCH_MAX_VALUE + 4096);
     c->n_fields = scan->columns->n_columns + scan->n_key + (scan->window == SQL_WINDOW_RANGE);
+    c->key_at = arena_array(c->mem, scan->n_key + 1, sizeof *c->key_at);
     c->fields = xalloc((c->n_fields + 1) * sizeof *c->fields);
     if (begin(c, err) < 0) {
         postgres_end(&c->base);

@@ -262,7 +262,7 @@ size_t sql_put_scan(const struct sql_dialect *d, const struct sql_scan *s, struc
         put_selected(&w, s->cast ? s->cast[i] : NULL, s->columns->columns[i].name);
         comma = ", ";
     }
-    for (size_t i = 0; i < s->n_key; i++) {
+    for (size_t i = 0; i < s->n_key && !s->omit_key; i++) {
         buf_puts(out, comma);
         put_selected(&w, s->key_cast ? s->key_cast[i] : NULL, s->key[i]);
         comma = ", ";

@@ -26,6 +26,8 @@ struct sql_scan {
      * driver that needs it ("{column}::text" for a type without a binary form) fills it in a copy
      * of the scan before it calls sql_put_scan. key_cast [n_key] is the same for the key. */
     const char *const *cast, *const *key_cast;
+    /* In such a copy too: the key is among `columns`, and is not selected once more. */
+    bool omit_key;
     const struct row_filter *filters; /* of the user; ANDed */
     size_t n_filters;
     const char *const *key; /* columns that identify a row in the source; may be none */

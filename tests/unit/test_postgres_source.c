@@ -738,6 +738,7 @@ Test(postgres_moment, leaves_out_readers_of_ours_and_other_databases, .init = se
 Test(postgres_moment, needs_no_privilege, .init = setup, .fini = teardown)
 {
     PGconn *writer = connect_here();
+    struct sql_moment first, second;
     struct sql_reader *r;
 
     source_fixture_run(
