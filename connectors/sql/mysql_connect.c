@@ -27,7 +27,7 @@
 #define CONNECT_STACK                                                           \
     ((size_t)256 << 10) /* of the library's coroutine; OpenSSL needs most of it \
                          */
-#define KILL_TIMEOUT_S 3
+#define KILL_TIMEOUT_S 2
 /* An unanswered packet or probe ends the connection after about a minute. */
 #define DEAD_AFTER_S 60
 

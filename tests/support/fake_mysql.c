@@ -170,6 +170,8 @@ static bool answer(struct fake_mysql *s, char *packet, long n)
     pthread_mutex_unlock(&s->lock);
     if (way == FAKE_MYSQL_ASKS_FILE || (way == FAKE_MYSQL_ASKS_FILE_LATE && s->session_done))
         return wish_file(s, packet);
+    if (way == FAKE_MYSQL_SLOW && s->session_done)
+        sleep(1);
     return asks_session ? answer_session(s) : put_packet(s, OK, sizeof OK - 1);
 }
 

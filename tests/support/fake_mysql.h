@@ -17,6 +17,7 @@ enum fake_mysql_way {
     FAKE_MYSQL_ASKS_PASSWORD,  /* wants the password in clear */
     FAKE_MYSQL_ASKS_FILE,      /* answers every statement with the wish for a file */
     FAKE_MYSQL_ASKS_FILE_LATE, /* the same once the session is set up */
+    FAKE_MYSQL_SLOW,           /* every statement succeeds, after a second once it is set up */
 };
 
 struct fake_mysql; /* opaque */

@@ -538,34 +538,89 @@ Test(mysql_connect, cancelled_during_the_handshake_of_tls)
     fake_mysql_stop(s);
 }
 
-/* The run is cancelled while a statement waits: the call returns, and closing the connection ends
+/* Whether the server's session `id` goes within some seconds. */
+static bool ends_soon(int64_t id)
+{
+    const char *sql = arena_printf(f.mem,
+                                   "SELECT count(*) FROM information_schema.processlist"
+                                   " WHERE id = %lld",
+                                   (long long)id);
+
+    for (int tries = 0; tries < 100; tries++) {
+        if (*databases_ask(DATABASE_MYSQL, f.database, sql, f.mem) == '0')
+            return true;
+        usleep(50000);
+    }
+    return false;
+}
+
+/* The run is cancelled while a statement runs: the call returns, and closing the connection ends
  * the statement at the server, so that its locks go. */
-Test(mysql_connect, cancelled_while_a_statement_runs)
+static void expect_cancelled(const char *sql)
 {
     struct error err = ERROR_INIT;
-    int64_t began, id, left = 1;
+    int64_t began, id = mysql_fixture_int(&f, "SELECT connection_id()");
     pthread_t thread;
 
-    mysql_fixture_open(&f);
-    id = mysql_fixture_int(&f, "SELECT connection_id()");
+    mysql_fixture_run(&f, "START TRANSACTION");
     began = clock_monotonic_us();
     pthread_create(&thread, NULL, cancel_soon, f.cancel);
-    cr_expect_eq(sql_exec(f.conn, "SELECT benchmark(100000000000, md5('x'))", &err), -1);
+    cr_expect_eq(sql_exec(f.conn, sql, &err), -1);
     pthread_join(thread, NULL);
     cr_expect_eq(err.code, ERR_CANCELLED, "%s", err.message);
     mysql_fixture_close(&f);
     cr_expect_lt(clock_monotonic_us() - began, 10000000);
-    for (int tries = 0; tries < 100 && left > 0; tries++) {
-        const char *text =
-            databases_ask(DATABASE_MYSQL, f.database,
-                          arena_printf(f.mem,
-                                       "SELECT count(*) FROM information_schema.processlist"
-                                       " WHERE id = %lld",
-                                       (long long)id),
-                          f.mem);
+    cr_expect(ends_soon(id), "the statement goes on");
+}
 
-        left = *text - '0';
-        usleep(50000);
+Test(mysql_connect, cancelled_while_a_statement_runs)
+{
+    mysql_fixture_open(&f);
+    expect_cancelled("SELECT benchmark(100000000000, md5('x'))");
+}
+
+Test(mysql_connect, cancelled_while_waiting_for_a_lock)
+{
+    struct error err = ERROR_INIT;
+    struct run other_run = f.run;
+    struct sql_conn *other;
+
+    mysql_fixture_open(&f);
+    mysql_fixture_run(&f, "CREATE TABLE t (n int PRIMARY KEY, x int)");
+    mysql_fixture_run(&f, "INSERT INTO t VALUES (1, 0)");
+    cr_assert_eq(cancel_new(&other_run.cancel, &err), 0);
+    cr_assert_eq(mysql_driver.open(&f.to, &other_run, &other, &err), 0, "%s", err.message);
+    cr_assert_eq(sql_exec(other, "START TRANSACTION", &err), 0);
+    cr_assert_eq(sql_exec(other, "UPDATE t SET x = 1", &err), 0);
+    expect_cancelled("UPDATE t SET x = 2");
+    other->driver->close(other);
+    cancel_free(other_run.cancel);
+}
+
+/* Whether a commit happened must be known, so its answer is waited for; nothing else's is. */
+Test(mysql_connect, a_commit_is_not_interrupted)
+{
+    const char *const statements[] = {"COMMIT", "SELECT 1"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct fake_mysql *s = fake_mysql_start(FAKE_MYSQL_SLOW);
+        struct run real_run = f.run;
+        struct error err = ERROR_INIT;
+        pthread_t thread;
+
+        cr_assert_eq(cancel_new(&f.run.cancel, &err), 0);
+        f.to.port = fake_mysql_port(s);
+        mysql_fixture_open(&f);
+        pthread_create(&thread, NULL, cancel_soon, f.run.cancel);
+        if (i == 0)
+            cr_expect_eq(sql_exec(f.conn, statements[i], &err), 0, "%s", err.message);
+        else
+            cr_expect_eq(sql_exec(f.conn, statements[i], &err), -1);
+        cr_expect_eq(err.code, i == 0 ? ERR_NONE : ERR_CANCELLED);
+        pthread_join(thread, NULL);
+        mysql_fixture_close(&f);
+        cancel_free(f.run.cancel);
+        f.run = real_run;
+        fake_mysql_stop(s);
     }
-    cr_expect_eq(left, 0, "the statement goes on");
 }
