@@ -44,8 +44,10 @@ static bool column_fits(const struct sql_destination *d, const struct load *l,
 {
     struct column_type read, joined;
 
+    if (strcasecmp(there->declared, from->declared) == 0)
+        return true;
     if (!l->row.adopted)
-        return strcasecmp(there->declared, from->declared) == 0;
+        return false;
     c->declared = there->declared;
     read = sql_read_type(d->dialect, there->declared);
     if (d->dialect->differs == SQL_DIFFERS_DISTINCT && d->dialect->parse_type)

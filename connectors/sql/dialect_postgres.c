@@ -116,6 +116,7 @@ const struct sql_dialect sql_postgres = {
         [TYPE_JSON] = "jsonb",
     },
     /* A month equals thirty days, and 1.0 equals 1.00: what is written may differ all the same. */
+    .float32 = "real",
     .compare = {[TYPE_INTERVAL] = "{column}::text", [TYPE_DECIMAL] = "({column}, scale({column}))"},
     .parse_type = parse_type,
     .range = {

@@ -1,5 +1,5 @@
 -- create
-CREATE TABLE "shop"."orders" ("id" bigint NOT NULL, "re""gi`on" text NOT NULL, "paid" boolean, "price" numeric, "exact" numeric, "ratio" double precision, "small" double precision, "raw" bytea, "day" date, "at" time, "seen" timestamp, "updated" timestamptz, "span" interval, "ref" uuid, "extra" jsonb, "_connectord_synced_at" timestamptz);
+CREATE TABLE "shop"."orders" ("id" bigint NOT NULL, "re""gi`on" text NOT NULL, "paid" boolean, "price" numeric, "exact" numeric, "ratio" double precision, "small" real, "raw" bytea, "day" date, "at" time, "seen" timestamp, "updated" timestamptz, "span" interval, "ref" uuid, "extra" jsonb, "_connectord_synced_at" timestamptz);
 
 -- index the key
 CREATE UNIQUE INDEX "_connectord_key_1" ON "shop"."orders" ("id", "re""gi`on");
@@ -38,7 +38,7 @@ DELETE FROM "shop"."orders" WHERE "ctid" IN (SELECT id FROM (SELECT "ctid" AS id
 INSERT INTO "shop"."orders" ("id", "re""gi`on", "paid", "price", "exact", "ratio", "small", "raw", "day", "at", "seen", "updated", "span", "ref", "extra", "_connectord_synced_at") SELECT "id", "re""gi`on", "paid", "price", "exact", "ratio", "small", "raw", "day", "at", "seen", "updated", "span", "ref", "extra", "_connectord_synced_at" FROM "shop"."orders__g2";
 
 -- create a staging table
-CREATE TEMPORARY TABLE "_connectord_stage_0" ("_connectord_order" bigint, "id" bigint, "re""gi`on" text, "paid" boolean, "price" numeric, "exact" numeric, "ratio" double precision, "small" double precision, "raw" bytea, "day" date, "at" time, "seen" timestamp, "updated" timestamptz, "span" interval, "ref" uuid, "extra" jsonb, "_connectord_synced_at" timestamptz) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE "_connectord_stage_0" ("_connectord_order" bigint, "id" bigint, "re""gi`on" text, "paid" boolean, "price" numeric, "exact" numeric, "ratio" double precision, "small" real, "raw" bytea, "day" date, "at" time, "seen" timestamp, "updated" timestamptz, "span" interval, "ref" uuid, "extra" jsonb, "_connectord_synced_at" timestamptz) ON COMMIT DELETE ROWS;
 
 -- drop a staging table
 DROP TABLE IF EXISTS "_connectord_stage_0";
