@@ -140,6 +140,14 @@ void postgres_stop(struct postgres_conn *c)
     }
 }
 
+void postgres_reset_on_close(struct postgres_conn *c, bool on)
+{
+    struct linger how = {.l_onoff = on};
+
+    /* It is a TCP socket, always: a host is never a path. */
+    setsockopt(PQsocket(c->pg), SOL_SOCKET, SO_LINGER, &how, sizeof how);
+}
+
 void postgres_disconnect(struct postgres_conn *c)
 {
     bool cancelled;
@@ -151,6 +159,8 @@ void postgres_disconnect(struct postgres_conn *c)
     if (c->stop && (PQtransactionStatus(c->pg) == PQTRANS_ACTIVE ||
                     (cancelled && PQstatus(c->pg) == CONNECTION_BAD)))
         ask_to_cancel(c);
+    else if (!cancelled && PQstatus(c->pg) == CONNECTION_OK)
+        postgres_reset_on_close(c, false); /* so that the server takes it for a farewell */
     cancel_unwatch(&c->watch);
     PQfreeCancel(c->stop);
     PQfinish(c->pg);

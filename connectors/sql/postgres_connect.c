@@ -338,6 +338,7 @@ int postgres_connect(const struct postgres_server *to, bool read_only, struct ru
         return -1;
     }
     PQsetErrorVerbosity(c->pg, PQERRORS_DEFAULT);
+    postgres_reset_on_close(c, true);
     c->stop = PQgetCancel(c->pg);
     cancel_watch_socket(run->cancel, &c->watch, PQsocket(c->pg));
     if (PQserverVersion(c->pg) < 110000) {

@@ -72,6 +72,12 @@ bool postgres_is_good(const PGresult *r);
 __attribute__((nonnull(1, 2, 6, 7), warn_unused_result)) int
 postgres_query(struct postgres_conn *c, const char *sql, const struct sql_value *params, size_t n,
                bool binary, PGresult **out, struct error *err);
+/*
+ * Whether closing the socket breaks the connection instead of ending it. A server that cannot get
+ * rid of rows does not see a request to cancel; only a broken connection ends that. It is so from
+ * the beginning, since libpq closes a socket that failed by itself.
+ */
+void postgres_reset_on_close(struct postgres_conn *c, bool on);
 /* Ends a statement whose rows are no longer wanted: the server stops, the connection is usable. */
 void postgres_stop(struct postgres_conn *c);
 

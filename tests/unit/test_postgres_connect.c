@@ -609,9 +609,10 @@ static int still_busy(void)
     const char *n = "";
 
     for (int i = 0; i < 50; i++) {
-        n = postgres_fixture_rows(&f, "select count(*) from pg_stat_activity"
-                                      " where datname = current_database()"
-                                      " and pid <> pg_backend_pid()");
+        n = postgres_fixture_rows(
+            &f, "select count(*) from pg_stat_activity"
+                " where datname = current_database()"
+                " and pid <> pg_backend_pid() and backend_type = 'client backend'");
         if (strcmp(n, "0") == 0)
             return 0;
         usleep(100000);
