@@ -19,7 +19,7 @@ def status_of(pid, key):
 
 
 class Eight:
-    """Eight tables of a SQLite file and a database that takes several writers."""
+    """Eight tables, of a SQLite file unless said, and a database that takes several writers."""
 
     def eight(self, rows=ROWS, first=0):
         """Tables of different sizes; the last one has no key."""
@@ -64,8 +64,8 @@ class Eight:
         return answer.status == 200 and len(answer.body.splitlines()) > 3
 
 
-class Lanes(Eight):
-    """In every mode, and when one of them fails."""
+class Modes(Eight):
+    """From every database, in every mode."""
 
     def test_every_mode(self):
         self.joined()
@@ -78,8 +78,15 @@ class Lanes(Eight):
         self.all_the_same()
         added = self.committed(run)
         self.assertEqual(added["t3"], ROWS * 4 // STREAMS, "what was appended comes alone")
-        run = self.run_it(body={"full_refresh": True})
+        self.run_it(body={"full_refresh": True})
         self.all_the_same()
+
+
+variants(globals(), Modes, source=("sqlite", "postgres", "mysql"), destination=("postgres", "mysql"))
+
+
+class Lanes(Eight):
+    """When something happens to one of them."""
 
     def test_each_stream_keeps_its_own_fence_and_number(self):
         self.joined(rows=400, commit={"max_rows": 50})
