@@ -304,7 +304,9 @@ static int recover_stream(struct sql_destination *d, struct load *l, struct erro
 
 static int recover_place(struct sql_destination *d, struct place *p, struct error *err)
 {
-    if (state_load(d, p->schema, &p->rows, &p->n_rows, err) < 0)
+    /* The tables are looked at behind the lock of the rows: a worker that was just committing may
+     * have made some that were not there before. */
+    if (state_load(d, p->schema, &p->rows, &p->n_rows, err) < 0 || list_tables(d, p, err) < 0)
         return -1;
     name_tables(d, p);
     if (check_owners(d, p, err) < 0)
