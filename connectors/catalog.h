@@ -108,8 +108,8 @@ struct doc *catalog_diff(const struct catalog *before, const struct catalog *aft
  *
  * One entry: {"name", "namespace", "selected" (true), "sync_mode", "destination_sync_mode",
  * "cursor_field": ["c"] or "c", "primary_key": [["a"],["b"]] or ["a","b"], "fields":
- * {"include": [..] or null, "exclude": [..]}, "alias", "new_columns": "evolve|ignore|freeze",
- * "allow_empty", "allow_shrink", "run_in_parallel" (true)}.
+ * {"include": [..] or null, "exclude": [..]}, "filter" (see filter.h), "alias", "new_columns":
+ * "evolve|ignore|freeze", "allow_empty", "allow_shrink", "run_in_parallel" (true)}.
  */
 bool selection_resolve(const struct doc *streams, const struct catalog *catalog,
                        const char *pointer, struct arena *mem, struct selection *out,
@@ -117,6 +117,11 @@ bool selection_resolve(const struct doc *streams, const struct catalog *catalog,
 
 /* The same for the shape alone, before there is a catalog: members, types, choices. */
 bool selection_check(const struct doc *streams, const char *pointer, struct problems *problems);
+
+/* Whether no stream has a filter, or the source named `connector` can filter rows. */
+__attribute__((nonnull(2, 3, 5))) bool
+selection_check_filters(const struct doc *streams, const char *pointer, const char *connector,
+                        bool filters_rows, struct problems *problems);
 
 /* The JSON Schema type of a column as Singer writes it: {"type":["null","string"],"format":..}. */
 struct doc *column_to_json_schema(const struct column *c);

@@ -6,6 +6,7 @@
 
 #include "connectors/catalog.h"
 #include "connectors/catalog_internal.h"
+#include "connectors/filter.h"
 
 /* ------------------------------------------------------------------- writing */
 
@@ -153,6 +154,8 @@ static struct doc *stream_to_singer(struct arena *mem, const struct singer_strea
         doc_set(d, "allow_empty", doc_new_bool(true));
     if (s && s->allow_shrink)
         doc_set(d, "allow_shrink", doc_new_bool(true));
+    if (s && s->n_filters)
+        doc_set(d, "filter", filters_to_doc(s->filters, s->n_filters));
     return d;
 }
 

@@ -114,6 +114,7 @@ struct source_connector {
     const char *title, *docs; /* for people; docs is a paragraph of Markdown */
     const struct option *options;
     size_t config_size; /* of the struct the option table fills */
+    bool filters_rows;  /* `read` leaves out what selected_stream.filters excludes */
 
     /* 0 when the source can be reached and read with this configuration. */
     int (*check)(const void *config, struct run *run, struct error *err);

@@ -1,12 +1,13 @@
 /*
  * filter.h - conditions of the user on the rows of a stream, checked against its columns.
  *
- * The JSON is an array of {"column", "op", "value"} or {"column", "op", "values"}; a row is read
- * when it fulfils all of them. Values are typed by the column: a JSON number for int, float and
- * decimal (decimals, and integers too large for a reader of yours, also as text), true and false,
- * text for everything else in the form in which rows show it (dates, times, instants, UUIDs;
- * bytes as base64). NULL fulfils is_null and nothing else. How text compares is the database's
- * matter: its collation decides.
+ * The JSON is an array of {"column", "op", "value"}, with in and not_in {"column", "op", "values"},
+ * and without a value for is_null and is_not_null; a row is read when it fulfils all of them.
+ * Values are typed by the column: integers for int (or their text), numbers for float, text for
+ * decimal (or an integer: other JSON numbers may have lost digits), true and false for bool, and
+ * text for everything else, in the form in which rows show it; bytes as base64. Intervals and JSON
+ * can only be NULL or not. NULL fulfils is_null and nothing else. How text compares is the
+ * database's matter: its collation decides.
  */
 #ifndef CONNECTORS_FILTER_H
 #define CONNECTORS_FILTER_H
@@ -47,5 +48,20 @@ struct row_filter {
     const struct filter_value *values;
     size_t n_values;
 };
+
+const char *filter_op_name(enum filter_op op); /* "eq", "not_in", ... */
+
+/* The shape alone, before there are columns: an option check. */
+void filters_check(const struct doc *filter, const char *pointer, struct problems *problems);
+
+/* Against the columns of a stream, for a filter whose shape was checked; NULL and an empty array
+ * are no filter. Problems have pointers to the column, op or value. Memory of `mem`. */
+__attribute__((nonnull(2, 3, 4, 5, 6, 7))) void
+filters_resolve(const struct doc *filter, const struct schema *schema, const char *pointer,
+                struct arena *mem, const struct row_filter **out, size_t *out_n,
+                struct problems *problems);
+
+/* The JSON array again; the caller owns it. */
+struct doc *filters_to_doc(const struct row_filter *filters, size_t n);
 
 #endif

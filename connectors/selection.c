@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "connectors/catalog.h"
+#include "connectors/filter.h"
 #include "connectors/option.h"
 
 /* One element of `streams` as the user wrote it. */
@@ -8,7 +9,7 @@ struct entry {
     const char *name, *namespace;
     bool selected;
     const char *sync_mode, *destination_sync_mode;
-    const struct doc *cursor_field, *primary_key, *fields;
+    const struct doc *cursor_field, *primary_key, *fields, *filter;
     const char *alias, *new_columns;
     bool allow_empty, allow_shrink, run_in_parallel;
 };
@@ -91,6 +92,8 @@ static const struct option entry_options[] = {
            .help = "Columns that identify a row, instead of the key the source declares."),
     OPTION(struct entry, fields, .title = "Columns", .check = check_fields,
            .help = "Which columns to read; all of them by default."),
+    OPTION(struct entry, filter, .title = "Only these rows", .check = filters_check,
+           .help = "Conditions that a row fulfils, all of them; every row by default."),
     OPTION(struct entry, alias, .title = "Name at the destination", .min = 1, .max = 255,
            .help = "Table or file to write; the name of the stream by default."),
     OPTION(struct entry, new_columns, .title = "New columns", .choices = drift_policies,
@@ -373,6 +376,8 @@ static void resolve_entry(struct resolving *r)
     resolve_modes(r);
     resolve_cursor(r);
     resolve_fields(r);
+    filters_resolve(r->e->filter, r->stream->schema, at(r, "filter"), r->mem, &r->out->filters,
+                    &r->out->n_filters, r->problems);
     if (r->problems->n + r->problems->dropped == before)
         build_schema(r);
     r->out->stream = r->stream;
@@ -485,5 +490,18 @@ bool selection_resolve(const struct doc *streams, const struct catalog *catalog,
     for (size_t i = 0; i < n; i++)
         add_entry(doc_at(streams, i), catalog, arena_printf(mem, "%s/%zu", pointer, i), mem, out,
                   problems);
+    return problems->n + problems->dropped == before;
+}
+
+bool selection_check_filters(const struct doc *streams, const char *pointer, const char *connector,
+                             bool filters_rows, struct problems *problems)
+{
+    size_t before = problems->n + problems->dropped;
+
+    for (size_t i = 0; !filters_rows && i < doc_count(streams); i++) {
+        if (doc_count(doc_get(doc_at(streams, i), "filter")) > 0)
+            problems_add(problems, arena_printf(problems->mem, "%s/%zu/filter", pointer, i),
+                         "filter_not_supported", "source %s cannot filter rows", connector);
+    }
     return problems->n + problems->dropped == before;
 }

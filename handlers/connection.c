@@ -90,6 +90,21 @@ static void check_write_modes(const struct selection *selection, const struct do
     }
 }
 
+/* Whether the source leaves rows out that the streams' filters exclude, where there are any. */
+static int check_filters(const struct app *app, const struct doc *streams, const char *source_id,
+                         struct arena *mem, struct problems *problems, struct error *err)
+{
+    struct connector connector;
+    struct resource source;
+
+    if (store_get_resource(app->store, RESOURCE_SOURCE, source_id, mem, &source, err) < 0)
+        return -1;
+    if (connector_find(RESOURCE_SOURCE, source.connector, &connector))
+        (void)selection_check_filters(streams, "/streams", connector.name, connector.filters_rows,
+                                      problems);
+    return 0;
+}
+
 int connection_check_streams(const struct app *app, const struct doc *streams,
                              const char *source_id, const char *destination_id, struct arena *mem,
                              struct problems *problems, struct error *err)
@@ -100,7 +115,7 @@ int connection_check_streams(const struct app *app, const struct doc *streams,
     struct catalog catalog;
     int found = connection_catalog(app, source_id, mem, &catalog, err);
 
-    if (found < 0)
+    if (found < 0 || check_filters(app, streams, source_id, mem, problems, err) < 0)
         return -1;
     if (found > 0) {
         if (streams && !doc_is(streams, DOC_NULL))

@@ -28,7 +28,8 @@ static bool from_source(const struct source_connector *s, struct connector *out)
                                   .title = s->title,
                                   .docs = s->docs,
                                   .options = s->options,
-                                  .config_size = s->config_size};
+                                  .config_size = s->config_size,
+                                  .filters_rows = s->filters_rows};
     return s;
 }
 
@@ -74,6 +75,7 @@ static void write_capabilities(struct jsonw *w, const struct connector *c)
     if (c->kind == RESOURCE_SOURCE) {
         jsonw_put_raw(w, "sync_modes", "[\"full_refresh\",\"incremental\"]");
         jsonw_put_raw(w, "operations", "[\"check\",\"discover\",\"count\",\"sample\",\"read\"]");
+        jsonw_put_bool(w, "filters_rows", c->filters_rows);
     } else {
         jsonw_key(w, "destination_sync_modes");
         jsonw_array(w);

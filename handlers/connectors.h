@@ -13,6 +13,7 @@ struct connector {
     const char *name, *title, *docs;
     const struct option *options;
     size_t config_size;
+    bool filters_rows;    /* sources */
     unsigned write_modes; /* destinations; 0 for sources */
     const char *delivery; /* destinations; NULL for sources */
 };

@@ -3,11 +3,13 @@ target_link_libraries(sqlite_fixture PUBLIC test_support sources destinations sq
     base PRIVATE sqlite3)
 
 unit_test(test_sql_statement sql connectors data base)
+unit_test(test_sql_scan sql connectors data base)
 unit_test(test_sql_names sql base)
 unit_test(test_sql_keyset sql data base)
 unit_test(test_sql_evolve sql connectors data base)
 unit_test(test_sqlite_destination sqlite_fixture sqlite3)
 unit_test(test_sqlite_source sqlite_fixture sqlite3)
+unit_test(test_sqlite_filter sqlite_fixture sqlite3)
 unit_test(test_sqlite_types sqlite_fixture)
 
 add_library(scripted_source STATIC support/scripted_source.c)

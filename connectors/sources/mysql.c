@@ -100,6 +100,7 @@ const struct source_connector source_mysql = {
         "their original. Geometry is bytes as stored: SRID and well-known binary.",
     .options = options,
     .config_size = sizeof(struct mysql_source),
+    .filters_rows = true,
     .check = check,
     .discover = discover,
     .count = count,

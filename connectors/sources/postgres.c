@@ -96,6 +96,7 @@ const struct source_connector source_postgres = {
         "there set the lookback to the lag plus the longest transaction.",
     .options = options,
     .config_size = sizeof(struct postgres_source),
+    .filters_rows = true,
     .check = check,
     .discover = discover,
     .count = count,

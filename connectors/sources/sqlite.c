@@ -1,6 +1,6 @@
 /* sqlite - a SQLite database file as a source. */
 #include "connectors/sql/sqlite.h"
-#include "connectors/sql/source.h"
+#include "connectors/sql/queries.h"
 
 static const char *const null_cursors[] = {"first_run", "every_run", "fail", NULL};
 
@@ -9,6 +9,11 @@ static const struct option options[] = {
     OPTION(struct sqlite_source, path, .title = "File", .flags = OPTION_REQUIRED | OPTION_PATH,
            .help = "The database file. It is opened for reading only.", .min = 1, .max = 4096,
            .example = "/var/lib/app/app.db"),
+    OPTION(struct sqlite_source, queries, .title = "Queries", .check = sql_queries_check,
+           .schema = SQL_QUERIES_SCHEMA,
+           .help = "SELECTs that become streams of their own, by the name of the stream. They run "
+                   "read only. Columns that come straight from a table have its type, those that "
+                   "are computed are text."),
     OPTION(struct sqlite_source, lookback_s, .title = "Lookback in seconds", .def = "0", .min = 0,
            .max = 31536000,
            .help = "How much older than now rows may still appear: the longest time between the "
@@ -20,7 +25,7 @@ static const struct option options[] = {
     OPTION(struct sqlite_source, safe_wait_s, .title = "Seconds to wait for writers", .def = "5",
            .min = 0, .max = 600,
            .help = "How long an incremental run waits for transactions that are open when it "
-                   "begins. Where one stays open, rows are read again for ten minutes instead."),
+                   "begins. Where one stays open, the bookmark stays behind it."),
     OPTION(struct sqlite_source, null_cursor, .title = "Rows without a cursor", .def = "first_run",
            .choices = null_cursors,
            .help = "Whether rows that are NULL in the cursor column come with the first run, with "
@@ -33,11 +38,16 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
+/* The texts of queries are looked at where everything else is that can be discovered. */
 static int check(const void *config, struct run *run, struct error *err)
 {
+    const struct sqlite_source *from = config;
+    struct catalog ignored = CATALOG_INIT(run->mem);
     struct sql_reader *r;
     int rc;
 
+    if (doc_count(from->queries) > 0)
+        return sql_source_discover(&sqlite_source_driver, config, run, &ignored, err);
     if (sqlite_source_driver.open(config, run, &r, err) < 0)
         return -1;
     rc = sqlite_source_driver.snapshot(r, err);
@@ -88,6 +98,7 @@ const struct source_connector source_sqlite = {
             "the file cannot be written, rows are read again for ten minutes instead.",
     .options = options,
     .config_size = sizeof(struct sqlite_source),
+    .filters_rows = true,
     .check = check,
     .discover = discover,
     .count = count,

@@ -69,6 +69,16 @@ const struct sql_dialect sql_sqlite = {
     },
     /* Signed years sort before the digits, so '+12345-01-01' is not lost. The bound of that is no
      * numeral: a column of numeric affinity would turn it into one. */
+    /* What is stored in one of several ways is compared by what it means. */
+    .filter = {
+        [TYPE_BOOL] = "connectord_value({column}, 'bool')",
+        [TYPE_STRING] = "CAST({column} AS TEXT)",
+        [TYPE_DATE] = "connectord_instant({column}, 'date')",
+        [TYPE_TIME] = "connectord_value({column}, 'time')",
+        [TYPE_TIMESTAMP] = "connectord_instant({column}, 'timestamp')",
+        [TYPE_TIMESTAMPTZ] = "connectord_instant({column}, 'timestamptz')",
+        [TYPE_UUID] = "connectord_value({column}, 'uuid')",
+    },
     .cursor_hint = {
         [TYPE_DATE] = "({column} >= {bound} OR {column} < '/')",
         [TYPE_TIMESTAMP] = "({column} >= {bound} OR {column} < '/')",

@@ -242,6 +242,7 @@ int position_read_keyset(const char *text, const struct column_type *types, size
     if (doc_parse_trusted(text, strlen(text), &d, &why) < 0 ||
         strcmp(doc_string(doc_get(d, "kind"), ""), "keyset") != 0)
         return unknown(text, err);
+    out->filter = arena_strdup(mem, doc_string(doc_get(d, "filter"), ""));
     out->done = doc_bool(doc_get(d, "done"), false);
     if (!read_key(doc_get(doc_get(d, "resume"), "key"), types, n_key, mem, &out->key,
                   &out->has_key) ||
@@ -280,10 +281,13 @@ int position_read_cursor(const char *text, enum type cursor, const struct column
     return 0;
 }
 
-const char *position_write_keyset(struct arena *mem, const char *key, bool done)
+const char *position_write_keyset(struct arena *mem, const char *filter, const char *key, bool done)
 {
     if (done)
         return "{\"kind\":\"keyset\",\"done\":true}";
+    if (*filter)
+        return arena_printf(
+            mem, "{\"kind\":\"keyset\",\"filter\":\"%s\",\"resume\":{\"key\":[%s]}}", filter, key);
     return arena_printf(mem, "{\"kind\":\"keyset\",\"resume\":{\"key\":[%s]}}", key);
 }
 

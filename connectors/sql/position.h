@@ -16,6 +16,7 @@ struct maybe_int {
 
 struct keyset_position {
     bool done;
+    const char *filter; /* digest of the conditions under which rows were read, "" = none */
     bool has_key;
     struct sql_value *key;
 };
@@ -52,7 +53,8 @@ CHECKED int position_read_cursor(const char *text, enum type cursor,
                                  struct cursor_position *out, struct error *err);
 
 /* `key` is the inside of the array, "" = none. Valid in `mem`. */
-const char *position_write_keyset(struct arena *mem, const char *key, bool done);
+const char *position_write_keyset(struct arena *mem, const char *filter, const char *key,
+                                  bool done);
 const char *position_write_cursor(struct arena *mem, enum type cursor,
                                   const struct cursor_position *p, const char *key);
 

@@ -1,6 +1,9 @@
 #include "connectors/sql/source.h"
 
+#include <string.h>
+
 #include "connectors/base/failpoint.h"
+#include "connectors/base/hash.h"
 #include "connectors/sql/queries.h"
 #include "connectors/sql/source_internal.h"
 #include "connectors/sql/statement.h"
@@ -64,7 +67,8 @@ static const char *position_here(struct reading *s, struct sql_cursor *c, struct
     if (s->scan.n_key > 0 && (!c->reader->driver->put_key(c, mem, &key) || key.failed))
         return NULL;
     if (s->scan.window == SQL_WINDOW_ALL)
-        return s->scan.n_key > 0 ? position_write_keyset(mem, buf_str(&key), false) : NULL;
+        return s->scan.n_key > 0 ? position_write_keyset(mem, s->filter, buf_str(&key), false)
+                                 : NULL;
     if (s->scan.window == SQL_WINDOW_NULL && s->scan.n_key == 0)
         return NULL;
     p.within = true;
@@ -122,6 +126,10 @@ static int read_full(struct reading *s, struct error *err)
         return -1;
     if (p.done)
         return reading_from_sink(s, sink_end(s->out, s->index, s->position, err));
+    if (s->position && strcmp(p.filter, s->filter) != 0)
+        return error_set_reason(err, ERR_RESYNC, "filter_changed",
+                                "the filter changed while the stream was half read: begin anew "
+                                "with a full refresh");
     s->scan.after_key = p.has_key;
     s->scan.resume_key = p.key;
     counted = counted && s->want->stream->row_estimate <= RECONCILE_MAX;
@@ -133,7 +141,7 @@ static int read_full(struct reading *s, struct error *err)
         return error_set(err, ERR_INTERNAL, "%lld rows were counted and %lld read in one snapshot",
                          (long long)expected, (long long)n_read);
     return reading_from_sink(
-        s, sink_end(s->out, s->index, position_write_keyset(s->mem, "", true), err));
+        s, sink_end(s->out, s->index, position_write_keyset(s->mem, s->filter, "", true), err));
 }
 
 /* --------------------------------------------------------------------- calls */
@@ -156,8 +164,23 @@ static int read_stream(struct reading *s, struct error *err)
     return sink_fail(s->out, s->index, &why, err);
 }
 
+/* Rows under one filter and rows under another make no table that anybody asked for. */
+static const char *digest_filters(const struct selected_stream *want, struct arena *mem)
+{
+    CLEANUP(doc_free_cleanup) struct doc *d = filters_to_doc(want->filters, want->n_filters);
+    CLEANUP(buf_release) struct buf text = BUF_INIT((size_t)512 << 20);
+    char hex[HASH_HEX_BYTES];
+
+    if (want->n_filters == 0)
+        return "";
+    doc_write(d, &text);
+    hash_bytes_hex(buf_str(&text), text.len, hex);
+    return arena_memdup(mem, hex, 16);
+}
+
 static void use_stream(struct reading *s)
 {
+    s->filter = digest_filters(s->want, s->mem);
     s->scan.schema = s->want->stream->namespace;
     s->scan.table = s->want->stream->name;
     s->scan.query = sql_queries_find(s->settings->queries, s->mem, s->want->stream);

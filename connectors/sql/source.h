@@ -8,6 +8,8 @@
  *
  * Positions (all values are text, null = none):
  *   {"kind":"keyset","resume":{"key":["5"]}}      behind this key
+ *   {"kind":"keyset","filter":D,"resume":..}      the same, of the rows under a filter with this
+ * digest
  *   {"kind":"keyset","done":true}                 the full read was complete
  *   {"kind":"cursor","safe":S,"high":H}           between runs: the next one reads from S on
  *   {"kind":"cursor","safe":S,"high":H,"lower":L,"upper":U,"resume":{"cursor":C,"key":[..]}}

@@ -26,6 +26,7 @@ struct reading {
     struct arena *mem; /* of this stream */
     struct batch *rows;
     struct sql_scan scan;
+    const char *filter; /* digest of the scan's filters, "" = none */
     struct column_type key_types[READING_KEY_MAX];
     const char *key_names[READING_KEY_MAX];
     bool wrote;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "connectors/sql/queries.h"
 #include "connectors/sql/sqlite_source.h"
 
 /* Views one by one, since one that is broken must not hide the others. */
@@ -277,6 +278,60 @@ static int discover_table(struct sqlite_conn *c, const struct table *t, struct b
     return estimate(c, t, &s->row_estimate, err);
 }
 
+static int invalid(const char *why, struct error *err)
+{
+    return error_set_reason(err, ERR_CONFIG, "query_invalid", "%s", why);
+}
+
+static int prepare_query(struct sqlite_conn *c, const char *text, struct sqlite3_stmt **out,
+                         struct error *err)
+{
+    const char *tail;
+
+    if (sqlite3_prepare_v3(c->db, text, -1, 0, out, &tail) != SQLITE_OK)
+        return invalid(sqlite3_errmsg(c->db), err);
+    if (!*out || tail[strspn(tail, " \t\r\n")] != '\0')
+        return invalid("it is not exactly one statement", err);
+    if (!sqlite3_stmt_readonly(*out))
+        return invalid("it does not only read", err);
+    if (sqlite3_bind_parameter_count(*out) > 0)
+        return invalid("it has parameters, and nobody gives them values", err);
+    return 0;
+}
+
+/* A column that comes straight from a table has its type, one that is computed holds text. Some
+ * statements have rows and are no SELECT: those cannot stand where a table stands. */
+static int describe(struct sql_reader *base, const char *text, struct arena *mem,
+                    struct column **out, size_t *out_n, struct error *err)
+{
+    CLEANUP(sqlite_finalize_cleanup) struct sqlite3_stmt *alone = NULL;
+    CLEANUP(sqlite_finalize_cleanup) struct sqlite3_stmt *within = NULL;
+    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_QUERY_TEXT_MAX + 100);
+    struct sqlite_conn *c = ((struct sqlite_reader *)base)->conn;
+    struct column *columns;
+    size_t n;
+
+    buf_printf(&sql, "SELECT * FROM (%s\n) AS q", text);
+    if (prepare_query(c, text, &alone, err) < 0 ||
+        prepare_query(c, buf_str(&sql), &within, err) < 0)
+        return -1;
+    n = (size_t)sqlite3_column_count(alone);
+    columns = arena_array(mem, n, sizeof *columns);
+    for (size_t i = 0; i < n; i++) {
+        const char *type = sqlite3_column_decltype(alone, (int)i);
+        const char *name = sqlite3_column_name(alone, (int)i);
+
+        columns[i] = (struct column){.name = arena_strdup(mem, name ? name : ""),
+                                     .source_type = arena_strdup(mem, type ? type : ""),
+                                     .nullable = true};
+        if (!sqlite_parse_type(columns[i].source_type, &columns[i].type))
+            columns[i].type = type_plain(TYPE_STRING);
+    }
+    *out = columns;
+    *out_n = n;
+    return 0;
+}
+
 int sqlite_discover(struct sql_reader *base, struct catalog *out, struct error *err)
 {
     struct sqlite_conn *c = ((struct sqlite_reader *)base)->conn;
@@ -297,5 +352,6 @@ int sqlite_discover(struct sql_reader *base, struct catalog *out, struct error *
         log_warn(base->run->log, .message = "a view cannot be read and is left out",
                  .fields = {log_text("view", tables.items[i].name), log_text("why", why.message)});
     }
-    return 0;
+    return sql_queries_discover(base, ((struct sqlite_reader *)base)->config->queries, describe,
+                                out, err);
 }

@@ -7,8 +7,11 @@
  * in days or microseconds; NULL for what is none, and for years of five digits without a sign,
  * since they sort before 2024 as text. Text is compared by meaning: '2024-01-01 00:00:00',
  * '2024-01-01T00:00:00' and '2024-01-01T00:00:00.000' are one point in time.
+ * connectord_value(value, type): a bool as 0 or 1, a time or a UUID in its canonical text; NULL for
+ * what is none.
  */
 #include <sqlite3.h>
+#include <string.h>
 
 #include "connectors/base/text.h"
 #include "connectors/sql/convert.h"
@@ -89,14 +92,91 @@ static void instant(sqlite3_context *ctx, int n, sqlite3_value **args)
         sqlite3_result_int64(ctx, v);
 }
 
+static void put_bool(sqlite3_context *ctx, sqlite3_value *v)
+{
+    bool parsed;
+
+    if (sqlite3_value_type(v) == SQLITE_INTEGER) {
+        if (sqlite3_value_int64(v) == 0 || sqlite3_value_int64(v) == 1)
+            sqlite3_result_value(ctx, v);
+    } else if (sqlite3_value_type(v) == SQLITE_TEXT &&
+               value_parse_bool((const char *)sqlite3_value_text(v), (size_t)sqlite3_value_bytes(v),
+                                &parsed)) {
+        sqlite3_result_int(ctx, parsed);
+    }
+}
+
+static void put_uuid(sqlite3_context *ctx, sqlite3_value *v)
+{
+    char out[VALUE_TEXT_BYTES];
+    unsigned char uuid[16];
+    bool ok = false;
+
+    if (sqlite3_value_type(v) == SQLITE_TEXT) {
+        ok = value_parse_uuid((const char *)sqlite3_value_text(v), (size_t)sqlite3_value_bytes(v),
+                              uuid);
+    } else if (sqlite3_value_type(v) == SQLITE_BLOB && sqlite3_value_bytes(v) == 16) {
+        memcpy(uuid, sqlite3_value_blob(v), sizeof uuid);
+        ok = true;
+    }
+    if (ok)
+        sqlite3_result_text(ctx, out, (int)value_format_uuid(uuid, out), SQLITE_TRANSIENT);
+}
+
+static void put_time(sqlite3_context *ctx, sqlite3_value *v)
+{
+    char out[VALUE_TEXT_BYTES];
+    int64_t us;
+
+    if (sqlite3_value_type(v) == SQLITE_TEXT &&
+        value_parse_time((const char *)sqlite3_value_text(v), (size_t)sqlite3_value_bytes(v), &us))
+        sqlite3_result_text(ctx, out, (int)value_format_time(us, out), SQLITE_TRANSIENT);
+}
+
+static void value(sqlite3_context *ctx, int n, sqlite3_value **args)
+{
+    (void)n;
+    switch (type_argument(args[1])) {
+    case TYPE_BOOL:
+        put_bool(ctx, args[0]);
+        return;
+    case TYPE_TIME:
+        put_time(ctx, args[0]);
+        return;
+    case TYPE_UUID:
+        put_uuid(ctx, args[0]);
+        return;
+    case TYPE_INT:
+    case TYPE_DECIMAL:
+    case TYPE_FLOAT:
+    case TYPE_STRING:
+    case TYPE_BYTES:
+    case TYPE_DATE:
+    case TYPE_TIMESTAMP:
+    case TYPE_TIMESTAMPTZ:
+    case TYPE_INTERVAL:
+    case TYPE_JSON:
+    case TYPE_COUNT:
+        sqlite3_result_value(ctx, args[0]);
+    }
+}
+
 int sqlite_add_functions(struct sqlite_conn *c, struct error *err)
 {
+    static const struct {
+        const char *name;
+        int n_args;
+        void (*call)(sqlite3_context *ctx, int n, sqlite3_value **args);
+    } functions[] = {
+        {"connectord_convert", 3, convert},
+        {"connectord_instant", 2, instant},
+        {"connectord_value", 2, value},
+    };
     const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY;
-    int rc = sqlite3_create_function_v2(c->db, "connectord_convert", 3, flags, NULL, convert, NULL,
-                                        NULL, NULL);
+    int rc = SQLITE_OK;
 
-    if (rc == SQLITE_OK)
-        rc = sqlite3_create_function_v2(c->db, "connectord_instant", 2, flags, NULL, instant, NULL,
-                                        NULL, NULL);
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0] && rc == SQLITE_OK; i++)
+        rc = sqlite3_create_function_v2(c->db, functions[i].name, functions[i].n_args, flags, NULL,
+                                        functions[i].call, NULL, NULL, NULL);
     return rc == SQLITE_OK ? 0 : sqlite_fail(c, rc, "preparing the connection", err);
 }

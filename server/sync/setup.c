@@ -227,6 +227,9 @@ int setup_streams(const struct source_setup *source, const struct destination_se
         return -1;
     if (streams)
         rest = without_missing(streams, run, out);
+    if (!selection_check_filters(rest ? rest : streams, "/streams", source->connector->name,
+                                 source->connector->filters_rows, problems))
+        return 0;
     if (!selection_resolve(rest ? rest : streams, &out->catalog, "/streams", run->mem,
                            &out->selection, problems))
         return 0;

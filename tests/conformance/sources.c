@@ -60,7 +60,8 @@ static struct fake_sink *read_all(const char *const *positions)
     return f;
 }
 
-/* The streams that can be read incrementally without being told a cursor, as a selection. */
+/* The streams that can be read incrementally without being told a cursor, as a selection. They are
+ * appended: then each row must come once, while rows that are merged by key may come again. */
 static const char *incremental_streams(void)
 {
     struct buf json = BUF_INIT(1 << 16);
@@ -72,8 +73,10 @@ static const char *incremental_streams(void)
         const struct stream *s = &h.catalog.streams[i];
 
         if (s->incremental && (s->source_defined_cursor || s->n_cursors))
-            buf_printf(&json, "%s{\"name\":\"%s\",\"sync_mode\":\"incremental\"}", n++ ? "," : "",
-                       stream_full_name(h.mem, s));
+            buf_printf(&json,
+                       "%s{\"name\":\"%s\",\"sync_mode\":\"incremental\","
+                       "\"destination_sync_mode\":\"append\"}",
+                       n++ ? "," : "", stream_full_name(h.mem, s));
     }
     buf_puts(&json, "]");
     text = arena_strdup(h.mem, buf_str(&json));
