@@ -19,6 +19,7 @@ static struct postgres_fixture f;
 
 static void setup(void)
 {
+    postgres_forget_environment(); /* of whoever runs the tests; a missing password is in it */
     postgres_fixture_init(&f);
 }
 
@@ -200,6 +201,11 @@ Test(postgres_connect, takes_neither_a_service_nor_options_once_the_environment_
     postgres_fixture_open(&f);
     cr_expect_str_neq(ask("select current_setting('work_mem')"), "77MB");
     cr_expect_str_neq(ask("select current_setting('maintenance_work_mem')"), "77MB");
+    postgres_fixture_close(&f);
+    setenv("PGPASSWORD", DATABASES_PASSWORD, 1);
+    postgres_forget_environment();
+    f.to.server.password = NULL;
+    expect_refused(ERR_UNAUTHORIZED, "auth_failed");
     tempdir_remove(dir);
 }
 
