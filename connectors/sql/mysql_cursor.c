@@ -40,7 +40,7 @@ struct mysql_scan_cursor {
     struct sql_cursor base;
     struct mysql_reader *reader;
     struct arena *mem;
-    struct sql_scan scan; /* with casts and types of ours */
+    struct sql_scan scan; /* with casts of ours */
     struct facts *facts;
     MYSQL_STMT *stmt;
     struct mysql_rows *rows;
@@ -151,22 +151,6 @@ static void use_casts(struct mysql_scan_cursor *c)
     c->scan.key_cast = key_cast;
 }
 
-/* A decimal of more than 15 digits is compared as one only when it is bound as one. */
-static void use_types(struct mysql_scan_cursor *c)
-{
-    struct sql_value *key;
-
-    if (!c->scan.after_key)
-        return;
-    key = arena_array(c->mem, c->scan.n_key + 1, sizeof *key);
-    for (size_t i = 0; i < c->scan.n_key; i++) {
-        key[i] = c->scan.resume_key[i];
-        if (key[i].kind == SQL_TEXT)
-            key[i].type = &c->scan.key_types[i];
-    }
-    c->scan.resume_key = key;
-}
-
 /* ------------------------------------------------------------------------- rows */
 
 static int start(struct mysql_scan_cursor *c, struct error *err)
@@ -178,7 +162,6 @@ static int start(struct mysql_scan_cursor *c, struct error *err)
     if (ask_facts(c, err) < 0)
         return -1;
     use_casts(c);
-    use_types(c);
     n = sql_put_scan(c->reader->base.dialect, &c->scan, &sql, params);
     if (buf_ok(&sql, "a statement", err) < 0 ||
         mysql_start_typed(c->reader->conn, buf_str(&sql), params, n, c->mem, &c->stmt, err) < 0)

@@ -12,11 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "connectors/base/clock.h"
 #include "connectors/sql/mysql_source.h"
 
 #define MAX_OPEN      10000
-#define LOOKS_MAX     20
+#define LOOKS_MAX     30
 #define COPY_LIVES_MS 110 /* InnoDB makes a new one when the last was not asked for 100 ms */
+#define APART_MS      500 /* so that several who ask leave such a gap between them */
 
 struct token {
     const char *text;
@@ -105,12 +107,19 @@ static int ask_transactions(struct mysql_reader *r, struct look *l, struct error
     return mysql_driver.query(&r->conn->base, sql, NULL, 0, take_transaction, l, err);
 }
 
+static int64_t pause_ms(int look)
+{
+    int64_t apart = (int64_t)look * COPY_LIVES_MS;
+
+    return COPY_LIVES_MS + clock_monotonic_us() % (apart < APART_MS ? apart : APART_MS);
+}
+
 /* Asks until the answer is not older than the question. */
 static int look(struct mysql_reader *r, struct look *l, struct error *err)
 {
     for (int i = 0; i < LOOKS_MAX && !l->fresh; i++) {
         l->n = 0;
-        if (i > 0 && cancel_sleep_ms(r->base.run->cancel, COPY_LIVES_MS, err) < 0)
+        if (i > 0 && cancel_sleep_ms(r->base.run->cancel, pause_ms(i), err) < 0)
             return -1;
         if (ask_statements(r, l, err) < 0 || ask_transactions(r, l, err) < 0)
             return -1;

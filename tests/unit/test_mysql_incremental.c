@@ -3,12 +3,12 @@
  */
 #include <criterion/criterion.h>
 
-#include <mysql.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/support/mysql_session.h"
 #include "tests/support/source_fixture.h"
 
 extern const struct source_connector source_mysql;
@@ -30,21 +30,6 @@ TestSuite(mysql_incremental, .init = setup, .fini = teardown, .timeout = 300);
 #define INCREMENTAL(method, cursor)                                                      \
     "[{\"name\":\"t\",\"sync_mode\":\"incremental\",\"destination_sync_mode\":\"" method \
     "\",\"cursor_field\":\"" cursor "\"}]"
-
-static MYSQL *session(void)
-{
-    MYSQL *my = mysql_init(NULL);
-
-    cr_assert(mysql_real_connect(my, "127.0.0.1", DATABASES_USER, DATABASES_PASSWORD, f.database,
-                                 (unsigned)databases_port(DATABASE_MYSQL), NULL, 0),
-              "%s", mysql_error(my));
-    return my;
-}
-
-static void say(MYSQL *my, const char *sql)
-{
-    cr_assert_eq(mysql_query(my, sql), 0, "%s: %s", sql, mysql_error(my));
-}
 
 /* How many rows the next run brings. */
 static size_t next_run(void)
@@ -103,14 +88,14 @@ Test(mysql_incremental, loses_no_row_of_a_transaction_that_was_open)
     source_fixture_run(&f, TIMES "insert into t values (1, now(6) - interval 1 hour)");
     f.options = ",\"skew_s\":0,\"safe_wait_s\":0";
     source_fixture_select(&f, INCREMENTAL("append", "at"));
-    writer = session();
-    say(writer, "begin");
-    say(writer, "insert into t values (2, now(6))");
+    writer = mysql_session_open(f.database);
+    mysql_session_run(writer, "begin");
+    mysql_session_run(writer, "insert into t values (2, now(6))");
     usleep(10000);
     source_fixture_run(&f, "insert into t values (3, now(6))");
     usleep(10000);
     (void)next_run();
-    say(writer, "commit");
+    mysql_session_run(writer, "commit");
     usleep(10000);
     (void)next_run();
     (void)next_run();
@@ -137,15 +122,15 @@ Test(mysql_incremental, brings_late_rows_exactly_once)
     source_fixture_run(&f, TIMES "insert into t values (11, now(6) - interval 1 hour)");
     f.options = ",\"skew_s\":0,\"safe_wait_s\":0";
     source_fixture_select(&f, INCREMENTAL("append", "at"));
-    writer = session();
+    writer = mysql_session_open(f.database);
     for (int i = 20; i < 30; i += 2) {
-        say(writer, "begin");
-        say(writer, arena_printf(f.mem, "insert into t values (%d, now(6))", i));
+        mysql_session_run(writer, "begin");
+        mysql_session_run(writer, arena_printf(f.mem, "insert into t values (%d, now(6))", i));
         usleep(2000);
         source_fixture_run(&f, arena_printf(f.mem, "insert into t values (%d, now(6))", i + 1));
         usleep(2000);
         ids = arena_printf(f.mem, "%s%s", ids, next_ids());
-        say(writer, "commit");
+        mysql_session_run(writer, "commit");
         ids = arena_printf(f.mem, "%s%s", ids, next_ids());
     }
     usleep(10000);
@@ -165,12 +150,12 @@ Test(mysql_incremental, waits_for_smaller_numbers_that_are_not_committed_yet)
     source_fixture_run(&f, "create table t(id int auto_increment primary key, v int)");
     f.options = ",\"safe_wait_s\":0";
     source_fixture_select(&f, INCREMENTAL("append", "id"));
-    writer = session();
-    say(writer, "begin");
-    say(writer, "insert into t(v) values (1)");
+    writer = mysql_session_open(f.database);
+    mysql_session_run(writer, "begin");
+    mysql_session_run(writer, "insert into t(v) values (1)");
     source_fixture_run(&f, "insert into t(v) values (2)");
     ids = next_ids();
-    say(writer, "commit");
+    mysql_session_run(writer, "commit");
     ids = arena_printf(f.mem, "%s%s", ids, next_ids());
     ids = arena_printf(f.mem, "%s%s", ids, next_ids());
     cr_assert_eq(count_of(ids, "1,"), 1, "%s", ids);

@@ -1,10 +1,8 @@
 /*
- * The MariaDB source among other sessions: who is seen to be open, what is held, and what happens
- * when somebody ends us.
+ * The MariaDB source among other sessions: what is held, and what happens when somebody ends us.
  */
 #include <criterion/criterion.h>
 
-#include <mysql.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +10,7 @@
 #include <unistd.h>
 
 #include "connectors/base/clock.h"
-#include "connectors/sql/mysql.h"
-#include "connectors/sql/source.h"
+#include "tests/support/mysql_session.h"
 #include "tests/support/source_fixture.h"
 
 extern const struct source_connector source_mysql;
@@ -33,221 +30,6 @@ static void teardown(void)
 }
 
 TestSuite(mysql_sessions, .init = setup, .fini = teardown, .timeout = 120);
-
-/* Another session, which stays open. */
-static MYSQL *session(void)
-{
-    MYSQL *my = mysql_init(NULL);
-
-    cr_assert(mysql_real_connect(my, "127.0.0.1", DATABASES_USER, DATABASES_PASSWORD, f.database,
-                                 (unsigned)databases_port(DATABASE_MYSQL), NULL, 0),
-              "%s", mysql_error(my));
-    return my;
-}
-
-static void say(MYSQL *my, const char *sql)
-{
-    cr_assert_eq(mysql_query(my, sql), 0, "%s: %s", sql, mysql_error(my));
-    mysql_free_result(mysql_store_result(my));
-}
-
-/* --------------------------------------------------------------------- moments */
-
-static struct sql_reader *open_reader(void)
-{
-    struct sql_reader *r;
-
-    f.err = ERROR_INIT;
-    cr_assert_eq(mysql_source_driver.open(f.h.config, &f.h.run, &r, &f.err), 0, "%s",
-                 f.err.message);
-    return r;
-}
-
-static struct sql_moment look(struct sql_reader *r)
-{
-    struct sql_moment m;
-
-    cr_assert_eq(mysql_source_driver.moment(r, mem, &m, &f.err), 0, "%s", f.err.message);
-    return m;
-}
-
-/* Other tests share the server: only tokens of our own sessions are looked for. */
-static const char *token_of(const struct sql_moment *m, MYSQL *my)
-{
-    const char *begin = arena_printf(mem, "t%lu ", mysql_thread_id(my));
-
-    for (size_t i = 0; i < m->n_open; i++) {
-        if (strncmp(m->open[i], begin, strlen(begin)) == 0)
-            return m->open[i];
-    }
-    return NULL;
-}
-
-static bool has_token(const struct sql_moment *m, const char *token)
-{
-    for (size_t i = 0; i < m->n_open; i++) {
-        if (strcmp(m->open[i], token) == 0)
-            return true;
-    }
-    return false;
-}
-
-Test(mysql_sessions, sees_transactions_that_may_write_and_no_others)
-{
-    MYSQL *writer, *idle, *reader, *prepared;
-    struct sql_reader *r, *ours;
-    struct sql_moment m;
-    const char *token;
-    size_t n_xa = 0;
-
-    source_fixture_run(&f, "create table t(id int primary key); insert into t values (1)");
-    source_fixture_select(&f, NULL);
-    r = open_reader();
-    ours = open_reader();
-    cr_assert_eq(mysql_source_driver.snapshot(ours, &f.err), 0);
-    writer = session(), idle = session(), reader = session(), prepared = session();
-    say(writer, "begin");
-    say(writer, "insert into t values (2)");
-    say(idle, "begin");
-    say(idle, "select * from t");
-    say(reader, "start transaction with consistent snapshot, read only");
-    say(prepared, "xa start 'x'");
-    say(prepared, "insert into t values (3)");
-    m = look(r);
-    cr_assert(m.visible);
-    token = token_of(&m, writer);
-    cr_assert(token && token_of(&m, idle) && token_of(&m, prepared));
-    cr_assert_not(token_of(&m, reader), "it cannot write");
-    cr_assert_lt(llabs(m.unix_us - clock_unix_us()), 10000000);
-    say(writer, "commit");
-    say(writer, "begin");
-    m = look(r);
-    cr_assert_not(has_token(&m, token), "an answer that is up to date, however quickly asked");
-    say(prepared, "xa end 'x'");
-    say(prepared, "xa prepare 'x'");
-    mysql_close(prepared);
-    prepared = session();
-    m = look(r);
-    for (size_t i = 0; i < m.n_open; i++)
-        n_xa += m.open[i][0] == 'x';
-    cr_assert_geq(n_xa, 1, "prepared, and its session is gone");
-    say(prepared, "xa rollback 'x'");
-    mysql_source_driver.close(ours);
-    mysql_source_driver.close(r);
-    mysql_close(writer);
-    mysql_close(idle);
-    mysql_close(reader);
-    mysql_close(prepared);
-}
-
-struct waiting {
-    MYSQL *my;
-    const char *sql;
-    int rc;
-};
-
-static void *run_waiting(void *arg)
-{
-    struct waiting *w = arg;
-
-    w->rc = mysql_query(w->my, w->sql);
-    return NULL;
-}
-
-static bool is_waiting(MYSQL *my)
-{
-    return strcmp(source_fixture_ask(
-                      &f, arena_printf(mem,
-                                       "select count(*) from information_schema.processlist where"
-                                       " id = %lu and state like 'Waiting for table%%'",
-                                       mysql_thread_id(my))),
-                  "1") == 0;
-}
-
-/* Its time was taken when it began, and InnoDB does not know of it yet. */
-Test(mysql_sessions, sees_a_statement_that_waits_before_its_transaction_begins)
-{
-    struct waiting w = {.sql = "insert into t values (1, now(6))"};
-    struct sql_moment before, then;
-    size_t same = 0, n = 0;
-    struct sql_reader *r;
-    pthread_t thread;
-    MYSQL *locker;
-
-    source_fixture_run(&f, "create table t(id int primary key, at datetime(6))");
-    source_fixture_select(&f, NULL);
-    r = open_reader();
-    locker = session(), w.my = session();
-    say(locker, "lock tables t write");
-    before = look(r);
-    pthread_create(&thread, NULL, run_waiting, &w);
-    while (!is_waiting(w.my))
-        usleep(10000);
-    then = look(r);
-    for (size_t i = 0; i < then.n_open; i++) {
-        n += then.open[i][0] == 's' && !has_token(&before, then.open[i]);
-        same += has_token(&before, then.open[i]);
-    }
-    cr_assert_geq(n, 1, "%zu tokens, %zu of them old", then.n_open, same);
-    say(locker, "unlock tables");
-    pthread_join(thread, NULL);
-    cr_assert_eq(w.rc, 0);
-    mysql_source_driver.close(r);
-    mysql_close(locker);
-    mysql_close(w.my);
-}
-
-Test(mysql_sessions, says_when_it_may_not_see_anything)
-{
-    const char *user = arena_printf(mem, "u_%s", f.database);
-    struct sql_reader *r;
-
-    source_fixture_run(&f, "create table t(id int primary key)");
-    source_fixture_run(&f, arena_printf(mem,
-                                        "create user %s@'%%' identified by 'p';"
-                                        "grant select on %s.* to %s",
-                                        user, f.database, user));
-    f.config = arena_printf(mem,
-                            "{\"host\":\"127.0.0.1\",\"port\":%lld,\"database\":\"%s\","
-                            "\"username\":\"%s\",\"password\":\"p\",\"ssl_mode\":\"disable\"}",
-                            (long long)databases_port(DATABASE_MYSQL), f.database, user);
-    source_fixture_select(&f, NULL);
-    r = open_reader();
-    cr_assert_not(look(r).visible);
-    cr_assert_eq(mysql_source_driver.snapshot(r, &f.err), 0, "the session is as good as before");
-    mysql_source_driver.close(r);
-    source_fixture_run(&f, arena_printf(mem, "grant process on *.* to %s", user));
-    r = open_reader();
-    cr_assert(look(r).visible);
-    mysql_source_driver.close(r);
-    source_fixture_run(&f, arena_printf(mem, "drop user %s", user));
-}
-
-Test(mysql_sessions, knows_the_last_number_given_out)
-{
-    struct sql_reader *r;
-    int64_t n = 0;
-    bool known;
-
-    source_fixture_run(&f, "create table t(id int auto_increment primary key, v int);"
-                           "create table u(id int primary key);"
-                           "insert into t(v) select seq from seq_1_to_10; delete from t");
-    source_fixture_select(&f, NULL);
-    r = open_reader();
-    cr_assert_eq(mysql_source_driver.last_number(r, "", "t", "id", &n, &known, &f.err), 0, "%s",
-                 f.err.message);
-    cr_assert(known && n >= 10 && n < 16, "%lld", (long long)n);
-    source_fixture_run(&f, "insert into t values (1000, 1)");
-    cr_assert_eq(mysql_source_driver.last_number(r, f.database, "t", "id", &n, &known, &f.err), 0);
-    cr_assert(known && n == 1000, "%lld", (long long)n);
-    cr_assert_eq(mysql_source_driver.last_number(r, "", "t", "v", &n, &known, &f.err), 0);
-    cr_assert_not(known);
-    cr_assert_eq(mysql_source_driver.last_number(r, "", "u", "id", &n, &known, &f.err), 0);
-    cr_assert_not(known);
-    cr_assert_eq(mysql_source_driver.last_number(r, "", "none", "id", &n, &known, &f.err), 0);
-    cr_assert_not(known);
-    mysql_source_driver.close(r);
-}
 
 /* --------------------------------------------------------------------- trouble */
 
@@ -382,11 +164,11 @@ Test(mysql_sessions, fails_when_its_statement_is_killed)
 
 static void alter_first(void *arg)
 {
-    MYSQL *my = session();
+    MYSQL *my = mysql_session_open(f.database);
 
     (void)arg;
-    say(my, "set lock_wait_timeout = 1");
-    say(my, "alter table a add column z int");
+    mysql_session_run(my, "set lock_wait_timeout = 1");
+    mysql_session_run(my, "alter table a add column z int");
     mysql_close(my);
 }
 
@@ -401,11 +183,12 @@ Test(mysql_sessions, lets_a_table_go_when_its_stream_has_ended)
 
 static void alter_second(void *arg)
 {
-    MYSQL *my = session();
+    MYSQL *my = mysql_session_open(f.database);
 
     (void)arg;
-    say(my, "alter table b add column z int not null default 7 first, algorithm = copy");
-    say(my, "drop table c");
+    mysql_session_run(my,
+                      "alter table b add column z int not null default 7 first, algorithm = copy");
+    mysql_session_run(my, "drop table c");
     mysql_close(my);
 }
 
@@ -438,6 +221,39 @@ Test(mysql_sessions, notices_columns_that_have_gone_or_changed)
     f.position[0] = '\0';
     cr_assert(source_fixture_read(&f)->failed);
     cr_assert_str_eq(error_reason(&f.got->streams[0].why), "column_missing");
+}
+
+/* How check fails with this in place of a member of the configuration. */
+static const char *failure_with(const char *member, const char *value)
+{
+    const char *config = databases_config(DATABASE_MYSQL, f.database, "", mem);
+    struct error err = ERROR_INIT;
+    struct doc *d, *out_doc;
+    void *decoded;
+
+    cr_assert_eq(doc_parse(config, strlen(config), &d, &err), 0);
+    doc_set(d, member, doc_new_string(value));
+    CLEANUP(buf_release) struct buf text = BUF_INIT(65536);
+    doc_write(d, &text);
+    doc_free(d);
+    cr_assert_eq(harness_decode(source_mysql.options, source_mysql.config_size, buf_str(&text), mem,
+                                &decoded, &out_doc, &err),
+                 0, "%s", err.message);
+    cr_assert_lt(source_mysql.check(decoded, &f.h.run, &err), 0, "%s %s", member, value);
+    doc_free(out_doc);
+    cr_assert_not(strstr(err.message, DATABASES_PASSWORD), "%s", err.message);
+    return error_reason(&err);
+}
+
+Test(mysql_sessions, says_what_is_wrong_with_its_settings)
+{
+    source_fixture_select(&f, NULL);
+    f.err = ERROR_INIT;
+    cr_assert_eq(source_mysql.check(f.h.config, &f.h.run, &f.err), 0, "%s", f.err.message);
+    cr_assert_str_eq(failure_with("password", "wrong"), "auth_failed");
+    cr_assert_str_eq(failure_with("username", "nobody"), "auth_failed");
+    cr_assert_str_eq(failure_with("database", "no_such_database"), "database_missing");
+    cr_assert_str_eq(failure_with("host", "no-such-host.invalid"), "host_unknown");
 }
 
 Test(mysql_sessions, holds_a_statement_to_its_time)
@@ -505,13 +321,13 @@ Test(mysql_sessions, never_writes_to_the_source)
 {
     static const char writing[] = "create or replace function w() returns int modifies sql data"
                                   " begin insert into t values (2); return 1; end";
-    MYSQL *my = session();
+    MYSQL *my = mysql_session_open(f.database);
 
     source_fixture_run(&f, "create table t(id int primary key); insert into t values (1);"
                            "create function w() returns int return 1");
     f.options = ",\"queries\":{\"q\":\"select w() as a\"}";
     source_fixture_select(&f, "[{\"name\":\"q\"}]");
-    say(my, writing);
+    mysql_session_run(my, writing);
     cr_assert(source_fixture_read(&f)->failed);
     source_fixture_refuse(&f);
     cr_assert_str_eq(error_reason(&f.err), "query_invalid");
