@@ -67,9 +67,45 @@ void load_rollback(struct sql_destination *d)
     d->in_transaction = false;
 }
 
-/* Whatever went wrong, nothing of the open transaction stays and nothing more is written. */
-static int fail(struct sql_destination *d)
+static const struct load *find_taken_over(struct sql_destination *d, const struct place *p)
 {
+    struct error ignored = ERROR_INIT;
+    struct state_row *rows;
+    size_t n;
+
+    if (state_load(d, p->schema, &rows, &n, &ignored) < 0)
+        return NULL;
+    for (size_t i = 0; i < d->plan->n; i++) {
+        const struct load *l = &d->streams[i];
+        const struct state_row *now = l->place == p ? state_find(rows, n, l->id) : NULL;
+
+        if (now && now->fence != l->row.fence)
+            return l;
+    }
+    return NULL;
+}
+
+/* A worker that has slept finds its tables gone when another one has finished in the meantime:
+ * that is what has to be said, not that a table is missing. */
+static void blame_the_other(struct sql_destination *d, struct error *err)
+{
+    for (size_t i = 0; i < d->n_places && err->code == ERR_SCHEMA; i++) {
+        const struct load *taken = find_taken_over(d, &d->places[i]);
+
+        if (!taken)
+            continue;
+        *err = ERROR_INIT;
+        (void)!error_set(err, ERR_FENCED,
+                         "stream \"%s\": another worker has taken over this destination",
+                         taken->id);
+    }
+}
+
+/* Whatever went wrong, nothing of the open transaction stays and nothing more is written. */
+static int fail(struct sql_destination *d, struct error *err)
+{
+    load_rollback(d);
+    blame_the_other(d, err);
     load_rollback(d);
     d->failed = true;
     return -1;
@@ -167,7 +203,7 @@ static int write(struct destination *base, size_t stream, const struct batch *ro
 
     if (check_usable(d, err) < 0)
         return -1;
-    return write_rows(d, &d->streams[stream], rows, err) < 0 ? fail(d) : 0;
+    return write_rows(d, &d->streams[stream], rows, err) < 0 ? fail(d, err) : 0;
 }
 
 /*
@@ -292,7 +328,7 @@ static int commit(struct destination *base, const char *const *upto, const struc
     if (check_usable(d, err) < 0)
         return -1;
     if (anything_to_commit(d, upto, dropped) && commit_all(d, upto, -1, dropped, err) < 0)
-        return fail(d);
+        return fail(d, err);
     for (size_t i = 0; i < d->plan->n; i++)
         out[i] = take_report(&d->streams[i]);
     return 0;
@@ -332,7 +368,7 @@ static int finish(struct destination *base, size_t stream, const char *position,
     if (check_usable(d, err) < 0)
         return -1;
     if (finish_stream(d, stream, position, dropped, err) < 0)
-        return fail(d);
+        return fail(d, err);
     *out = take_report(&d->streams[stream]);
     return 0;
 }

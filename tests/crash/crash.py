@@ -260,9 +260,10 @@ class Matrix:
     def cut_everywhere(self):
         plans = [("destination", action, n) for action in (BEFORE, AFTER, LOST) for n in COMMITS]
         plans += [("destination", TO_SERVER, n) for n in BYTES_WRITTEN] + [("source", TO_CLIENT, n) for n in BYTES_READ]
+        over = set()
         for k, (side, action, n) in enumerate(plans):
             proxy = self.bench.proxies.get(side)
-            if not proxy or not self.wanted("cut") and not self.wanted(action):
+            if not proxy or (side, action) in over or not self.wanted("cut") and not self.wanted(action):
                 continue
             case = Case(self.bench, fresh=k % 2 == 0, cut=side)
             proxy.cuts = 0
@@ -270,7 +271,8 @@ class Matrix:
                 proxy.cut_after(n, action)
             else:
                 proxy.at_commit(n, action)
-            self.note(f"cut {side} {action} {n}", case.cut(proxy))
+            if not self.note(f"cut {side} {action} {n}", case.cut(proxy)):
+                over.add((side, action))  # a run of this kind does not come so far
             proxy.forget_plans()
 
     def run(self):

@@ -224,8 +224,8 @@ class HostileNames:
         names = ["Orders", "order", "semi;colon", "quote\"d", "back`tick", "apos'trophe", "with space", "漢字", "per%cent",
                  "x" * 55 + "aaaaa", "x" * 55 + "bbbbb", "a.b"]
         for n in names:
-            self.src.create(n.replace("{", "{{"), "id {int} not null primary key, v {text}")
-            self.src.insert(n, [(1, n)])
+            self.src.create(n, "id {int} not null primary key, v {text}")
+            self.src.execute(f"insert into {self.src.name(n)} values (1, {self.src.literal(n)})")
         self.connect([self.stream(n, "full_refresh", write) for n, write in zip(names, itertools.cycle(("overwrite", "append_dedup")))])
         for _ in range(2):
             self.run_it()

@@ -43,7 +43,7 @@ class Keys:
 
     def test_a_very_long_key(self):
         """Where no index of the destination holds it the row is in quarantine or the run says so; nothing is cut."""
-        if self.src.connector == "mysql" if hasattr(self, "src") else self.source_engine.connector == "mysql":
+        if self.source_engine.connector == "mysql":
             self.skipTest("MariaDB has no such keys")
         self.keyed("a {key} not null, n {int}", [("k" * 1_000_000, 1), ("k" * 999_999 + "j", 2), ("short", 3)], "a")
         answer = self.service.post(f"/v1/connections/{self.name}/runs?wait=55", {"max_attempts": 1})
@@ -54,7 +54,7 @@ class Keys:
             self.assertEqual(len(there) + out, 3)
             self.assertTrue(set(there) <= {(1, 1_000_000), (2, 1_000_000), (3, 5)}, there)
         else:
-            self.assertIn(run["error"]["code"], ("key_too_long", "quarantine_limit", "out_of_range"), run["error"])
+            self.assertIn(run["error"]["code"], ("key_too_long", "quarantine_limit", "out_of_range", "too_large", "value_rejected"), run["error"])
 
     def test_case_and_trailing_blanks(self):
         """In PostgreSQL and SQLite 'A' and 'a' are two keys, and must be two rows everywhere."""
@@ -141,19 +141,21 @@ class Keys:
 
 
 class Collations:
-    """T6: what MariaDB takes for one key is one row at the destination."""
+    """T6: what MariaDB takes for one key may be two elsewhere; a table holds only one of them at a time."""
     source_engine = ENGINES["mysql"]
 
-    def test_letters_of_either_case_are_one_key(self):
+    def test_letters_of_either_case(self):
         self.have()
         self.src.execute("create table t (a varchar(20) character set utf8mb4 collate utf8mb4_general_ci not null primary key, n int)")
         self.src.execute("insert into t values ('Abc', 1), ('x', 2)")
-        self.connect([self.stream("t", "full_refresh", "append_dedup")])
+        self.connect([self.stream("t")])
         self.run_it()
-        self.src.execute("delete from t where a = 'abc'")
-        self.src.execute("insert into t values ('aBC', 3)")
+        self.src.execute("update t set a = 'aBC', n = 3 where a = 'abc'")
         self.run_it()
-        self.assertEqual(sorted(n for n, in self.dst.execute("select n from t")), [2, 3])
+        self.same_rows("t")
+        self.connect([self.stream("t", "full_refresh", "append_dedup")], prefix="k_")
+        self.run_it()
+        self.same_rows("t", "*", "k_t")
 
 
 variants(globals(), Keys, source=("sqlite",), destination=ANY)

@@ -51,11 +51,12 @@ class Special:
         if self.src.connector == "postgres" and how == "array":
             return dict(self.src.execute(f"select id, to_jsonb(v)::text from {table}"))
         if self.src.connector == "mysql" and self.values[table][0].startswith("bit("):
-            return dict(self.src.execute(f"select id, lpad(bin(v), 10, '0') from {table}"))
+            return dict(self.src.execute(f"select id, v + 0 from {table}"))
         return self.texts(self.src, table, how)
 
     def quarantine(self):
-        return {(stream.split(".")[-1], json.loads(key)[0]): raw
+        """Its originals by table and id; a table without a key has one at most here."""
+        return {(stream.split(".")[-1], json.loads(key)[0] if key else "?"): raw
                 for stream, column, key, raw in self.dst.quarantined("stream", "column", "key", "raw") if column == "v"}
 
     def differences(self, engine, quarantined, skip=()):
@@ -71,10 +72,12 @@ class Special:
                         wrong.append(f"{kind} {literal[:60]} went to quarantine")
                     if found is not None or quarantined[(table, str(i))] in (None, ""):
                         wrong.append(f"{kind} {literal[:60]}: quarantine without the original, or a cell that is not NULL")
+                elif found is None and (table, "?") in quarantined and engine.connector in may_fail:
+                    pass
                 elif found is None:
                     wrong.append(f"{kind} {literal[:60]} became NULL")
-                elif literal == "'-0'" and engine.connector == "sqlite" and float(found) == 0:
-                    pass  # SQLite knows no negative zero, and its documentation here says so
+                elif literal == "'-0'" and self.destination_engine.connector != "postgres" and float(found) == 0:
+                    pass  # SQLite and MariaDB know no negative zero
                 elif not self.same(how, found, expected):
                     wrong.append(f"{kind} {literal[:60]} became {str(found)[:60]} from {str(expected)[:60]}")
             if arrived.get(1000, 1) is not None:
@@ -110,7 +113,7 @@ class Special:
         self.run_it()
         self.src = there
         self.values = {t: v for t, v in self.values.items() if v[1] != "array"}
-        skip = {(table, int(i)) for table, i in quarantined}
+        skip = {(table, int(i)) for table, i in quarantined if i != "?"}
         wrong = self.differences(self.dst, self.quarantine(), skip)
         self.assertEqual(wrong, [], "\n".join(wrong))
         for table, (kind, how, values) in self.values.items():

@@ -351,6 +351,8 @@ class Proxy:
         if action == BEFORE:
             link.cut()
             return False
+        if self.protocol == "postgres" and piece[:1] == b"E":
+            piece += b"S\0\0\0\4"  # a server that is asked to execute answers at the next Sync
         link.muted = action == LOST
         link.server.sendall(piece)
         if action == AFTER:
