@@ -413,6 +413,49 @@ Test(postgres_source, survives_cursors_at_the_ends_of_time)
     cr_assert_eq(f.got->streams[0].n_lines, 2);
 }
 
+Test(postgres_source, reads_the_rows_that_fulfil_the_conditions)
+{
+    static const char *const filters[] = {
+        "{\"column\":\"i\",\"op\":\"in\",\"values\":[7,99999999999]}",
+        "{\"column\":\"b\",\"op\":\"eq\",\"value\":true}",
+        "{\"column\":\"f\",\"op\":\"eq\",\"value\":0.1}",
+        "{\"column\":\"g\",\"op\":\"eq\",\"value\":0.1}",
+        "{\"column\":\"n\",\"op\":\"gt\",\"value\":\"12345678901234567890.1\"}",
+        "{\"column\":\"s\",\"op\":\"eq\",\"value\":\"it's\"}",
+        "{\"column\":\"d\",\"op\":\"le\",\"value\":\"-0043-03-15\"}",
+        "{\"column\":\"ts\",\"op\":\"eq\",\"value\":\"+12345-01-01T00:00:00.000001\"}",
+        "{\"column\":\"tz\",\"op\":\"eq\",\"value\":\"infinity\"}",
+        "{\"column\":\"t\",\"op\":\"ge\",\"value\":\"23:59:59\"}",
+        "{\"column\":\"u\",\"op\":\"eq\",\"value\":\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\"}",
+        "{\"column\":\"y\",\"op\":\"eq\",\"value\":\"AP8=\"}",
+        "{\"column\":\"e\",\"op\":\"eq\",\"value\":\"so,so\"}",
+        "{\"column\":\"a\",\"op\":\"is_not_null\"}",
+    };
+
+    source_fixture_run(
+        &f,
+        "create type mood as enum ('sad', 'so,so'); create table t(id int primary key, i int,"
+        " b bool, f float4, g float8, n numeric, s varchar(9), d date, ts timestamp,"
+        " tz timestamptz, t time, u uuid, y bytea, e mood, a int[]);"
+        "insert into t values (1, 7, true, 0.1, 0.1, '12345678901234567890.11', 'it''s',"
+        " '0044-03-15 BC', '12345-01-01 00:00:00.000001', 'infinity', '24:00',"
+        " 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '\\x00ff', 'so,so', '{}'),"
+        "(2, 8, false, 0.2, 0.2, '12345678901234567890.1', 'its', '2024-01-01', '2024-01-01',"
+        " '2024-01-01Z', '00:00', 'b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '\\x00', 'sad', null)");
+    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+        struct fake_stream *s;
+
+        source_fixture_select(
+            &f, arena_printf(f.mem, "[{\"name\":\"t\",\"filter\":[%s]}]", filters[i]));
+        f.position[0] = '\0';
+        s = source_fixture_read(&f);
+        cr_assert(s->ended, "%s: %s", filters[i], s->why.message);
+        cr_expect_eq(s->n_lines, 1, "%s: %zu rows", filters[i], s->n_lines);
+        cr_expect(s->n_lines == 0 || strncmp(s->lines[0], "{\"id\":\"1\"", 9) == 0, "%s",
+                  filters[i]);
+    }
+}
+
 /* ----------------------------------------------------------------- failures */
 
 /* A sink that does something when the first rows come. */
