@@ -103,6 +103,14 @@ static void take_finished(struct http_client *c)
     }
 }
 
+void http_move(struct http_client *c)
+{
+    int running;
+
+    curl_multi_perform(c->multi, &running);
+    take_finished(c);
+}
+
 /* Moves everything on, and waits when nothing moves. */
 static int drive(struct http_exchange *x, struct error *err)
 {

@@ -59,6 +59,8 @@ DEFINE_CLEANUP(struct http_client *, http_client_free_cleanup, http_client_free)
  */
 CHECKED int http_start(struct http_client *c, const struct http_request *r,
                        struct http_exchange **out, struct error *err);
+/* Moves everything that is under way as far as it goes without waiting. */
+void http_move(struct http_client *c);
 /* Waits for the status and headers of the last hop. TRANSIENT for what the network does, with
  * reasons "host_unknown", "host_unreachable", "connection_lost", "timeout"; CONFIG for
  * "tls_failed", "redirect_refused"; TOO_LARGE for headers without end. */

@@ -24,9 +24,8 @@ static void spool_clear(struct spool *s)
 
 struct taking {
     struct fetcher *f;
-    page_record_fn *each;
-    void *arg;
-    int64_t n;
+    const struct fetch_taker *to;
+    int64_t n; /* of this try, handed on or not */
 };
 
 static void keep(struct buf *to, struct slice record)
@@ -46,15 +45,6 @@ static void add_hash(struct fetcher *f, struct slice record)
     f->hash.b = (f->hash.b << 29 | f->hash.b >> 35) + words[1];
 }
 
-static int hand_on(struct taking *t, struct slice record, struct error *err)
-{
-    if (t->n++ == 0)
-        keep(&t->f->first, record);
-    keep(&t->f->last, record);
-    add_hash(t->f, record);
-    return t->each(t->arg, record, err);
-}
-
 static int drain(struct taking *t, struct error *err)
 {
     struct spool *s = &t->f->spool;
@@ -64,7 +54,7 @@ static int drain(struct taking *t, struct error *err)
         struct slice record = {buf_str(&s->text) + at, s->ends[i] - at};
 
         at = s->ends[i];
-        if (hand_on(t, record, err) < 0)
+        if (t->to->each(t->to->arg, record, err) < 0)
             return -1;
     }
     buf_clear(&s->text);
@@ -77,13 +67,17 @@ static int take_record(void *arg, struct slice record, struct error *err)
     struct taking *t = arg;
     struct spool *s = &t->f->spool;
 
+    if (t->n++ == 0)
+        keep(&t->f->first, record);
+    keep(&t->f->last, record);
+    add_hash(t->f, record);
     if (!s->passing && s->text.len + record.len > FETCH_SPOOL) {
         s->passing = true;
         if (drain(t, err) < 0)
             return -1;
     }
     if (s->passing)
-        return hand_on(t, record, err);
+        return t->to->each(t->to->arg, record, err);
     if (s->n == s->cap) {
         s->cap = s->cap ? 2 * s->cap : 1024;
         s->ends = xrealloc(s->ends, s->cap * sizeof *s->ends);
@@ -170,8 +164,11 @@ void fetch_ahead(struct fetcher *f, const struct rest_stream *stream, const stru
     f->ahead_mem = arena_new();
     f->ahead_key = request_key(f->ahead_mem, r);
     if (auth_apply(f, r, f->ahead_mem, &req, &ignored) < 0 ||
-        http_start(f->client, &req, &f->ahead, &ignored) < 0)
+        http_start(f->client, &req, &f->ahead, &ignored) < 0) {
         forget_ahead(f);
+        return;
+    }
+    http_move(f->client); /* onto the wire: the server works while we do */
 }
 
 /* Headers of the answer as a JSON object with names in lower case. */
@@ -231,6 +228,8 @@ static int read_page(struct asking *a, struct http_exchange *x, struct error *er
     size_t n;
 
     spool_clear(&f->spool);
+    a->take->n = 0;
+    f->hash = (struct hash_state){0};
     do {
         if (http_read(x, &piece, &n, err) < 0 || (n > 0 && page_feed(p, piece, n, err) < 0))
             return -1;
@@ -291,15 +290,34 @@ static int decided_error(struct asking *a, const struct decision *d, int status,
     return -1;
 }
 
+/* Nothing objects: what is known of the page, then its records. */
+static int hand_on(struct asking *a, struct error *err)
+{
+    const struct fetch_taker *to = a->take->to;
+    struct fetcher *f = a->f;
+    struct fetch_result *out = a->out;
+
+    out->outcome = FETCH_PAGE;
+    out->n_records = a->take->n;
+    out->envelope = (struct slice){buf_str(&f->envelope), f->envelope.len};
+    out->headers = (struct slice){buf_str(&f->headers), f->headers.len};
+    if (out->n_records > 0) {
+        out->first = (struct slice){buf_str(&f->first), f->first.len};
+        out->last = (struct slice){buf_str(&f->last), f->last.len};
+    }
+    memcpy(out->hash, &f->hash, sizeof out->hash);
+    if (to->complete && to->complete(to->arg, out, err) < 0)
+        return -1;
+    return drain(a->take, err);
+}
+
 /* 0 = the page is done with, 1 = once more, -1 = failed. */
 static int act(struct asking *a, const struct decision *d, int status, struct error *err)
 {
     struct error why = ERROR_INIT;
 
-    if (d->page) {
-        a->out->outcome = FETCH_PAGE;
-        return drain(a->take, err);
-    }
+    if (d->page)
+        return hand_on(a, err);
     if (a->f->spool.passing)
         return decided_error(a, d, status, err);
     spool_clear(&a->f->spool);
@@ -377,7 +395,7 @@ static int try_once(struct asking *a, struct error *err)
         return 0;
     }
     rc = status >= 200 && status < 300 ? read_page(a, x, &why) : read_error_body(f, x, &why);
-    fetch_note_add(f, &req, status, began, a->take->n + (int64_t)f->spool.n);
+    fetch_note_add(f, &req, status, began, a->take->n);
     if (rc < 0) {
         bool broken =
             why.code == ERR_DATA && why.reason && strcmp(why.reason, "body_not_decodable") == 0;
@@ -393,9 +411,9 @@ static int try_once(struct asking *a, struct error *err)
 }
 
 int fetch_page(struct fetcher *f, const struct rest_stream *stream, const struct fetch_request *r,
-               page_record_fn *each, void *arg, struct fetch_result *out, struct error *err)
+               const struct fetch_taker *to, struct fetch_result *out, struct error *err)
 {
-    struct taking take = {f, each, arg, 0};
+    struct taking take = {f, to, 0};
     struct asking a = {.f = f, .stream = stream, .r = r, .take = &take, .out = out};
     int rc;
 
@@ -403,7 +421,6 @@ int fetch_page(struct fetcher *f, const struct rest_stream *stream, const struct
     arena_clear(f->page);
     buf_clear(&f->first);
     buf_clear(&f->last);
-    f->hash = (struct hash_state){0};
     do
         rc = try_once(&a, err);
     while (rc > 0);
@@ -412,14 +429,6 @@ int fetch_page(struct fetcher *f, const struct rest_stream *stream, const struct
         mask_error(f, err);
         return -1;
     }
-    out->n_records = take.n;
-    out->envelope = (struct slice){buf_str(&f->envelope), f->envelope.len};
-    out->headers = (struct slice){buf_str(&f->headers), f->headers.len};
-    if (take.n > 0) {
-        out->first = (struct slice){buf_str(&f->first), f->first.len};
-        out->last = (struct slice){buf_str(&f->last), f->last.len};
-    }
-    memcpy(out->hash, &f->hash, sizeof out->hash);
     return 0;
 }
 

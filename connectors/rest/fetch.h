@@ -66,12 +66,20 @@ DEFINE_CLEANUP(struct fetcher *, fetcher_free_cleanup, fetcher_free);
 CHECKED int fetch_render(struct fetcher *f, const struct rest_request *r, const struct scopes *s,
                          struct arena *mem, struct fetch_request *out, struct error *err);
 
+struct fetch_taker {
+    page_record_fn *each;
+    /* A page is complete: called once for each FETCH_PAGE, before its records are handed on unless
+     * they were too many to hold back. The time to ask for the next page. May be NULL. */
+    int (*complete)(void *arg, const struct fetch_result *page, struct error *err);
+    void *arg;
+};
+
 /*
- * Asks for one page of a stream and hands its records to `each`. Fails with the class of the last
- * failure once tries and budgets are used up, of a rule, or what `each` returns.
+ * Asks for one page of a stream and hands on its records. Fails with the class of the last failure
+ * once tries and budgets are used up, of a rule, or what the taker returns.
  */
 CHECKED int fetch_page(struct fetcher *f, const struct rest_stream *stream,
-                       const struct fetch_request *r, page_record_fn *each, void *arg,
+                       const struct fetch_request *r, const struct fetch_taker *to,
                        struct fetch_result *out, struct error *err);
 /* Puts the request of the page that comes next on its way; fetch_page with an equal request takes
  * its answer. Does nothing when the limits do not allow it now. */

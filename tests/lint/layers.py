@@ -22,6 +22,7 @@ LAYERS = {
                         "connectors/data"],
     "connectors/sql": ["connectors/sql", "connectors/*", "connectors/base", "connectors/data"],
     "connectors/sources": ["connectors/*", "connectors/base", "connectors/data", "connectors/files",
+                           "connectors/rest",
                            "connectors/sql", "connectors/sources/sample_shop.h"],
     "connectors/destinations": ["connectors/*", "connectors/base", "connectors/data",
                                 "connectors/files", "connectors/sql"],

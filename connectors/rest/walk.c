@@ -1,0 +1,503 @@
+#include "connectors/rest/walk.h"
+
+#include <string.h>
+
+#include "connectors/base/clock.h"
+#include "connectors/base/jsonwrite.h"
+#include "connectors/base/text.h"
+#include "connectors/http/url.h"
+#include "connectors/rest/jsonset.h"
+
+void walk_init(struct walk *w, struct fetcher *f, const struct rest_stream *s,
+               const struct scopes *values, struct run *run)
+{
+    char started[CLOCK_TEXT_BYTES];
+
+    *w = (struct walk){.fetcher = f, .stream = s, .run = run, .values = values};
+    w->mem = arena_new();
+    w->page_mem = arena_new();
+    w->next_mem = arena_new();
+    w->parent = BUF_INIT(PAGE_MAX_RECORD);
+    pager_init(&w->pager, &s->paginate);
+    clock_format_us(run->started_unix_us, started);
+    w->run_json = arena_printf(w->mem, "{\"started_at\":\"%s\"}", started);
+}
+
+void walk_release(struct walk *w)
+{
+    pager_release(&w->pager);
+    parents_free(w->parents);
+    buf_release(&w->parent);
+    arena_free(w->mem);
+    arena_free(w->page_mem);
+    arena_free(w->next_mem);
+}
+
+static struct slice json_of(const char *s)
+{
+    return (struct slice){s, strlen(s)};
+}
+
+/* -------------------------------------------------------------------- requests */
+
+/* Everything a request can be made from. */
+static void set_scopes(struct walk *w, struct arena *mem)
+{
+    const struct increment *i = w->increment;
+
+    w->scopes.json[SCOPE_vars] = w->values->json[SCOPE_vars];
+    w->scopes.json[SCOPE_secret] = w->values->json[SCOPE_secret];
+    w->scopes.json[SCOPE_run] = json_of(w->run_json);
+    w->scopes.json[SCOPE_page] = json_of(pager_scope(&w->pager, mem));
+    if (w->stream->n_slices > 0)
+        w->scopes.json[SCOPE_slice] = json_of(w->stream->slices[w->slice]);
+    if (i) {
+        struct bound from = increment_sent_from(i), to = increment_sent_to(i);
+
+        w->scopes.json[SCOPE_state] = json_of(arena_printf(
+            mem, "{\"start\":%s,\"end\":%s,\"cursor\":%s}", bound_json(i->how->type, &from, mem),
+            bound_json(i->how->type, &to, mem), bound_json(i->how->type, &i->high, mem)));
+    }
+}
+
+static int send_bound(struct walk *w, const struct rest_send *send, const struct bound *b,
+                      struct arena *mem, struct fetch_request *r, struct error *err)
+{
+    CLEANUP(buf_release) struct buf json = BUF_INIT(TEMPLATE_MAX_OUTPUT);
+    CLEANUP(buf_release) struct buf body = BUF_INIT(TEMPLATE_MAX_OUTPUT);
+    struct rest_value v;
+    struct path path;
+
+    if (!send->value || !b->known)
+        return 0;
+    if (template_render(send->value, &w->scopes, mem, &v, err) < 0)
+        return error_wrap(err, "the bound that is sent");
+    if (v.kind == VALUE_NULL)
+        return 0;
+    if (send->param) {
+        r->url = url_add_query(mem, r->url, send->param, rest_value_text(&v, mem));
+        return 0;
+    }
+    if (path_compile(mem, send->body_path, false, &path))
+        return error_set(err, ERR_CONFIG, "\"%s\" is no path into a body", send->body_path);
+    rest_value_put_json(&v, &json);
+    if (json_set(r->body.ptr ? r->body : (struct slice){"{}", 2}, &path, buf_str(&json), &body,
+                 err) < 0)
+        return -1;
+    r->body = (struct slice){arena_memdup(mem, buf_str(&body), body.len), body.len};
+    return 0;
+}
+
+static int render(struct walk *w, struct arena *mem, struct fetch_request *out, struct error *err)
+{
+    const struct rest_incremental *inc = &w->stream->incremental;
+    bool follows = w->pager.has_token && (w->stream->paginate.type == REST_PAGE_LINK_HEADER ||
+                                          w->stream->paginate.type == REST_PAGE_NEXT_URL);
+    struct bound from, to;
+
+    set_scopes(w, mem);
+    if (fetch_render(w->fetcher, &w->stream->request, &w->scopes, mem, out, err) < 0)
+        return -1;
+    if (w->increment && !follows) {
+        from = increment_sent_from(w->increment);
+        to = increment_sent_to(w->increment);
+        if (send_bound(w, &inc->send, &from, mem, out, err) < 0 ||
+            send_bound(w, &inc->send_end, &to, mem, out, err) < 0)
+            return -1;
+    }
+    if (pager_apply(&w->pager, out, mem, err) < 0)
+        return -1;
+    out->etag = w->stream->etag && w->pager.pages == 0 ? w->etag : NULL;
+    return 0;
+}
+
+/* ----------------------------------------------------------------------- pages */
+
+static int take_record(void *arg, struct slice record, struct error *err)
+{
+    struct walk *w = arg;
+
+    w->page_records++;
+    w->total_records++;
+    return w->to.record(w->to.arg, record, &w->scopes, err);
+}
+
+/* {"response":{"body":..,"headers":..,"status":200},"record":..,"first_record":..,"count":2} */
+static const char *last_json(struct walk *w, const struct fetch_result *page)
+{
+    struct slice none = {"null", 4};
+    struct slice first = page->first.ptr ? page->first : none;
+    struct slice last = page->last.ptr ? page->last : none;
+
+    return arena_printf(w->next_mem,
+                        "{\"response\":{\"body\":%.*s,\"headers\":%.*s,\"status\":%d},"
+                        "\"record\":%.*s,\"first_record\":%.*s,\"count\":%lld}",
+                        (int)page->envelope.len, page->envelope.ptr, (int)page->headers.len,
+                        page->headers.ptr, page->status, (int)last.len, last.ptr, (int)first.len,
+                        first.ptr, (long long)page->n_records);
+}
+
+static bool reads_last(const struct walk *w)
+{
+    const struct rest_pairs *p = &w->stream->request.params, *h = &w->stream->request.headers;
+    unsigned scopes = template_scopes(w->stream->request.path);
+
+    for (size_t i = 0; i < p->n; i++)
+        scopes |= template_scopes(p->items[i].value);
+    for (size_t i = 0; i < h->n; i++)
+        scopes |= template_scopes(h->items[i].value);
+    if (w->stream->request.body)
+        scopes |= template_scopes(w->stream->request.body);
+    return w->stream->paginate.until || (scopes & SCOPE_BIT(last));
+}
+
+/* Before the records are handed on: where the next page is, and the request for it. */
+static int on_complete(void *arg, const struct fetch_result *page, struct error *err)
+{
+    struct walk *w = arg;
+    struct scopes s;
+    bool repeated;
+
+    if (!page->found_records && page->n_records == 0)
+        log_warn(w->run->log, .message = "the path of the records leads nowhere in this page",
+                 .fields = {log_text("stream", w->stream->name),
+                            log_text("path", w->stream->records.records.text)});
+    if (w->date_us == 0)
+        w->date_us = page->date_unix_us;
+    arena_clear(w->next_mem);
+    if (reads_last(w))
+        w->scopes.json[SCOPE_last] = json_of(last_json(w, page));
+    s = w->scopes;
+    s.json[SCOPE_body] = page->envelope;
+    s.json[SCOPE_header] = page->headers;
+    if (pager_next(&w->pager, page, &s, w->next_mem, &w->has_next, &repeated, err) < 0)
+        return -1;
+    if (repeated)
+        log_warn(w->run->log, .message = "a page came twice, which ends the stream",
+                 .fields = {log_text("stream", w->stream->name), log_int("pages_repeated", 1)});
+    if (w->has_next && w->pager.pages >= (w->max_pages ? w->max_pages : w->stream->max_pages)) {
+        w->has_next = false;
+        if (!w->max_pages)
+            return error_set_reason(err, ERR_DATA, "max_pages", "there are more than %lld pages",
+                                    (long long)w->stream->max_pages);
+    }
+    if (!w->has_next)
+        return 0;
+    if (render(w, w->next_mem, &w->next, err) < 0)
+        return error_wrap(err, "page %lld", (long long)w->pager.pages + 1);
+    fetch_ahead(w->fetcher, w->stream, &w->next);
+    return 0;
+}
+
+static int begin_again(struct walk *w, struct error *err)
+{
+    if (w->reset_once)
+        return error_set_reason(err, ERR_TRANSIENT, "cursor_expired",
+                                "the API forgets its cursors faster than they are used");
+    w->reset_once = true;
+    pager_release(&w->pager);
+    pager_init(&w->pager, &w->stream->paginate);
+    log_info(w->run->log, .message = "the cursor is no longer known, its pages begin again",
+             .fields = {log_text("stream", w->stream->name)});
+    w->has_next = true;
+    return render(w, w->next_mem, &w->next, err);
+}
+
+static int skip(struct walk *w, const char *why, struct error *err)
+{
+    log_warn(w->run->log, .message = "a part of the stream is given up",
+             .fields = {log_text("stream", w->stream->name), log_text("why", why)});
+    if (++w->skipped > w->stream->max_skipped)
+        return error_set_reason(err, ERR_DATA, "too_many_skipped",
+                                "%lld parts were given up, and at most %lld may be: %s",
+                                (long long)w->skipped, (long long)w->stream->max_skipped, why);
+    return 0;
+}
+
+static int after_page(struct walk *w, const struct fetch_result *r, struct error *err)
+{
+    bool descending = w->increment && w->stream->incremental.order == REST_ORDER_DESC;
+
+    switch (r->outcome) {
+    case FETCH_PAGE:
+        if (w->pager.pages == 1)
+            w->etag = r->etag ? arena_strdup(w->mem, r->etag) : NULL;
+        /* A feed, newest first: behind a page that is all too old there is nothing new. */
+        if (descending && w->page_records > 0 && w->page_kept == 0)
+            w->has_next = false;
+        return w->to.page ? w->to.page(w->to.arg, w, w->has_next, err) : 0;
+    case FETCH_RESET:
+        return begin_again(w, err);
+    case FETCH_SKIP:
+        return skip(w, r->why, err);
+    case FETCH_STOP:
+        w->ended = true;
+        return 0;
+    case FETCH_EMPTY:
+    case FETCH_NOT_MODIFIED:
+        return 0;
+    }
+    return 0;
+}
+
+/* One sequence of pages, from where the pager stands. */
+static int read_pages(struct walk *w, struct error *err)
+{
+    const struct fetch_taker to = {take_record, on_complete, w};
+
+    arena_clear(w->page_mem);
+    if (render(w, w->page_mem, &w->request, err) < 0)
+        return -1;
+    do {
+        struct fetch_result r;
+        struct arena *spent;
+
+        w->has_next = false;
+        w->page_records = w->page_kept = 0;
+        if (cancel_check(w->run->cancel, err) < 0 ||
+            fetch_page(w->fetcher, w->stream, &w->request, &to, &r, err) < 0)
+            return error_wrap(err, "page %lld", (long long)w->pager.pages + 1);
+        if (after_page(w, &r, err) < 0)
+            return -1;
+        /* The request that was rendered ahead is the next one. */
+        spent = w->page_mem;
+        w->page_mem = w->next_mem;
+        w->next_mem = spent;
+        w->request = w->next;
+    } while (w->has_next && !w->ended);
+    if (!w->stream->empty_ok && w->total_records == 0)
+        return error_set_reason(err, ERR_DATA, "empty_stream", "there are no records");
+    return 0;
+}
+
+static void new_sequence(struct walk *w)
+{
+    pager_release(&w->pager);
+    pager_init(&w->pager, &w->stream->paginate);
+    w->reset_once = false;
+}
+
+/* --------------------------------------------------------------------- the rest */
+
+/* Where a walk begins. */
+enum walk_begin {
+    WALK_NEW,
+    WALK_IN_WINDOW,    /* the window is known, and the pager stands where it stands */
+    WALK_BEHIND_WINDOW /* the next window is to be read */
+};
+
+/* All windows of one slice; with `within` the first is known and the pager stands in it. */
+static int read_windows(struct walk *w, bool within, struct error *err)
+{
+    bool first = true;
+
+    if (!w->increment)
+        return read_pages(w, err);
+    while (!w->ended && ((within && first) || increment_next_window(w->increment))) {
+        if (!(within && first))
+            new_sequence(w);
+        first = false;
+        if (read_pages(w, err) < 0 || (w->to.window && w->to.window(w->to.arg, w, err) < 0))
+            return -1;
+    }
+    return 0;
+}
+
+static int read_slices(struct walk *w, enum walk_begin begin, struct error *err)
+{
+    size_t n = w->stream->n_slices ? w->stream->n_slices : 1;
+
+    for (; w->slice < n && !w->ended; w->slice++) {
+        if (begin == WALK_NEW) {
+            new_sequence(w);
+            if (w->increment)
+                w->increment->read_any = false;
+        }
+        if (read_windows(w, begin == WALK_IN_WINDOW, err) < 0)
+            return n > 1 ? error_wrap(err, "slice %zu", w->slice) : -1;
+        begin = WALK_NEW;
+    }
+    w->slice = 0;
+    return 0;
+}
+
+static int read_children(struct walk *w, struct error *err)
+{
+    struct slice parent;
+
+    if (parents_rewind(w->parents, w->parents_done, err) < 0)
+        return -1;
+    while (!w->ended) {
+        if (parents_next(w->parents, &parent, err) < 0)
+            return -1;
+        if (!parent.ptr)
+            return 0;
+        buf_clear(&w->parent);
+        buf_put(&w->parent, parent.ptr, parent.len);
+        w->scopes.json[SCOPE_parent] = json_of(buf_str(&w->parent));
+        if (read_slices(w, WALK_NEW, err) < 0)
+            return error_wrap(err, "for %.200s", buf_str(&w->parent));
+        w->parents_done++;
+        if (w->to.page && w->to.page(w->to.arg, w, false, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static const char *member(const char *position, const char *name, struct arena *mem)
+{
+    const struct path_step step = {PATH_KEY, name, 0};
+    const struct path path = {name, &step, 1};
+    struct error ignored = ERROR_INIT;
+    struct rest_value v;
+
+    if (!position || path_find(&path, json_of(position), mem, &v, &ignored) < 0 ||
+        v.kind != VALUE_STRING)
+        return NULL;
+    return rest_value_text(&v, mem);
+}
+
+static int64_t number_member(const char *position, const char *name, struct arena *mem)
+{
+    const char *text = member(position, name, mem);
+    int64_t n;
+
+    return text && text_to_int64(text, strlen(text), &n) ? n : -1;
+}
+
+static void resume_window(struct walk *w, const char *position)
+{
+    struct increment *i = w->increment;
+    struct rest_value v = {.kind = VALUE_STRING};
+    const char *names[] = {"from", "to"};
+    struct bound *bounds[] = {&i->from, &i->to};
+
+    for (int k = 0; k < 2; k++) {
+        const char *text = member(position, names[k], w->page_mem);
+
+        if (text) {
+            v.text = json_of(arena_strdup(w->mem, text));
+            if (!bound_read(i->how->type, &v, w->mem, bounds[k]))
+                *bounds[k] = (struct bound){0};
+        }
+    }
+    i->read_any = true;
+}
+
+/* Takes up slice, window and page of a position. A cursor that is too old is not used again: its
+ * window begins anew. */
+static int resume_pages(struct walk *w, const char *position, enum walk_begin *out,
+                        struct error *err)
+{
+    int64_t since = number_member(position, "since", w->page_mem);
+    int64_t slice = number_member(position, "slice", w->page_mem);
+
+    *out = WALK_NEW;
+    if (slice < 0)
+        return 0;
+    if (slice < (int64_t)(w->stream->n_slices ? w->stream->n_slices : 1))
+        w->slice = (size_t)slice;
+    if (w->increment)
+        resume_window(w, position);
+    *out = since < 0 ? WALK_BEHIND_WINDOW : WALK_IN_WINDOW;
+    if (since < 0 || clock_unix_us() / 1000 - since > w->stream->paginate.token_ttl_ms)
+        return 0;
+    return pager_resume(&w->pager, json_of(position), w->page_mem, err);
+}
+
+static void resume_parents(struct walk *w, const char *position)
+{
+    const char *digest = member(position, "digest", w->page_mem);
+    int64_t done = number_member(position, "parents", w->page_mem);
+    char now[33];
+
+    parents_digest(w->parents, now);
+    if (done >= 0 && digest && strcmp(digest, now) == 0 && done <= parents_count(w->parents))
+        w->parents_done = done;
+}
+
+int walk_all(struct walk *w, const char *position, struct error *err)
+{
+    enum walk_begin begin = WALK_NEW;
+
+    if (w->stream->for_each.parent) {
+        if (walk_parents(w->fetcher, &w->stream->for_each, w->values, w->run, &w->parents, err) < 0)
+            return error_wrap(err, "the parents of \"%s\"", w->stream->name);
+        resume_parents(w, position);
+        return read_children(w, err);
+    }
+    if (position && resume_pages(w, position, &begin, err) < 0)
+        return -1;
+    return read_slices(w, begin, err);
+}
+
+void walk_put(const struct walk *w, bool in_pages, struct buf *out)
+{
+    struct jsonw jw = {.out = out, .comma = true};
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    char digits[33];
+
+    if (w->parents) {
+        jsonw_key(&jw, "parents");
+        jsonw_string_n(&jw, digits, text_from_int64(w->parents_done, digits));
+        parents_digest(w->parents, digits);
+        jsonw_put_string(&jw, "digest", digits);
+        return;
+    }
+    jsonw_key(&jw, "slice");
+    jsonw_string_n(&jw, digits, text_from_int64((int64_t)w->slice, digits));
+    if (w->increment) {
+        const struct increment *i = w->increment;
+
+        if (i->from.known)
+            jsonw_put_string(&jw, "from", bound_text(i->how->type, &i->from, mem));
+        if (i->to.known)
+            jsonw_put_string(&jw, "to", bound_text(i->how->type, &i->to, mem));
+    }
+    if (!in_pages)
+        return;
+    jsonw_key(&jw, "since");
+    jsonw_string_n(&jw, digits, text_from_int64(clock_unix_us() / 1000, digits));
+    pager_put(&w->pager, out);
+}
+
+/* ----------------------------------------------------------------------- parents */
+
+static int take_parent(void *arg, struct slice record, const struct scopes *s, struct error *err)
+{
+    return parents_add(arg, record, s, err);
+}
+
+int walk_parents(struct fetcher *f, const struct rest_for_each *how, const struct scopes *values,
+                 struct run *run, struct parents **out, struct error *err)
+{
+    CLEANUP(parents_free_cleanup) struct parents *p = parents_new(how);
+    struct increment all;
+    struct walk w;
+    int rc;
+
+    walk_init(&w, f, how->parent, values, run);
+    w.to = (struct walker){.record = take_parent, .arg = p};
+    /* All of them, whatever the bookmark of the parent: a child may have changed alone. */
+    increment_init(&all, &how->parent->incremental, false);
+    if (how->parent->incremental.present) {
+        struct bound start = {0}, end = {0};
+        struct rest_value v;
+
+        set_scopes(&w, w.mem);
+        rc = template_render(how->parent->incremental.start, &w.scopes, w.mem, &v, err);
+        if (rc == 0 && bound_read(how->parent->incremental.type, &v, w.mem, &start))
+            rc = increment_begin(&all, &start, &end, run->started_unix_us, err);
+        w.increment = &all;
+    } else {
+        rc = 0;
+    }
+    if (rc == 0)
+        rc = walk_all(&w, NULL, err);
+    increment_release(&all);
+    walk_release(&w);
+    if (rc < 0)
+        return -1;
+    *out = TAKE(p);
+    return 0;
+}

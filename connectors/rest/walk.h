@@ -1,0 +1,66 @@
+/*
+ * walk.h - the pages of one stream, in order: parents, slices, windows, pages.
+ *
+ * Knows nothing of rows and sinks: whoever walks takes records and is told when a page is done with
+ * and where the walk stands then.
+ */
+#ifndef CONNECTORS_REST_WALK_H
+#define CONNECTORS_REST_WALK_H
+
+#include "connectors/rest/increment.h"
+#include "connectors/rest/paginate.h"
+#include "connectors/rest/parents.h"
+
+struct walk;
+
+struct walker {
+    /* A record, with everything in scope that it may be computed from. */
+    int (*record)(void *arg, struct slice record, const struct scopes *s, struct error *err);
+    /* The page's records were all taken. `more` pages of this sequence follow. May be NULL. */
+    int (*page)(void *arg, struct walk *w, bool more, struct error *err);
+    /* A window of a slice is complete. May be NULL. */
+    int (*window)(void *arg, struct walk *w, struct error *err);
+    void *arg;
+};
+
+struct walk {
+    struct fetcher *fetcher;
+    const struct rest_stream *stream;
+    struct run *run;
+    const struct scopes *values;
+    struct increment *increment; /* NULL = everything is read */
+    struct walker to;
+    int64_t max_pages; /* 0 = as the stream says; for samples */
+    /* State: */
+    struct pager pager;
+    struct arena *mem, *page_mem, *next_mem; /* the walk; this request; the one behind it */
+    struct scopes scopes;
+    struct fetch_request request, next;
+    bool has_next, ended, reset_once;
+    size_t slice; /* number of the one being read */
+    int64_t parents_done;
+    struct parents *parents;
+    int64_t date_us;                 /* of the first answer, by the server's clock */
+    const char *etag;                /* of the first page */
+    int64_t page_records, page_kept; /* of this page, and those within bounds */
+    int64_t total_records, skipped;
+    const char *run_json;
+    struct buf parent; /* the fields of the one being asked for */
+};
+
+void walk_init(struct walk *w, struct fetcher *f, const struct rest_stream *s,
+               const struct scopes *values, struct run *run);
+void walk_release(struct walk *w);
+
+/* Takes up a position within a run (the whole object), or NULL for the beginning. */
+__attribute__((nonnull(1, 3), warn_unused_result)) int
+walk_all(struct walk *w, const char *position, struct error *err);
+/* Where it stands as members of a JSON object, with commas in front. */
+void walk_put(const struct walk *w, bool in_pages, struct buf *out);
+
+/* Reads a whole stream for its children. */
+CHECKED int walk_parents(struct fetcher *f, const struct rest_for_each *how,
+                         const struct scopes *values, struct run *run, struct parents **out,
+                         struct error *err);
+
+#endif
