@@ -20,11 +20,11 @@ _Static_assert(BATCH_MAX_VALUE == 16777216, "the cut is one above the longest va
  * a byte that no UTF-8 has, so that it becomes an odd cell.
  */
 #define CHECKED_TEXT                                                              \
-    "if(cast(convert(convert({column} USING utf8mb4) USING %s) AS binary) ="    \
+    "if(cast(convert(convert({column} USING utf8mb4) USING %s) AS binary) ="      \
     " cast({column} AS binary), cast(convert({column} USING utf8mb4) AS binary)," \
     " concat(0xff, cast({column} AS binary)))"
 /* The same for a key, which cannot be bound again then. */
-#define CHECKED_KEY                                                            \
+#define CHECKED_KEY                                                          \
     "if(cast(convert(convert({column} USING utf8mb4) USING %s) AS binary) =" \
     " cast({column} AS binary), convert({column} USING utf8mb4), NULL)"
 /* Enumerations are sorted by their numbers, and compared so with a number. */
