@@ -167,7 +167,7 @@ static void put_server_time(struct buf *out, const char *text, size_t n)
         buf_put(out, text + 1, n - 1);
     } else if (text[0] == '-' && dash &&
                text_to_int64(text + 1, (size_t)(dash - text) - 1, &year)) {
-        buf_printf(out, "%04lld", (long long)(year + 1));
+        buf_printf(out, "%04lld", (long long)year + 1);
         buf_put(out, dash, n - (size_t)(dash - text));
         buf_puts(out, " BC");
     } else if (n > 4 && strncmp(text, "0000-", 5) == 0) {
