@@ -199,7 +199,8 @@ static int next(struct mysql_scan_cursor *c, struct error *err)
 static int read_cursor(struct mysql_scan_cursor *c, int64_t *out, enum mysql_number *kind,
                        struct error *err)
 {
-    return mysql_rows_number(c->rows, c->scan.columns->n_columns + c->scan.n_key, out, kind, err);
+    return mysql_rows_number(c->rows, c->scan.columns->n_columns + c->scan.n_key,
+                             c->scan.cursor_type, out, kind, err);
 }
 
 /* Tells whether the next row has another cursor than the last one taken. */

@@ -152,7 +152,7 @@ static int number(struct sql_reader *base, const char *sql, const struct sql_val
         mysql_rows_open(c, stmt, &rows, err) < 0)
         return -1;
     rc = mysql_rows_next(rows, err);
-    if (rc < 0 || (rc > 0 && mysql_rows_number(rows, 0, out, &kind, err) < 0))
+    if (rc < 0 || (rc > 0 && mysql_rows_number(rows, 0, TYPE_COUNT, out, &kind, err) < 0))
         return -1;
     *out_null = kind == MYSQL_NUMBER_NULL;
     return 0;

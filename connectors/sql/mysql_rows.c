@@ -14,8 +14,6 @@
 
 #define INLINE_BYTES   4096 /* of a text; longer ones are fetched a second time */
 #define BINARY_CHARSET 63
-#define US_PER_SECOND  INT64_C(1000000)
-#define US_PER_DAY     (86400 * US_PER_SECOND)
 
 /* How a value lies in memory. */
 enum form { FORM_INT, FORM_UNSIGNED, FORM_FLOAT, FORM_DOUBLE, FORM_TIME, FORM_BITS, FORM_TEXT };
@@ -217,30 +215,6 @@ static size_t format_unsigned(uint64_t v, char out[static VALUE_TEXT_BYTES])
     return (size_t)snprintf(out, VALUE_TEXT_BYTES, "%llu", (unsigned long long)v);
 }
 
-/* As the server writes it: what is no date stays readable. */
-static size_t format_time(const struct cell *c, enum enum_field_types type,
-                          char out[static VALUE_TEXT_BYTES])
-{
-    CLEANUP(buf_release) struct buf text = BUF_INIT(VALUE_TEXT_BYTES);
-    const MYSQL_TIME *t = &c->v.time;
-    char digits[24];
-
-    if (type == MYSQL_TYPE_TIME)
-        buf_printf(&text, "%s%02u:", t->neg ? "-" : "", t->day * 24 + t->hour);
-    else
-        buf_printf(&text, "%04u-%02u-%02u", t->year, t->month, t->day);
-    if (type == MYSQL_TYPE_TIME)
-        buf_printf(&text, "%02u:%02u", t->minute, t->second);
-    else if (type != MYSQL_TYPE_DATE)
-        buf_printf(&text, " %02u:%02u:%02u", t->hour, t->minute, t->second);
-    if (type != MYSQL_TYPE_DATE && c->fraction > 0) {
-        snprintf(digits, sizeof digits, "%06lu", t->second_part);
-        buf_printf(&text, ".%.*s", (int)c->fraction, digits);
-    }
-    memcpy(out, buf_str(&text), text.len);
-    return text.len;
-}
-
 /* A value that is no text, as text. */
 static size_t format_cell(const struct mysql_rows *r, size_t i, char out[static VALUE_TEXT_BYTES])
 {
@@ -258,51 +232,20 @@ static size_t format_cell(const struct mysql_rows *r, size_t i, char out[static 
     case FORM_DOUBLE:
         return value_format_float(c->v.real, 64, out);
     case FORM_TIME:
-        return format_time(c, r->binds[i].buffer_type, out);
+        return mysql_time_format(&c->v.time, r->binds[i].buffer_type, c->fraction, out);
     case FORM_TEXT:
         break;
     }
     return 0;
 }
 
-/* ------------------------------------------------------------------------ times */
-
-static int64_t time_us(const MYSQL_TIME *t)
-{
-    return ((int64_t)t->hour * 3600 + t->minute * 60 + t->second) * US_PER_SECOND +
-           (int64_t)t->second_part;
-}
-
-/* Microseconds, or days for a date; false for a date that is none. */
-static bool instant_of(const MYSQL_TIME *t, bool date, int64_t *out)
-{
-    int64_t days;
-
-    if (!value_days_from_date(t->year, t->month, t->day, &days))
-        return false;
-    *out = date ? days : days * US_PER_DAY + time_us(t);
-    return true;
-}
-
-/* What a time of the server is for a column of this type; false when it is nothing of the kind. */
-static bool time_as(const MYSQL_TIME *t, enum enum_field_types from, enum type to, int64_t *out)
-{
-    if (to == TYPE_DATE)
-        return from == MYSQL_TYPE_DATE && instant_of(t, true, out);
-    if (to == TYPE_TIMESTAMP || to == TYPE_TIMESTAMPTZ)
-        return (from == MYSQL_TYPE_DATETIME || from == MYSQL_TYPE_TIMESTAMP) &&
-               instant_of(t, false, out);
-    *out = t->day * US_PER_DAY + time_us(t);
-    return to == TYPE_TIME && from == MYSQL_TYPE_TIME && !t->neg && *out <= US_PER_DAY;
-}
-
 /* ---------------------------------------------------------------------- batches */
 
-static void put_odd(struct mysql_rows *r, size_t i, struct batch *rows)
+static void put_odd(struct mysql_rows *r, size_t i, enum reason why, struct batch *rows)
 {
     char text[VALUE_TEXT_BYTES];
 
-    batch_put_odd(rows, i, REASON_OUT_OF_RANGE, text, format_cell(r, i, text));
+    batch_put_odd(rows, i, why, text, format_cell(r, i, text));
 }
 
 /* Where the type of the column is another one than the server's, its text may still be a value. */
@@ -321,7 +264,7 @@ static void put_integer(struct mysql_rows *r, size_t i, enum type to, uint64_t v
     else if (to == TYPE_BOOL && v <= 1)
         batch_put_bool(rows, i, v == 1);
     else if (to == TYPE_INT || to == TYPE_BOOL)
-        put_odd(r, i, rows);
+        put_odd(r, i, REASON_OUT_OF_RANGE, rows);
     else
         put_as_text(r, i, rows);
 }
@@ -331,12 +274,12 @@ static void put_time(struct mysql_rows *r, size_t i, enum type to, struct batch 
     enum enum_field_types from = r->binds[i].buffer_type;
     int64_t v;
 
-    if (time_as(&r->cells[i].v.time, from, to, &v))
-        batch_put_int64(rows, i, v);
-    else if (to == TYPE_STRING)
+    if (to == TYPE_STRING)
         put_as_text(r, i, rows);
+    else if (to == mysql_time_type(from) && mysql_time_read(&r->cells[i].v.time, from, &v))
+        batch_put_int64(rows, i, v);
     else
-        put_odd(r, i, rows);
+        put_odd(r, i, to == mysql_time_type(from) ? REASON_OUT_OF_RANGE : REASON_TYPE, rows);
 }
 
 /* Bytes for a column of text are the server's way to say that they have no characters: see
@@ -450,41 +393,30 @@ int mysql_rows_value(struct mysql_rows *r, size_t i, struct arena *mem, struct s
     return 0;
 }
 
-/* The first moment that is not before what is no date: '2024-00-15' sorts below all of 2024. */
-static int64_t moment_above(const MYSQL_TIME *t, bool date)
-{
-    MYSQL_TIME next = {.year = t->year, .month = t->month ? t->month : 1, .day = 1};
-    int64_t v = 0;
-
-    if (t->month > 0 && t->day > 0 && ++next.month > 12) {
-        next.month = 1;
-        next.year++;
-    }
-    instant_of(&next, date, &v);
-    return v;
-}
-
-static int not_a_number(struct error *err)
+static int not_a_cursor(struct error *err)
 {
     return error_set_reason(err, ERR_SCHEMA, "cursor_type",
-                            "the cursor column is no integer, date or timestamp any more");
+                            "the cursor column is no longer of the type that was discovered");
 }
 
-int mysql_rows_number(struct mysql_rows *r, size_t i, int64_t *out, enum mysql_number *out_kind,
-                      struct error *err)
+int mysql_rows_number(struct mysql_rows *r, size_t i, enum type as, int64_t *out,
+                      enum mysql_number *out_kind, struct error *err)
 {
     const struct cell *c = &r->cells[i];
     enum enum_field_types type = r->binds[i].buffer_type;
+    enum type is = c->form == FORM_TIME ? mysql_time_type(type) : TYPE_INT;
     struct slice text;
 
     *out = 0;
     *out_kind = c->is_null ? MYSQL_NUMBER_NULL : MYSQL_NUMBER_EXACT;
+    if (is == TYPE_TIME || (as != TYPE_COUNT && as != is))
+        return not_a_cursor(err);
     if (c->is_null || integer_of(c, out))
         return 0;
-    if (c->form == FORM_TIME && type != MYSQL_TYPE_TIME) {
-        if (!instant_of(&c->v.time, type == MYSQL_TYPE_DATE, out)) {
+    if (c->form == FORM_TIME) {
+        if (!mysql_time_read(&c->v.time, type, out)) {
             *out_kind = MYSQL_NUMBER_ABOVE;
-            *out = moment_above(&c->v.time, type == MYSQL_TYPE_DATE);
+            *out = mysql_time_above(&c->v.time, type);
         }
         return 0;
     }
@@ -492,6 +424,6 @@ int mysql_rows_number(struct mysql_rows *r, size_t i, int64_t *out, enum mysql_n
         return -1;
     /* A decimal without a fraction is an integer too. */
     if (c->form != FORM_TEXT || !text_to_int64(text.ptr, text.len, out))
-        return not_a_number(err);
+        return not_a_cursor(err);
     return 0;
 }

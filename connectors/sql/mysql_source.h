@@ -7,6 +7,7 @@
  *   mysql_rows.c      one row as it lies in memory, and its values
  *   mysql_discover.c  the catalog
  *   mysql_type.c      types
+ *   mysql_time.c      dates and times
  */
 #ifndef CONNECTORS_SQL_MYSQL_SOURCE_H
 #define CONNECTORS_SQL_MYSQL_SOURCE_H
@@ -31,6 +32,18 @@ struct column_type mysql_type_of_column(const char *data_type, const char *colum
 /* Of a column of a result; its type as text in *out_source_type, which lives in `mem`. */
 struct column_type mysql_type_of_field(const MYSQL_FIELD *field, bool tinyint1_is_bool,
                                        struct arena *mem, const char **out_source_type);
+
+/* ------------------------------------------------------------------ mysql_time.c */
+
+/* DATE, TIME, TIMESTAMP or TIMESTAMPTZ: a datetime is no instant. */
+enum type mysql_time_type(enum enum_field_types type);
+/* Days, or microseconds; false for a date that is none and a time beyond one day. */
+bool mysql_time_read(const MYSQL_TIME *t, enum enum_field_types type, int64_t *out);
+/* The first moment that is not before what is no date: '2024-00-15' sorts below all of 2024. */
+int64_t mysql_time_above(const MYSQL_TIME *t, enum enum_field_types type);
+/* As the server writes it, with `fraction` digits: what is no date stays readable. */
+size_t mysql_time_format(const MYSQL_TIME *t, enum enum_field_types type, unsigned fraction,
+                         char out[static VALUE_TEXT_BYTES]);
 
 /* ------------------------------------------------------------------ mysql_rows.c */
 
@@ -60,8 +73,9 @@ enum mysql_number {
     MYSQL_NUMBER_EXACT,
     MYSQL_NUMBER_ABOVE, /* the next one above a date that is none */
 };
-/* Integers as they are, dates in days, timestamps in microseconds. */
-CHECKED int mysql_rows_number(struct mysql_rows *r, size_t i, int64_t *out,
+/* Integers as they are, dates in days, timestamps in microseconds. Fails for anything else, and for
+ * another type than `as` (TYPE_COUNT = whichever). */
+CHECKED int mysql_rows_number(struct mysql_rows *r, size_t i, enum type as, int64_t *out,
                               enum mysql_number *out_kind, struct error *err);
 
 /* ---------------------------------------------------------------- the driver's calls */

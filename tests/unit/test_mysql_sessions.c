@@ -210,13 +210,15 @@ Test(mysql_sessions, fails_for_tables_that_others_change_before_their_turn)
 
 Test(mysql_sessions, notices_columns_that_have_gone_or_changed)
 {
-    source_fixture_run(&f, "create table t(id int primary key, a int, b int);"
-                           "insert into t values (1, 2, 3)");
+    source_fixture_run(&f, "create table t(id int primary key, a int, b int, c datetime);"
+                           "insert into t values (1, 2, 3, '2024-01-02')");
     source_fixture_select(&f, NULL);
-    source_fixture_run(&f, "alter table t modify a varchar(20); update t set a = 'text'");
+    source_fixture_run(&f, "alter table t modify a varchar(20), modify c date;"
+                           "update t set a = 'text'");
     cr_assert(source_fixture_read(&f)->ended);
     cr_assert_str_eq(f.got->streams[0].lines[0],
-                     "{\"id\":\"1\",\"a\":null,\"b\":\"3\",\"?a\":[\"parse\",\"text\"]}");
+                     "{\"id\":\"1\",\"a\":null,\"b\":\"3\",\"c\":null,"
+                     "\"?a\":[\"parse\",\"text\"],\"?c\":[\"type\",\"2024-01-02\"]}");
     source_fixture_run(&f, "alter table t drop column b");
     f.position[0] = '\0';
     cr_assert(source_fixture_read(&f)->failed);
