@@ -3,6 +3,8 @@
  * consistent snapshot of InnoDB. What a stream has locked against DDL is let go when the stream
  * ends, not at the end of the run.
  */
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "connectors/base/clock.h"
@@ -124,14 +126,25 @@ static struct sql_value as_text(const struct sql_value *v, struct arena *mem)
     return (struct sql_value){.kind = SQL_TEXT, .bytes = {arena_memdup(mem, text, n), n}};
 }
 
+static struct sql_value typed(const struct sql_value *v, struct arena *mem)
+{
+    struct sql_value out = *v;
+
+    if (v->type && v->kind == SQL_INT)
+        return as_text(v, mem);
+    /* A float of 32 bits is compared as the double that it is. */
+    if (v->type && v->kind == SQL_REAL && v->type->bits == 32 && fabs(v->real) <= FLT_MAX)
+        out.real = (double)(float)v->real;
+    return out;
+}
+
 int mysql_start_typed(struct mysql_conn *c, const char *sql, const struct sql_value *params,
                       size_t n, struct arena *mem, MYSQL_STMT **out, struct error *err)
 {
     struct sql_value *copy = arena_array(mem, n + 1, sizeof *copy);
 
     for (size_t i = 0; i < n; i++)
-        copy[i] =
-            params[i].type && params[i].kind == SQL_INT ? as_text(&params[i], mem) : params[i];
+        copy[i] = typed(&params[i], mem);
     return mysql_start(c, sql, copy, n, out, err);
 }
 

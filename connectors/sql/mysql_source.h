@@ -89,7 +89,7 @@ int mysql_scan_fetch(struct sql_cursor *base, struct batch *rows, struct error *
 bool mysql_scan_put_key(struct sql_cursor *base, struct arena *mem, struct buf *out);
 void mysql_scan_end(struct sql_cursor *base);
 
-/* mysql_start with cursor values as the text of the database, in `mem`. */
+/* mysql_start with values as what they are compared with, in `mem`. */
 __attribute__((nonnull(1, 2, 5, 6, 7), warn_unused_result)) int
 mysql_start_typed(struct mysql_conn *c, const char *sql, const struct sql_value *params, size_t n,
                   struct arena *mem, MYSQL_STMT **out, struct error *err);

@@ -344,3 +344,57 @@ Test(mysql_source, counts_rows)
     cr_assert_eq(n, 77);
     cr_assert(exact);
 }
+
+/* -------------------------------------------------------------------- filters */
+
+/* Each is true of the first row and false of the second. */
+static const char *const filters[] = {
+    "{\"column\":\"i\",\"op\":\"in\",\"values\":[7,99999999999]}",
+    "{\"column\":\"b\",\"op\":\"eq\",\"value\":true}",
+    "{\"column\":\"f\",\"op\":\"eq\",\"value\":0.1}",
+    "{\"column\":\"g\",\"op\":\"eq\",\"value\":0.1}",
+    "{\"column\":\"n\",\"op\":\"gt\",\"value\":\"12345678901234567890.1\"}",
+    "{\"column\":\"x\",\"op\":\"eq\",\"value\":\"18446744073709551615\"}",
+    "{\"column\":\"s\",\"op\":\"eq\",\"value\":\"it's\\\\\"}",
+    "{\"column\":\"l\",\"op\":\"not_in\",\"values\":[\"b\",\"\xe2\x82\xac\"]}",
+    "{\"column\":\"d\",\"op\":\"le\",\"value\":\"0001-01-01\"}",
+    "{\"column\":\"ts\",\"op\":\"eq\",\"value\":\"9999-12-31T23:59:59.999999\"}",
+    "{\"column\":\"tz\",\"op\":\"eq\",\"value\":\"2024-01-01T02:00:00.5+02:00\"}",
+    "{\"column\":\"t\",\"op\":\"ge\",\"value\":\"23:59:59\"}",
+    "{\"column\":\"u\",\"op\":\"eq\",\"value\":\"6ccd780c-baba-1026-9564-5b8c656024db\"}",
+    "{\"column\":\"y\",\"op\":\"eq\",\"value\":\"AP8=\"}",
+    "{\"column\":\"e\",\"op\":\"eq\",\"value\":\"so,so\"}",
+    "{\"column\":\"v\",\"op\":\"ne\",\"value\":1999}",
+    "{\"column\":\"w\",\"op\":\"eq\",\"value\":5}",
+    "{\"column\":\"j\",\"op\":\"is_not_null\"}",
+};
+
+Test(mysql_source, reads_the_rows_that_fulfil_the_conditions)
+{
+    source_fixture_run(
+        &f, "set sql_mode = 'NO_BACKSLASH_ESCAPES', time_zone = '+00:00';"
+            "create table t(id int primary key, i int, b bool, f float, g double, n decimal(40,5),"
+            " x bigint unsigned, s varchar(9), l varchar(9) character set latin1, d date,"
+            " ts datetime(6), tz timestamp(6) null, t time, u uuid, y varbinary(9),"
+            " e enum('sad', 'so,so'), v year, w bit(9), j json);"
+            "insert into t values (1, 7, true, 0.1, 0.1, 12345678901234567890.11,"
+            " 18446744073709551615, 'it''s\\', 'a', '0001-01-01', '9999-12-31 23:59:59.999999',"
+            " '2024-01-01 00:00:00.5', '24:00', '6ccd780c-baba-1026-9564-5b8c656024db', 0x00ff,"
+            " 'so,so', 2000, 5, '{}'),"
+            "(2, 8, false, 0.2, 0.2, 12345678901234567890.1, 18446744073709551614, 'its', "
+            "'\xe2\x82\xac',"
+            " '2024-01-01', '2024-01-01', '2024-01-01', '00:00',"
+            " '7ccd780c-baba-1026-9564-5b8c656024db', 0x00, 'sad', 1999, 6, null)");
+    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+        const struct fake_stream *s;
+
+        source_fixture_select(
+            &f, arena_printf(f.mem, "[{\"name\":\"t\",\"filter\":[%s]}]", filters[i]));
+        f.position[0] = '\0';
+        s = source_fixture_read(&f);
+        cr_assert(s->ended, "%s: %s", filters[i], s->why.message);
+        cr_expect_eq(s->n_lines, 1, "%s: %zu rows", filters[i], s->n_lines);
+        cr_expect(s->n_lines == 0 || strncmp(s->lines[0], "{\"id\":\"1\"", 9) == 0, "%s",
+                  filters[i]);
+    }
+}
