@@ -133,7 +133,7 @@ static struct sql_value typed(const struct sql_value *v, struct arena *mem)
     if (v->type && v->kind == SQL_INT)
         return as_text(v, mem);
     /* A float of 32 bits is compared as the double that it is. */
-    if (v->type && v->kind == SQL_REAL && v->type->bits == 32 && fabs(v->real) <= FLT_MAX)
+    if (v->type && v->kind == SQL_REAL && v->type->bits == 32 && fabs(v->real) <= (double)FLT_MAX)
         out.real = (double)(float)v->real;
     return out;
 }
