@@ -43,14 +43,9 @@ static const struct option options[] = {
 
 static int check(const void *config, struct run *run, struct error *err)
 {
-    struct sql_reader *r;
-    int rc;
+    const struct mysql_source *from = config;
 
-    if (mysql_source_driver.open(config, run, &r, err) < 0)
-        return -1;
-    rc = mysql_source_driver.snapshot(r, err);
-    mysql_source_driver.close(r);
-    return rc;
+    return sql_source_check(&mysql_source_driver, config, from->queries, run, err);
 }
 
 static int discover(const void *config, struct run *run, struct catalog *out, struct error *err)

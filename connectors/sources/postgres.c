@@ -37,14 +37,9 @@ static const struct option options[] = {
 
 static int check(const void *config, struct run *run, struct error *err)
 {
-    struct sql_reader *r;
-    int rc;
+    const struct postgres_source *from = config;
 
-    if (postgres_source_driver.open(config, run, &r, err) < 0)
-        return -1;
-    rc = postgres_source_driver.snapshot(r, err);
-    postgres_source_driver.close(r);
-    return rc;
+    return sql_source_check(&postgres_source_driver, config, from->queries, run, err);
 }
 
 static int discover(const void *config, struct run *run, struct catalog *out, struct error *err)

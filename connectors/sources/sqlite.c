@@ -38,21 +38,11 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
-/* The texts of queries are looked at where everything else is that can be discovered. */
 static int check(const void *config, struct run *run, struct error *err)
 {
     const struct sqlite_source *from = config;
-    struct catalog ignored = CATALOG_INIT(run->mem);
-    struct sql_reader *r;
-    int rc;
 
-    if (doc_count(from->queries) > 0)
-        return sql_source_discover(&sqlite_source_driver, config, run, &ignored, err);
-    if (sqlite_source_driver.open(config, run, &r, err) < 0)
-        return -1;
-    rc = sqlite_source_driver.snapshot(r, err);
-    sqlite_source_driver.close(r);
-    return rc;
+    return sql_source_check(&sqlite_source_driver, config, from->queries, run, err);
 }
 
 static int discover(const void *config, struct run *run, struct catalog *out, struct error *err)

@@ -278,6 +278,23 @@ int sql_source_discover(const struct sql_source_driver *driver, const void *conf
     return rc;
 }
 
+/* Queries are looked at where everything else is that can be discovered. */
+int sql_source_check(const struct sql_source_driver *driver, const void *config,
+                     const struct doc *queries, struct run *run, struct error *err)
+{
+    struct catalog ignored = CATALOG_INIT(run->mem);
+    struct sql_reader *r;
+    int rc;
+
+    if (doc_count(queries) > 0)
+        return sql_source_discover(driver, config, run, &ignored, err);
+    if (driver->open(config, run, &r, err) < 0)
+        return -1;
+    rc = driver->snapshot(r, err);
+    driver->close(r);
+    return rc;
+}
+
 int sql_source_count(const struct sql_source_driver *driver, const void *config,
                      const struct sql_source_settings *settings, struct run *run,
                      const struct stream *stream, int64_t *out_count, bool *out_exact,

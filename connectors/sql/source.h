@@ -114,6 +114,10 @@ struct sql_source_settings {
     const struct doc *queries;  /* SELECTs of the user, see queries.h; may be NULL */
 };
 
+/* Whether it can be read; looks at the texts of `queries`, which may be NULL, as well. */
+__attribute__((nonnull(1, 2, 4, 5), warn_unused_result)) int
+sql_source_check(const struct sql_source_driver *driver, const void *config,
+                 const struct doc *queries, struct run *run, struct error *err);
 CHECKED int sql_source_discover(const struct sql_source_driver *driver, const void *config,
                                 struct run *run, struct catalog *out, struct error *err);
 CHECKED int sql_source_count(const struct sql_source_driver *driver, const void *config,
