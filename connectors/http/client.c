@@ -59,8 +59,8 @@ static int fail(struct http_exchange *x, CURLcode rc, struct error *err)
     return -1;
 }
 
-int http_start(struct http_client *c, const struct http_request *r, struct http_exchange **out,
-               struct error *err)
+int http_send(struct http_client *c, const struct http_request *r, struct http_exchange **out,
+              struct error *err)
 {
     CLEANUP(http_end_cleanup) struct http_exchange *x = xalloc(sizeof *x);
     struct url_origin at;

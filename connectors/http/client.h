@@ -57,8 +57,8 @@ DEFINE_CLEANUP(struct http_client *, http_client_free_cleanup, http_client_free)
  * is waited for or read. Fails with CONFIG for an address, header or method that is refused
  * (reasons "url_refused", "header_refused").
  */
-CHECKED int http_start(struct http_client *c, const struct http_request *r,
-                       struct http_exchange **out, struct error *err);
+CHECKED int http_send(struct http_client *c, const struct http_request *r,
+                      struct http_exchange **out, struct error *err);
 /* Moves everything that is under way as far as it goes without waiting. */
 void http_move(struct http_client *c);
 /* Waits for the status and headers of the last hop. TRANSIENT for what the network does, with

@@ -149,7 +149,7 @@ static int start(struct asking *a, struct http_request *req, struct http_exchang
     if (auth_ready(f, err) < 0 || limit_wait(f, a->r, err) < 0 ||
         auth_apply(f, a->r, f->page, req, err) < 0)
         return -1;
-    return http_start(f->client, req, out, err);
+    return http_send(f->client, req, out, err);
 }
 
 void fetch_ahead(struct fetcher *f, const struct rest_stream *stream, const struct fetch_request *r)
@@ -164,7 +164,7 @@ void fetch_ahead(struct fetcher *f, const struct rest_stream *stream, const stru
     f->ahead_mem = arena_new();
     f->ahead_key = request_key(f->ahead_mem, r);
     if (auth_apply(f, r, f->ahead_mem, &req, &ignored) < 0 ||
-        http_start(f->client, &req, &f->ahead, &ignored) < 0) {
+        http_send(f->client, &req, &f->ahead, &ignored) < 0) {
         forget_ahead(f);
         return;
     }
@@ -259,7 +259,7 @@ static int again(struct asking *a, int64_t wait_ms, const struct error *why, str
     }
     log_info(a->f->run->log, .message = "asking again",
              .fields = {log_text("stream", a->stream->name), log_int("wait_ms", ms),
-                        log_text("why", why->message)});
+                        log_text("why", mask_text(a->f, a->f->page, why->message))});
     return cancel_sleep_ms(a->f->run->cancel, ms, err) < 0 ? -1 : 1;
 }
 
@@ -444,7 +444,7 @@ int fetch_once(struct fetcher *f, struct http_client *client, const struct http_
         struct error why = ERROR_INIT;
 
         buf_clear(&body);
-        if (http_start(client, r, &x, err) < 0)
+        if (http_send(client, r, &x, err) < 0)
             return -1;
         if (http_wait(x, &why) == 0 && http_read_all(x, &body, &why) == 0) {
             *out_status = http_status(x);

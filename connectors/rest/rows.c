@@ -125,7 +125,7 @@ int rows_put(struct rows *r, struct slice record, const struct scopes *s,
     struct passing p = {r, to, counts};
     int64_t filtered = 0;
 
-    if (shape_record(&r->shape, record, s, put, &p, &filtered, err) < 0)
+    if (shape_feed(&r->shape, record, s, put, &p, &filtered, err) < 0)
         return -1;
     counts->read += filtered;
     counts->filtered += filtered;

@@ -120,7 +120,7 @@ int rows_infer_look(struct rows_infer *in, struct slice record, const struct sco
 {
     int64_t ignored;
 
-    return shape_record(&in->shape, record, s, look, in, &ignored, err);
+    return shape_feed(&in->shape, record, s, look, in, &ignored, err);
 }
 
 /* ------------------------------------------------------------------------ schema */

@@ -177,8 +177,8 @@ static int explode(struct shape *h, const struct rest_value *list, const struct 
     }
 }
 
-int shape_record(struct shape *h, struct slice record, const struct scopes *base, shape_fn *each,
-                 void *arg, int64_t *out_filtered, struct error *err)
+int shape_feed(struct shape *h, struct slice record, const struct scopes *base, shape_fn *each,
+               void *arg, int64_t *out_filtered, struct error *err)
 {
     const struct rest_stream *stream = h->stream;
     struct scopes s = *base;

@@ -18,7 +18,7 @@ struct shape {
 void shape_init(struct shape *h, const struct rest_stream *s);
 void shape_release(struct shape *h);
 /* *out_filtered grows by what `where` left out. */
-CHECKED int shape_record(struct shape *h, struct slice record, const struct scopes *s,
-                         shape_fn *each, void *arg, int64_t *out_filtered, struct error *err);
+CHECKED int shape_feed(struct shape *h, struct slice record, const struct scopes *s, shape_fn *each,
+                       void *arg, int64_t *out_filtered, struct error *err);
 
 #endif

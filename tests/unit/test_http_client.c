@@ -110,7 +110,7 @@ static int try_get(struct fixture *f, const char *path, struct http_exchange **o
         .method = "GET",
         .url = path[0] == '/' ? arena_printf(f->mem, "%s%s", f->set.base_url, path) : path};
 
-    if (http_start(f->client, &r, out, err) < 0)
+    if (http_send(f->client, &r, out, err) < 0)
         return -1;
     return http_wait(*out, err);
 }
@@ -166,7 +166,7 @@ Test(http_client, sends_bodies_and_headers)
     const struct http_request r = {
         "POST", arena_printf(f.mem, "%s/echo", f.set.base_url), headers, 2, {"{\"a\":1}", 7}};
 
-    cr_assert_eq(http_start(f.client, &r, &x, &err), 0);
+    cr_assert_eq(http_send(f.client, &r, &x, &err), 0);
     cr_assert_eq(http_wait(x, &err), 0, "%s", err.message);
     cr_assert_str_eq(http_header(x, "X-Seen"), "something");
     cr_assert_str_eq(body_of(&f, x), "POST /echo||{\"a\":1}|keyed");
@@ -228,13 +228,13 @@ Test(http_client, follows_redirects_and_keeps_credentials_at_home)
     struct http_request r = {.method = "POST", .headers = key, .n_headers = 1, .body = {"x", 1}};
 
     r.url = arena_printf(f.mem, "%s/to/307?where=/echo", f.set.base_url);
-    cr_assert_eq(http_start(f.client, &r, &x, &err), 0);
+    cr_assert_eq(http_send(f.client, &r, &x, &err), 0);
     cr_assert_eq(http_wait(x, &err), 0, "%s", err.message);
     cr_assert_str_eq(body_of(&f, x), "POST /echo||x|keyed");
     http_end(x);
 
     r.url = arena_printf(f.mem, "%s/to/303?where=/echo", f.set.base_url);
-    cr_assert_eq(http_start(f.client, &r, &x, &err), 0);
+    cr_assert_eq(http_send(f.client, &r, &x, &err), 0);
     cr_assert_eq(http_wait(x, &err), 0, "%s", err.message);
     cr_assert_str_eq(body_of(&f, x), "GET /echo|||keyed");
     http_end(x);
@@ -242,7 +242,7 @@ Test(http_client, follows_redirects_and_keeps_credentials_at_home)
     /* Another port is another origin, though the host is allowed. */
     r.url = arena_printf(f.mem, "%s/to/302?where=http%%3A%%2F%%2Flocalhost%s%%2Fecho",
                          f.set.base_url, strrchr(other.set.base_url, ':'));
-    cr_assert_eq(http_start(f.client, &r, &x, &err), 0, "%s", err.message);
+    cr_assert_eq(http_send(f.client, &r, &x, &err), 0, "%s", err.message);
     cr_assert_eq(http_wait(x, &err), 0, "%s", err.message);
     cr_assert_str_eq(body_of(&f, x), "GET /echo|||plain");
     http_end(x);
@@ -276,7 +276,7 @@ Test(http_client, refuses_what_it_must_not_ask)
         struct error err = ERROR_INIT;
         struct http_request r = {.method = "GET", .url = urls[i]};
 
-        cr_assert_eq(http_start(f.client, &r, &x, &err), -1, "%s", urls[i]);
+        cr_assert_eq(http_send(f.client, &r, &x, &err), -1, "%s", urls[i]);
         cr_assert_eq(err.code, ERR_CONFIG);
         cr_assert_str_eq(err.reason, "url_refused");
         cr_assert_null(strstr(err.message, "pw"));
@@ -286,7 +286,7 @@ Test(http_client, refuses_what_it_must_not_ask)
         struct http_request r = {
             .method = "GET", .url = f.set.base_url, .headers = &bad[i], .n_headers = 1};
 
-        cr_assert_eq(http_start(f.client, &r, &x, &err), -1, "%s", bad[i].name);
+        cr_assert_eq(http_send(f.client, &r, &x, &err), -1, "%s", bad[i].name);
         cr_assert_str_eq(err.reason, "header_refused");
     }
     cr_assert_eq(fake_api_requests(f.api), 0);
@@ -364,7 +364,7 @@ Test(http_client, reports_hosts_that_are_not_there)
     cr_assert_eq(http_client_new(&f.set, f.cancel, &c, &err), 0);
     struct http_request r = {.method = "GET", .url = f.set.base_url};
 
-    cr_assert_eq(http_start(c, &r, &x, &err), 0);
+    cr_assert_eq(http_send(c, &r, &x, &err), 0);
     cr_assert_eq(http_wait(x, &err), -1);
     cr_assert_eq(err.code, ERR_TRANSIENT);
     cr_assert_str_eq(err.reason, "host_unknown");
