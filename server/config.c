@@ -39,7 +39,7 @@ const struct option settings_options[] = {
     OPTION(struct settings, max_parallel_streams, .title = "Parallel streams", .def = "4",
            .min = 1, .max = 16,
            .help = "Streams that one sync may move at the same time, whatever its connection says; "
-                   "each takes a connection to both sides."),
+                   "each takes a connection to both sides and up to 8 MiB of memory."),
     OPTION(struct settings, http_threads, .title = "HTTP threads", .def = "2", .min = 1, .max = 64,
            .help = "Threads that serve requests."),
     OPTION(struct settings, max_connections, .title = "Connections", .def = "12000", .min = 10,

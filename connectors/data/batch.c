@@ -42,6 +42,7 @@ struct batch {
     size_t width;  /* fixed bytes of a row */
     size_t bytes;  /* of values */
     size_t beside; /* bytes of odd cells and rejected rows */
+    size_t full_bytes;
 
     struct odd_cell *odd;
     size_t n_odd, cap_odd;
@@ -108,6 +109,7 @@ struct batch *batch_new(const struct schema *schema)
     struct batch *b = xalloc(sizeof *b);
 
     open_columns(b, schema);
+    b->full_bytes = BATCH_FULL_BYTES;
     b->originals = arena_new();
     b->scratch = BUF_INIT(BATCH_MAX_VALUE + 4);
     return b;
@@ -162,6 +164,11 @@ void batch_reset(struct batch *b, const struct schema *schema)
         b->columns[i].type = schema->columns[i].type.type;
 }
 
+void batch_limit(struct batch *b, size_t full_bytes)
+{
+    b->full_bytes = full_bytes;
+}
+
 void batch_swap(struct batch *a, struct batch *b)
 {
     struct batch t = *a;
@@ -193,7 +200,7 @@ size_t batch_bytes(const struct batch *b)
 
 bool batch_is_full(const struct batch *b)
 {
-    return b->rows >= BATCH_MAX_ROWS || b->bytes + b->beside >= BATCH_FULL_BYTES;
+    return b->rows >= BATCH_MAX_ROWS || b->bytes + b->beside >= b->full_bytes;
 }
 
 bool batch_is_empty(const struct batch *b)

@@ -16,7 +16,7 @@
 #include "connectors/data/value.h"
 
 #define BATCH_MAX_ROWS   2048               /* stays in the second-level cache at usual widths */
-#define BATCH_FULL_BYTES ((size_t)1 << 20)  /* reported full from here on */
+#define BATCH_FULL_BYTES ((size_t)1 << 20)  /* reported full from here on, unless limited */
 #define BATCH_MAX_VALUE  ((size_t)16 << 20) /* one cell; larger ones become odd cells */
 
 struct batch; /* opaque */
@@ -40,6 +40,9 @@ void batch_free(struct batch *b); /* accepts NULL */
 DEFINE_CLEANUP(struct batch *, batch_free_cleanup, batch_free);
 void batch_clear(struct batch *b);                              /* no rows, same schema */
 void batch_reset(struct batch *b, const struct schema *schema); /* no rows, another schema */
+/* Full at so many bytes from now on, whatever it is used for; a run that holds many batches at once
+ * has smaller ones. */
+void batch_limit(struct batch *b, size_t full_bytes);
 /* Exchanges the contents, schema included: how the runner takes rows without copying them. */
 void batch_swap(struct batch *a, struct batch *b);
 

@@ -6,6 +6,9 @@
 #include "connectors/base/arena.h"
 #include "server/sync/runner.h"
 
+/* What the batches that are being filled in all lanes may come to; each lane holds a few more. */
+#define BATCHES_BYTES (2 * BATCH_FULL_BYTES)
+
 void attempt_fail(struct attempt *a, enum fault_origin origin, long stream, const struct error *why)
 {
     LOCK_GUARD(&a->mutex);
@@ -77,6 +80,7 @@ void attempt_run(struct runner *r, size_t lane, const struct portion *p, enum po
         attempt_fail(a, ORIGIN_ENGINE, -1, &err);
     } else {
         a->queue = queue_new(r->job->queue_bytes / r->n_lanes);
+        a->batch_bytes = r->n_lanes > 1 ? BATCHES_BYTES / r->n_lanes : BATCH_FULL_BYTES;
         runner_set_stop(r, lane, a->stop);
         if (a->n > 0)
             move_rows(a, goal);

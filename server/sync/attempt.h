@@ -30,6 +30,7 @@ struct attempt {
     struct progress *progress;
     struct cancel *stop; /* of this attempt: the one of the whole run is forwarded to it */
     struct queue *queue;
+    size_t batch_bytes; /* at which a batch is full */
     size_t n;
     const size_t *stream;
     const struct selected_stream *selected;

@@ -76,6 +76,7 @@ static int on_write(struct sink *s, size_t stream, struct batch *rows, struct er
         batch_reset(item.rows, schema);
     else
         item.rows = batch_new(schema);
+    batch_limit(item.rows, r->a->batch_bytes); /* it is the one that is filled next */
     batch_swap(item.rows, rows);
     if (put(r, &item, err) < 0)
         return -1;

@@ -288,6 +288,27 @@ Test(batch, is_full_at_the_limit_of_bytes)
     free(text);
 }
 
+Test(batch, is_full_at_a_limit_of_its_own)
+{
+    struct column c = {"s", {.type = TYPE_STRING}, "", true};
+    struct schema s = {&c, 1, NULL, 0};
+    CLEANUP(batch_free_cleanup) struct batch *a = batch_new(&s);
+    CLEANUP(batch_free_cleanup) struct batch *b = batch_new(&s);
+
+    batch_limit(a, 1000);
+    batch_put_text(a, 0, "x", 1);
+    batch_end_row(a);
+    cr_assert_not(batch_is_full(a));
+    batch_reset(a, &s);
+    batch_swap(a, b);
+    for (int i = 0; i < 200; i++) { /* of five bytes */
+        cr_assert_not(batch_is_full(b));
+        batch_put_text(b, 0, "x", 1);
+        batch_end_row(b);
+    }
+    cr_assert(batch_is_full(b));
+}
+
 Test(batch, goes_on_beyond_full)
 {
     CLEANUP(batch_free_cleanup) struct batch *b = batch_new(&every);

@@ -326,6 +326,21 @@ Test(lanes, stop_at_any_call_of_either_side_and_continue_later)
     }
 }
 
+Test(lanes, a_shutdown_interrupts_them_all)
+{
+    struct bench *b = with_lanes(8, 4);
+
+    b->source.cancel = b->cancel;
+    b->source.cancel_at = 12;
+    b->source.why = CANCEL_SHUTDOWN;
+    b->source.waits = true;
+    bench_run(b);
+    cr_expect_eq(b->result.outcome, OUTCOME_FAILED);
+    cr_expect_str_eq(error_reason(&b->result.error), "interrupted");
+    cr_expect_lt(b->result.duration_us, 5000000);
+    bench_free(b);
+}
+
 Test(lanes, that_wait_for_each_other_see_the_cancellation)
 {
     struct bench *b = with_lanes(8, 4);
