@@ -10,8 +10,9 @@ unit_test(test_sample test_support sources connectors)
 unit_test(test_counter test_support connectors)
 
 # One suite for every source, one for every destination; cases.c lists them.
-add_library(test_conformance_cases STATIC conformance/cases.c)
-target_link_libraries(test_conformance_cases PUBLIC test_support sources destinations sqlite3)
+add_library(test_conformance_cases STATIC conformance/cases.c conformance/rest_case.c)
+target_link_libraries(test_conformance_cases PUBLIC test_support fake_api sources destinations
+    sqlite3)
 function(conformance_test name)
     add_executable(conformance_${name} conformance/${name}.c)
     target_link_libraries(conformance_${name} PRIVATE test_conformance_cases criterion)

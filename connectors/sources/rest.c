@@ -16,6 +16,8 @@ static void check_document(const struct doc *value, const char *pointer, struct 
 static const struct option options[] = {
     OPTION(struct rest_config, document, .title = "Document", .flags = OPTION_REQUIRED | OPTION_BINDING,
            .check = check_document,
+           .example = "{\"client\":{\"base_url\":\"https://api.example.com\"},\"streams\":[{\"name\":\"users\","
+                      "\"path\":\"/users\",\"records\":{\"path\":\"data\"},\"key\":[\"id\"]}]}",
            .help = "The description of the API: client, streams, variables and secrets."),
     OPTION(struct rest_config, vars, .title = "Variables",
            .help = "Values of the variables that the document declares."),

@@ -8,9 +8,11 @@
 #include <sqlite3.h>
 
 #include "connectors/base/jsonwrite.h"
+#include "tests/conformance/rest_case.h"
 #include "tests/support/fake_sink.h"
 
-extern const struct source_connector source_counter, source_file, source_sample, source_sqlite;
+extern const struct source_connector source_counter, source_file, source_rest, source_sample,
+    source_sqlite;
 extern const struct destination_connector destination_file, destination_sqlite;
 
 #define FIXTURE_ROWS 5000 /* three batches */
@@ -89,6 +91,7 @@ static const char *database_broken(struct arena *mem, const char *dir)
 const struct source_case source_cases[] = {
     {&source_counter, NULL, counter_config, NULL},
     {&source_file, make_files, file_config, file_broken},
+    {&source_rest, rest_prepare, rest_config, rest_broken},
     {&source_sample, NULL, sample_config, NULL},
     {&source_sqlite, make_database, database_config, database_broken},
     {NULL, NULL, NULL, NULL},
