@@ -449,7 +449,7 @@ Test(postgres_connect, refuses_a_certificate_it_cannot_verify)
 
 #define OK_BYTES    "R\0\0\0\x08\0\0\0\0"
 #define READY_BYTES "Z\0\0\0\x05I"
-#define BYTES(s)    (s), sizeof(s) - 1
+#define BYTES(s)    .bytes = (s), .n = sizeof(s) - 1
 
 static void expect_from(const struct fake_answer *answers, size_t n, enum error_code code,
                         const char *reason)
@@ -477,7 +477,7 @@ Test(postgres_connect, gives_no_password_in_clear)
 Test(postgres_connect, bears_servers_that_are_none)
 {
     expect_from(NULL, 0, ERR_TRANSIENT, "host_unreachable"); /* silence */
-    expect_from(&(struct fake_answer){"", 0, .hang_up = true}, 1, ERR_TRANSIENT, "connection_lost");
+    expect_from(&(struct fake_answer){.bytes = "", .hang_up = true}, 1, ERR_TRANSIENT, "connection_lost");
     expect_from(&(struct fake_answer){BYTES("HTTP/1.1 400 Bad Request\r\n\r\n"), .hang_up = true},
                 1, ERR_CONFIG, "not_postgres");
     expect_from(&(struct fake_answer){BYTES("R\x7f\xff\xff\xff\0\0\0\0")}, 1, ERR_CONFIG,
