@@ -127,6 +127,18 @@ static const struct step {
     ") STRICT;"
     "CREATE INDEX idempotency_created ON idempotency (created_us);",
     }},
+    {{
+    /* Sources name the connector; it is no reference, since most connectors are built in. */
+    "CREATE TABLE connectors ("
+    "    name TEXT PRIMARY KEY,"
+    "    revision INTEGER NOT NULL CHECK (revision > 0),"
+    "    created_us INTEGER NOT NULL,"
+    "    updated_us INTEGER NOT NULL,"
+    "    secrets TEXT NOT NULL,"
+    "    binding TEXT NOT NULL,"
+    "    document TEXT NOT NULL"
+    ") STRICT;",
+    }},
 };
 /* clang-format on */
 

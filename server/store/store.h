@@ -84,6 +84,37 @@ CHECKED int store_list_resources(struct store *s, enum resource_kind kind,
 CHECKED int store_count_resources(struct store *s, enum resource_kind kind,
                                   const struct list_query *q, int64_t *out, struct error *err);
 
+/* ------------------------------------------------------------ custom connectors */
+
+/* A source connector that somebody described: see connectors/rest. */
+struct stored_connector {
+    const char *name;
+    const char *document; /* JSON object, as it was sent */
+    /* Who may be talked to, as text: changes only while no source uses the connector. */
+    const char *binding;
+    /* JSON array: every name that ever was a secret, since a source may still hold its value. */
+    const char *secrets;
+    int64_t revision, created_us, updated_us;
+};
+
+#define STORE_MAX_CONNECTORS 500 /* a list of them is always whole */
+
+/*
+ * Registers or replaces; `expected` as for resources. *in gets the stored row; revision 1 = new.
+ * CONFLICT "revision_mismatch"; "in_use" when the binding changes under sources, whose names
+ * *out_users lists, comma-separated; RESOURCE "too_many_connectors".
+ */
+CHECKED int store_put_connector(struct store *s, struct stored_connector *in, int64_t expected,
+                                struct arena *mem, const char **out_users, struct error *err);
+CHECKED int store_get_connector(struct store *s, const char *name, struct arena *mem,
+                                struct stored_connector *out, struct error *err);
+/* CONFLICT "in_use" as above. */
+CHECKED int store_delete_connector(struct store *s, const char *name, int64_t expected,
+                                   struct arena *mem, const char **out_users, struct error *err);
+/* All of them, by name. */
+CHECKED int store_list_connectors(struct store *s, struct arena *mem,
+                                  struct stored_connector **out, size_t *out_n, struct error *err);
+
 /* ------------------------------------------------------------------- catalogs */
 
 struct stored_catalog {

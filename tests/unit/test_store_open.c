@@ -105,7 +105,7 @@ Test(store_open, the_file_says_what_it_is)
     close(fd);
     cr_assert_eq(memcmp(header, "SQLite format 3", 16), 0);
     cr_assert_eq(memcmp(header + 68, "cond", 4), 0, "application_id");
-    cr_assert_eq(memcmp(header + 60, "\0\0\0\1", 4), 0, "user_version");
+    cr_assert_eq(memcmp(header + 60, "\0\0\0\2", 4), 0, "user_version");
     cr_assert_eq(header[18], 2, "WAL");
 }
 
@@ -232,9 +232,9 @@ Test(store_open, refuses_a_newer_schema_and_leaves_it_alone)
 {
     fill();
     shut();
-    raw("PRAGMA user_version=2");
+    raw("PRAGMA user_version=3");
     fails(try_open(), ERR_CONFLICT, "store_newer");
-    raw("PRAGMA user_version=1");
+    raw("PRAGMA user_version=2");
     ok(try_open());
     ok(store_get_resource(fx.store, RESOURCE_SOURCE, "r0", fx.mem, &(struct resource){0}, &fx.err));
 }
