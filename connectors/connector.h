@@ -114,6 +114,9 @@ struct source_connector {
     const char *title, *docs; /* for people; docs is a paragraph of Markdown */
     const struct option *options;
     size_t config_size; /* of the struct the option table fills */
+    /* What that struct is before the table fills it: config_size bytes; NULL = zeroes. For a
+     * connector that is made while the program runs, whose calls find here what it is made of. */
+    const void *config_start;
     bool filters_rows;  /* `read` leaves out what selected_stream.filters excludes */
 
     /* 0 when the source can be reached and read with this configuration. */

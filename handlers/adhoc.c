@@ -35,11 +35,9 @@ static const struct option inline_options[] = {
 };
 /* clang-format on */
 
-static void check_inline(const struct doc *value, const char *pointer, struct problems *problems,
-                         enum resource_kind kind)
+static void check_end(const struct doc *value, const char *pointer, struct problems *problems)
 {
     struct inline_body body = {0};
-    struct connector c;
 
     if (doc_is(value, DOC_STRING)) /* a name: looked up later */
         return;
@@ -48,26 +46,7 @@ static void check_inline(const struct doc *value, const char *pointer, struct pr
                      doc_kind_name(doc_kind(value)));
         return;
     }
-    if (!options_decode(inline_options, value, pointer, &body, problems->mem, problems))
-        return;
-    if (connector_find(kind, body.connector, &c))
-        connector_accepts(&c, body.config, arena_printf(problems->mem, "%s/config", pointer),
-                          problems->mem, problems);
-    else
-        problems_add(problems, arena_printf(problems->mem, "%s/connector", pointer),
-                     "unknown_connector", "there is no %s connector \"%s\"",
-                     connector_kind_name(kind), body.connector);
-}
-
-static void check_source(const struct doc *value, const char *pointer, struct problems *problems)
-{
-    check_inline(value, pointer, problems, RESOURCE_SOURCE);
-}
-
-static void check_destination(const struct doc *value, const char *pointer,
-                              struct problems *problems)
-{
-    check_inline(value, pointer, problems, RESOURCE_DESTINATION);
+    options_decode(inline_options, value, pointer, &body, problems->mem, problems);
 }
 
 static void check_streams_shape(const struct doc *value, const char *pointer,
@@ -84,9 +63,9 @@ static void check_settings(const struct doc *value, const char *pointer, struct 
 /* clang-format off */
 static const struct option adhoc_options[] = {
     OPTION(struct adhoc_body, source, .title = "Source", .flags = OPTION_REQUIRED,
-           .check = check_source, .help = "Name or id of a source, or {connector, config}."),
+           .check = check_end, .help = "Name or id of a source, or {connector, config}."),
     OPTION(struct adhoc_body, destination, .title = "Destination", .flags = OPTION_REQUIRED,
-           .check = check_destination,
+           .check = check_end,
            .help = "Name or id of a destination, or {connector, config}."),
     OPTION(struct adhoc_body, streams, .title = "Streams", .check = check_streams_shape,
            .schema = "{\"type\":\"array\"}",
@@ -110,6 +89,28 @@ static const struct option adhoc_options[] = {
 };
 /* clang-format on */
 
+/* An end that is given inline, whose shape was looked at already. */
+static int check_inline(struct app *app, enum resource_kind kind, const struct doc *end,
+                        struct arena *mem, struct problems *problems, struct error *err)
+{
+    const char *pointer = arena_printf(mem, "/%s", connector_kind_name(kind));
+    struct problems known = PROBLEMS_INIT(mem);
+    struct inline_body body = {0};
+    struct connector c;
+    int found;
+
+    if (!doc_is(end, DOC_OBJECT) ||
+        !options_decode(inline_options, end, pointer, &body, mem, &known))
+        return 0;
+    found = connector_find(app->store, kind, body.connector, mem, &c, err);
+    if (found > 0)
+        connector_accepts(&c, body.config, arena_printf(mem, "%s/config", pointer), mem, problems);
+    else if (found == 0)
+        problems_add(problems, arena_printf(mem, "%s/connector", pointer), "unknown_connector",
+                     "there is no %s connector \"%s\"", connector_kind_name(kind), body.connector);
+    return found < 0 ? -1 : 0;
+}
+
 /* The id of the end that is named; NULL when it is given inline, or with a problem. */
 static int find_end(struct app *app, enum resource_kind kind, const struct doc *end,
                     struct arena *mem, struct problems *problems, const char **out_id,
@@ -121,7 +122,7 @@ static int find_end(struct app *app, enum resource_kind kind, const struct doc *
 
     *out_id = NULL;
     if (!name)
-        return 0;
+        return check_inline(app, kind, end, mem, problems, err);
     if (store_get_resource(app->store, kind, name, mem, &r, &why) == 0) {
         *out_id = r.id;
         return 0;
@@ -168,10 +169,13 @@ static int prepare_adhoc(struct app *app, struct request *req, struct response *
     const struct doc *sent;
 
     (void)force;
-    if (body_read(req, res, false, adhoc_options, &body, &sent, err) < 0 ||
-        find_end(app, RESOURCE_SOURCE, body.source, mem, problems, &out->source_id, err) < 0 ||
+    if (request_doc(req, false, &sent, err) < 0)
+        return -1;
+    options_decode(adhoc_options, sent, "", &body, mem, problems);
+    if (find_end(app, RESOURCE_SOURCE, body.source, mem, problems, &out->source_id, err) < 0 ||
         find_end(app, RESOURCE_DESTINATION, body.destination, mem, problems, &out->destination_id,
-                 err) < 0)
+                 err) < 0 ||
+        body_accept(res, err) < 0)
         return -1;
     out->kind = RUN_SYNC;
     out->labels = body_text(mem, body.labels);

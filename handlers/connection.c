@@ -96,10 +96,14 @@ static int check_filters(const struct app *app, const struct doc *streams, const
 {
     struct connector connector;
     struct resource source;
+    int found;
 
     if (store_get_resource(app->store, RESOURCE_SOURCE, source_id, mem, &source, err) < 0)
         return -1;
-    if (connector_find(RESOURCE_SOURCE, source.connector, &connector))
+    found = connector_find(app->store, RESOURCE_SOURCE, source.connector, mem, &connector, err);
+    if (found < 0)
+        return -1;
+    if (found)
         (void)selection_check_filters(streams, "/streams", connector.name, connector.filters_rows,
                                       problems);
     return 0;
@@ -127,7 +131,11 @@ int connection_check_streams(const struct app *app, const struct doc *streams,
     if (store_get_resource(app->store, RESOURCE_DESTINATION, destination_id, mem, &destination,
                            err) < 0)
         return -1;
-    if (connector_find(RESOURCE_DESTINATION, destination.connector, &connector))
+    found = connector_find(app->store, RESOURCE_DESTINATION, destination.connector, mem, &connector,
+                           err);
+    if (found < 0)
+        return -1;
+    if (found)
         check_write_modes(&selection, streams, &connector, problems);
     return 0;
 }

@@ -30,7 +30,8 @@ static const char *delivery_of(struct app *app, struct arena *mem, const struct 
 
     if (store_get_resource(app->store, RESOURCE_DESTINATION, c->destination_id, mem, &r, &ignored) <
             0 ||
-        !connector_find(RESOURCE_DESTINATION, r.connector, &connector))
+        connector_find(app->store, RESOURCE_DESTINATION, r.connector, mem, &connector, &ignored) <=
+            0)
         return NULL;
     return connector.delivery;
 }
@@ -100,7 +101,7 @@ int handle_connections(struct app *app, struct request *req, struct response *re
         if (write_one(app, request_mem(req), &w, &items[i], err) < 0)
             return -1;
     }
-    page_end(&w, req, res, next, total);
+    page_end_part(&w, req, res, next, total);
     return 0;
 }
 

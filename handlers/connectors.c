@@ -4,10 +4,12 @@
 
 #include "connectors/registry.h"
 #include "handlers/body.h"
+#include "handlers/custom.h"
 #include "handlers/encode.h"
 #include "handlers/page.h"
 #include "handlers/routes.h"
 #include "server/app.h"
+#include "server/sync/connectors.h"
 
 const char *connector_kind_name(enum resource_kind kind)
 {
@@ -47,10 +49,44 @@ static bool from_destination(const struct destination_connector *d, struct conne
     return d;
 }
 
-bool connector_find(enum resource_kind kind, const char *name, struct connector *out)
+/* A document that is none any more makes no connector: what it was for can still be looked at. */
+static int from_stored(const struct stored_connector *row, struct arena *mem, struct connector *out,
+                       struct error *err)
 {
-    return kind == RESOURCE_SOURCE ? from_source(registry_source(name), out)
-                                   : from_destination(registry_destination(name), out);
+    const struct source_connector *s;
+    struct error why = ERROR_INIT;
+
+    if (connectors_described(row, mem, &s, &why) == 0) {
+        from_source(s, out);
+        out->custom = row;
+        return 1;
+    }
+    if (!strcmp(error_reason(&why), "invalid_document"))
+        return 0;
+    *err = why;
+    return -1;
+}
+
+static int find_custom(struct store *store, const char *name, struct arena *mem,
+                       struct connector *out, struct error *err)
+{
+    struct stored_connector *row = arena_alloc(mem, sizeof *row);
+    struct error why = ERROR_INIT;
+
+    if (store_get_connector(store, name, mem, row, &why) == 0)
+        return from_stored(row, mem, out, err);
+    if (why.code == ERR_NOT_FOUND)
+        return 0;
+    *err = why;
+    return -1;
+}
+
+int connector_find(struct store *store, enum resource_kind kind, const char *name,
+                   struct arena *mem, struct connector *out, struct error *err)
+{
+    if (kind == RESOURCE_DESTINATION)
+        return from_destination(registry_destination(name), out);
+    return from_source(registry_source(name), out) ? 1 : find_custom(store, name, mem, out, err);
 }
 
 bool connector_at(enum resource_kind kind, size_t i, struct connector *out)
@@ -97,6 +133,7 @@ static void write_summary(struct jsonw *w, const struct connector *c)
     jsonw_put_string(w, "title", c->title);
     jsonw_put_string(w, "version", CONNECTORD_VERSION);
     jsonw_put_string(w, "docs", c->docs);
+    jsonw_put_bool(w, "custom", c->custom);
     write_capabilities(w, c);
 }
 
@@ -105,17 +142,45 @@ static bool is_wanted(const struct connector *c, const char *q)
     return !q || strcasestr(c->name, q) || strcasestr(c->title, q);
 }
 
-static void write_kind(struct jsonw *w, enum resource_kind kind, const char *q)
+static void write_item(struct jsonw *w, const struct connector *c, const char *q)
 {
+    if (!is_wanted(c, q))
+        return;
+    jsonw_object(w);
+    write_summary(w, c);
+    jsonw_object_end(w);
+}
+
+static int write_custom(struct store *store, struct arena *mem, struct jsonw *w, const char *q,
+                        struct error *err)
+{
+    struct stored_connector *rows;
+    struct connector c;
+    size_t n;
+
+    if (store_list_connectors(store, mem, &rows, &n, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        int found = from_stored(&rows[i], mem, &c, err);
+
+        if (found < 0)
+            return -1;
+        if (found)
+            write_item(w, &c, q);
+    }
+    return 0;
+}
+
+/* Built-in ones first. */
+static int write_kind(struct store *store, struct request *req, struct jsonw *w,
+                      enum resource_kind kind, struct error *err)
+{
+    const char *q = request_query(req, "q");
     struct connector c;
 
-    for (size_t i = 0; connector_at(kind, i, &c); i++) {
-        if (!is_wanted(&c, q))
-            continue;
-        jsonw_object(w);
-        write_summary(w, &c);
-        jsonw_object_end(w);
-    }
+    for (size_t i = 0; connector_at(kind, i, &c); i++)
+        write_item(w, &c, q);
+    return kind == RESOURCE_SOURCE ? write_custom(store, request_mem(req), w, q, err) : 0;
 }
 
 /* ------------------------------------------------------------------- handlers */
@@ -127,47 +192,71 @@ int handle_connectors(struct app *app, struct request *req, struct response *res
     struct jsonw w = JSONW_INIT(&res->body);
     enum resource_kind only = RESOURCE_SOURCE;
 
-    (void)app;
     if (request_query_only(req, known, err) < 0)
         return -1;
     if (kind && !connector_kind_from_name(kind, &only))
         return error_set_reason(err, ERR_INVALID, "invalid_query",
                                 "\"kind\" is source or destination");
     page_begin(&w);
-    if (!kind || only == RESOURCE_SOURCE)
-        write_kind(&w, RESOURCE_SOURCE, request_query(req, "q"));
-    if (!kind || only == RESOURCE_DESTINATION)
-        write_kind(&w, RESOURCE_DESTINATION, request_query(req, "q"));
+    if ((!kind || only == RESOURCE_SOURCE) &&
+        write_kind(app->store, req, &w, RESOURCE_SOURCE, err) < 0)
+        return -1;
+    if ((!kind || only == RESOURCE_DESTINATION) &&
+        write_kind(app->store, req, &w, RESOURCE_DESTINATION, err) < 0)
+        return -1;
     page_end_whole(&w);
     return 0;
 }
 
-static int connector_of(const struct request *req, struct connector *out, struct error *err)
+static int connector_of(const struct app *app, struct request *req, struct connector *out,
+                        struct error *err)
 {
     const char *kind = request_param(req, "kind"), *name = request_param(req, "name");
     enum resource_kind k;
+    int found = 0;
 
-    if (!connector_kind_from_name(kind, &k) || !connector_find(k, name, out))
+    if (connector_kind_from_name(kind, &k))
+        found = connector_find(app->store, k, name, request_mem(req), out, err);
+    if (found < 0)
+        return -1;
+    if (!found)
         return error_set(err, ERR_NOT_FOUND, "there is no %s connector \"%s\"", kind, name);
+    return 0;
+}
+
+int connector_encode(struct jsonw *w, const struct connector *c, struct error *err)
+{
+    CLEANUP(doc_free_cleanup) struct doc *schema = options_schema(c->options);
+    CLEANUP(doc_free_cleanup) struct doc *document = NULL;
+
+    if (c->custom &&
+        doc_parse_trusted(c->custom->document, strlen(c->custom->document), &document, err) < 0)
+        return -1;
+    jsonw_object(w);
+    write_summary(w, c);
+    jsonw_key(w, "config_schema");
+    encode_doc(w, schema);
+    if (c->custom) {
+        jsonw_key(w, "document");
+        encode_doc(w, document);
+        jsonw_put_int(w, "revision", c->custom->revision);
+        jsonw_put_time_ms(w, "created_at", c->custom->created_us);
+        jsonw_put_time_ms(w, "updated_at", c->custom->updated_us);
+    }
+    jsonw_object_end(w);
     return 0;
 }
 
 int handle_connector(struct app *app, struct request *req, struct response *res, struct error *err)
 {
-    CLEANUP(doc_free_cleanup) struct doc *schema = NULL;
     struct jsonw w = JSONW_INIT(&res->body);
     struct connector c;
 
-    (void)app;
-    if (connector_of(req, &c, err) < 0)
+    if (connector_of(app, req, &c, err) < 0)
         return -1;
-    schema = options_schema(c.options);
-    jsonw_object(&w);
-    write_summary(&w, &c);
-    jsonw_key(&w, "config_schema");
-    encode_doc(&w, schema);
-    jsonw_object_end(&w);
-    return 0;
+    if (c.custom)
+        response_etag(res, c.custom->revision);
+    return connector_encode(&w, &c, err);
 }
 
 int handle_connector_schema(struct app *app, struct request *req, struct response *res,
@@ -176,8 +265,7 @@ int handle_connector_schema(struct app *app, struct request *req, struct respons
     CLEANUP(doc_free_cleanup) struct doc *schema = NULL;
     struct connector c;
 
-    (void)app;
-    if (connector_of(req, &c, err) < 0)
+    if (connector_of(app, req, &c, err) < 0)
         return -1;
     schema = options_schema(c.options);
     doc_write(schema, &res->body);
@@ -192,8 +280,7 @@ int handle_connector_template(struct app *app, struct request *req, struct respo
     struct connector c;
     bool required_only;
 
-    (void)app;
-    if (request_query_only(req, known, err) < 0 || connector_of(req, &c, err) < 0 ||
+    if (request_query_only(req, known, err) < 0 || connector_of(app, req, &c, err) < 0 ||
         request_query_bool(req, "required_only", false, &required_only, err) < 0)
         return -1;
     template = options_template(c.options, required_only);
@@ -204,23 +291,29 @@ int handle_connector_template(struct app *app, struct request *req, struct respo
 int handle_connector_validate(struct app *app, struct request *req, struct response *res,
                               struct error *err)
 {
+    static const char *const known[] = {"document", NULL};
     CLEANUP(doc_free_cleanup) struct doc *normalized = NULL;
     struct problems problems = PROBLEMS_INIT(request_mem(req));
     struct jsonw w = JSONW_INIT(&res->body);
     const struct doc *config;
-    struct connector c;
-    bool valid;
+    struct connector c = {.options = NULL};
+    bool valid, document;
 
-    (void)app;
-    if (connector_of(req, &c, err) < 0 || request_doc(req, true, &config, err) < 0)
+    if (request_query_only(req, known, err) < 0 ||
+        request_query_bool(req, "document", false, &document, err) < 0)
         return -1;
-    valid = connector_accepts(&c, config, "", request_mem(req), &problems);
+    if ((!document && connector_of(app, req, &c, err) < 0) ||
+        request_doc(req, true, &config, err) < 0)
+        return -1;
+    valid = document
+                ? custom_accepts(request_mem(req), request_param(req, "name"), config, &problems)
+                : connector_accepts(&c, config, "", request_mem(req), &problems);
     jsonw_object(&w);
     jsonw_put_bool(&w, "valid", valid);
     jsonw_key(&w, "errors");
     encode_problems(&w, &problems);
     jsonw_key(&w, "normalized");
-    if (valid)
+    if (valid && !document)
         normalized = options_normalized(c.options, config);
     encode_doc(&w, normalized);
     jsonw_object_end(&w);

@@ -1,9 +1,11 @@
 /*
- * connectors.h - built-in connectors as handlers see them: the kind is a parameter.
+ * connectors.h - connectors as handlers see them, built in or described by a document in the store:
+ * the kind is a parameter.
  */
 #ifndef HANDLERS_CONNECTORS_H
 #define HANDLERS_CONNECTORS_H
 
+#include "connectors/base/jsonwrite.h"
 #include "connectors/connector.h"
 #include "server/store/store.h"
 
@@ -13,20 +15,26 @@ struct connector {
     const char *name, *title, *docs;
     const struct option *options;
     size_t config_size;
-    bool filters_rows;    /* sources */
-    unsigned write_modes; /* destinations; 0 for sources */
-    const char *delivery; /* destinations; NULL for sources */
+    bool filters_rows;                     /* sources */
+    unsigned write_modes;                  /* destinations; 0 for sources */
+    const char *delivery;                  /* destinations; NULL for sources */
+    const struct stored_connector *custom; /* NULL when it is built in */
 };
 
 const char *connector_kind_name(enum resource_kind kind); /* "source", "destination" */
 bool connector_kind_from_name(const char *name, enum resource_kind *out);
 
-bool connector_find(enum resource_kind kind, const char *name, struct connector *out);
-/* False behind the last. */
+/* 1 with *out, which belongs to `mem`, 0 when there is none; fails when the store does. */
+CHECKED int connector_find(struct store *store, enum resource_kind kind, const char *name,
+                           struct arena *mem, struct connector *out, struct error *err);
+/* The built-in ones. False behind the last. */
 bool connector_at(enum resource_kind kind, size_t i, struct connector *out);
 
 /* Decodes `config` to see whether it is well-formed; problems have pointers below `pointer`. */
 bool connector_accepts(const struct connector *c, const struct doc *config, const char *pointer,
                        struct arena *mem, struct problems *problems);
+
+/* The whole connector as an object of the API. */
+CHECKED int connector_encode(struct jsonw *w, const struct connector *c, struct error *err);
 
 #endif

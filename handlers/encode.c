@@ -168,8 +168,8 @@ void encode_catalog_members(struct jsonw *w, const struct stored_catalog *c)
     jsonw_put_time_ms(w, "discovered_at", c->discovered_us);
 }
 
-int encode_resource(struct jsonw *w, enum resource_kind kind, const struct resource *r,
-                    struct error *err)
+int encode_resource(struct store *store, struct arena *mem, struct jsonw *w,
+                    enum resource_kind kind, const struct resource *r, struct error *err)
 {
     CLEANUP(doc_free_cleanup) struct doc *config = NULL;
     CLEANUP(doc_free_cleanup) struct doc *shown = NULL;
@@ -178,8 +178,8 @@ int encode_resource(struct jsonw *w, enum resource_kind kind, const struct resou
     if (doc_parse_trusted(r->config, strlen(r->config), &config, err) < 0)
         return error_wrap(err, "the configuration of \"%s\"", r->name);
     /* Without its table nobody knows which members are secret, so none is shown. */
-    if (!connector_find(kind, r->connector, &c))
-        c.options = NULL;
+    if (connector_find(store, kind, r->connector, mem, &c, err) < 0)
+        return -1;
     shown = secrets_strip(c.options, config);
     jsonw_object(w);
     jsonw_put_string(w, "id", r->id);

@@ -127,7 +127,7 @@ static int effect_of_resource(struct store *store, enum resource_kind kind, cons
         return -1;
     out->location = arena_printf(mem, "/v1/%ss/%s", connector_kind_name(kind), r.name);
     out->revision = r.revision;
-    return encode_resource(w, kind, &r, err);
+    return encode_resource(store, mem, w, kind, &r, err);
 }
 
 static int put_effect(struct store *store, const struct stored_answer *found, struct arena *mem,

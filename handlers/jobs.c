@@ -217,6 +217,7 @@ int handle_check(struct app *app, struct request *req, struct response *res, str
     enum resource_kind kind = RESOURCE_SOURCE;
     const struct doc *sent;
     struct connector c;
+    int found;
 
     if (request_kept(req))
         return finish(req, res, answer_check, err);
@@ -224,7 +225,10 @@ int handle_check(struct app *app, struct request *req, struct response *res, str
         body_read(req, res, false, check_options, &body, &sent, err) < 0)
         return -1;
     connector_kind_from_name(body.kind, &kind);
-    if (connector_find(kind, body.connector, &c))
+    found = connector_find(app->store, kind, body.connector, request_mem(req), &c, err);
+    if (found < 0)
+        return -1;
+    if (found)
         connector_accepts(&c, body.config, "/config", request_mem(req), body_problems(req, res));
     else
         problems_add(body_problems(req, res), "/connector", "unknown_connector",

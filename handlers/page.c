@@ -70,8 +70,8 @@ static const char *next_target(struct request *req, const char *next)
     return arena_strdup(request_mem(req), buf_str(&b));
 }
 
-void page_end(struct jsonw *w, struct request *req, struct response *res, const char *next,
-              int64_t total)
+void page_end_part(struct jsonw *w, struct request *req, struct response *res, const char *next,
+                   int64_t total)
 {
     jsonw_array_end(w);
     jsonw_put_string(w, "next_cursor", next);

@@ -22,8 +22,8 @@ CHECKED int page_wants_total(struct request *req, bool *out, struct error *err);
 
 void page_begin(struct jsonw *w);
 /* Ends the items; `next` is NULL on the last page; `total` may be PAGE_NO_TOTAL. */
-void page_end(struct jsonw *w, struct request *req, struct response *res, const char *next,
-              int64_t total);
+void page_end_part(struct jsonw *w, struct request *req, struct response *res, const char *next,
+                   int64_t total);
 
 /* A list that is always whole. */
 void page_end_whole(struct jsonw *w);

@@ -70,17 +70,11 @@ static struct doc *patched(const struct resource *old, const struct doc *patch,
     return body;
 }
 
-static const struct option *options_of(enum resource_kind kind, const char *connector)
-{
-    struct connector c;
-
-    return connector_find(kind, connector, &c) ? c.options : NULL;
-}
-
 /* The configuration that results, checked by the table of its connector; its text. */
 static const char *build_config(struct arena *mem, const struct connector *c,
-                                const struct resource *old, const struct doc *sent,
-                                enum secrets_merge how, struct problems *problems)
+                                const struct resource *old, const struct option *old_options,
+                                const struct doc *sent, enum secrets_merge how,
+                                struct problems *problems)
 {
     CLEANUP(doc_free_cleanup) struct doc *stored = NULL;
     CLEANUP(doc_free_cleanup) struct doc *config = NULL;
@@ -88,8 +82,7 @@ static const char *build_config(struct arena *mem, const struct connector *c,
     struct error ignored = ERROR_INIT;
 
     if (old && doc_parse_trusted(old->config, strlen(old->config), &stored, &ignored) == 0)
-        before = (struct secrets_old){options_of(c->kind, old->connector), stored,
-                                      !strcmp(old->connector, c->name)};
+        before = (struct secrets_old){old_options, stored, !strcmp(old->connector, c->name)};
     config = secrets_merge(c->options, &before, sent, how, "/config", problems);
     connector_accepts(c, config, "/config", mem, problems);
     return body_text(mem, config);
@@ -107,15 +100,17 @@ static void choose_name(const struct resource_body *body, const struct resource 
         resource_name_is_fine(out->name, problems);
 }
 
-void resource_build(struct request *req, struct response *res, enum resource_kind kind,
-                    const struct doc *sent, const struct resource *old, const char *name,
-                    enum secrets_merge how, struct resource *out)
+int resource_build(const struct app *app, struct request *req, struct response *res,
+                   enum resource_kind kind, const struct doc *sent, const struct resource *old,
+                   const char *name, enum secrets_merge how, struct resource *out,
+                   struct error *err)
 {
     struct problems *problems = body_problems(req, res);
     CLEANUP(doc_free_cleanup) struct doc *whole = NULL;
     struct arena *mem = request_mem(req);
+    struct connector c, before = {.options = NULL};
     struct resource_body body = {0};
-    struct connector c;
+    int found;
 
     if (how == SECRETS_PATCH && old) {
         whole = patched(old, sent, problems);
@@ -127,12 +122,17 @@ void resource_build(struct request *req, struct response *res, enum resource_kin
     out->labels = body_text(mem, body.labels);
     out->config = "{}";
     if (!body.connector)
-        return;
-    if (!connector_find(kind, body.connector, &c)) {
+        return 0;
+    found = connector_find(app->store, kind, body.connector, mem, &c, err);
+    if (found < 0 ||
+        (old && connector_find(app->store, kind, old->connector, mem, &before, err) < 0))
+        return -1;
+    if (!found) {
         problems_add(problems, "/connector", "unknown_connector",
                      "there is no %s connector \"%s\"; GET /v1/connectors lists them",
                      connector_kind_name(kind), body.connector);
-        return;
+        return 0;
     }
-    out->config = build_config(mem, &c, old, body.config, how, problems);
+    out->config = build_config(mem, &c, old, before.options, body.config, how, problems);
+    return 0;
 }

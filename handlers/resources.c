@@ -27,13 +27,13 @@ static const char *location_of(struct request *req, enum resource_kind kind, con
     return arena_printf(request_mem(req), "/v1/%s/%s", plural(kind), name);
 }
 
-static int answer(struct response *res, enum resource_kind kind, const struct resource *r,
-                  struct error *err)
+static int answer(struct app *app, struct request *req, struct response *res,
+                  enum resource_kind kind, const struct resource *r, struct error *err)
 {
     struct jsonw w = JSONW_INIT(&res->body);
 
     response_etag(res, r->revision);
-    return encode_resource(&w, kind, r, err);
+    return encode_resource(app->store, request_mem(req), &w, kind, r, err);
 }
 
 /* ----------------------------------------------------------------------- lists */
@@ -61,10 +61,10 @@ static int list(struct app *app, struct request *req, struct response *res, enum
         return -1;
     page_begin(&w);
     for (size_t i = 0; i < n; i++) {
-        if (encode_resource(&w, kind, &items[i], err) < 0)
+        if (encode_resource(app->store, request_mem(req), &w, kind, &items[i], err) < 0)
             return -1;
     }
-    page_end(&w, req, res, next, total);
+    page_end_part(&w, req, res, next, total);
     return 0;
 }
 
@@ -75,7 +75,7 @@ static int get(struct app *app, struct request *req, struct response *res, enum 
 
     if (store_get_resource(app->store, kind, id_of(req, kind), request_mem(req), &r, err) < 0)
         return -1;
-    return answer(res, kind, &r, err);
+    return answer(app, req, res, kind, &r, err);
 }
 
 /* ------------------------------------------------------------------- creating */
@@ -111,7 +111,7 @@ static int save_new(struct app *app, struct request *req, struct response *res, 
 
     c->row.idempotency_key = c->idem.key;
     if (store_create_resource(app->store, c->kind, &c->row, request_mem(req), err) < 0 ||
-        encode_resource(&w, c->kind, &c->row, err) < 0)
+        encode_resource(app->store, request_mem(req), &w, c->kind, &c->row, err) < 0)
         return -1;
     created = (struct created){.status = 201,
                                .location = location_of(req, c->kind, c->row.name),
@@ -130,13 +130,18 @@ static int answer_dry_run(struct app *app, struct request *req, struct response 
     struct error none = ERROR_INIT;
     struct connector connector;
     struct resource other;
+    int found;
 
     if (store_get_resource(app->store, c->kind, c->row.name, request_mem(req), &other, &none) == 0)
         return error_set_reason(err, ERR_CONFLICT, "name_taken", "there is a %s \"%s\" already",
                                 connector_kind_name(c->kind), c->row.name);
     if (doc_parse_trusted(c->row.config, strlen(c->row.config), &config, err) < 0)
         return -1;
-    if (connector_find(c->kind, c->row.connector, &connector))
+    found =
+        connector_find(app->store, c->kind, c->row.connector, request_mem(req), &connector, err);
+    if (found < 0)
+        return -1;
+    if (found)
         normalized = options_normalized(connector.options, config);
     jsonw_object(&w);
     jsonw_put_bool(&w, "valid", true);
@@ -196,8 +201,9 @@ static int begin_creation(struct app *app, struct request *req, struct response 
     rc = idempotency_begin(app, req, &c->idem, &stored, err);
     if (rc != 0)
         return rc < 0 || idempotency_replay(res, &stored, &run, err) < 0 ? -1 : 1;
-    resource_build(req, res, c->kind, sent, NULL, NULL, SECRETS_REPLACE, &c->row);
-    if (body_accept(res, err) < 0)
+    if (resource_build(app, req, res, c->kind, sent, NULL, NULL, SECRETS_REPLACE, &c->row, err) <
+            0 ||
+        body_accept(res, err) < 0)
         return -1;
     if (dry_run)
         return answer_dry_run(app, req, res, c, err) < 0 ? -1 : 1;
@@ -254,9 +260,9 @@ static int put_once(struct app *app, struct request *req, struct response *res,
         precondition_read(app, req, current, &expected, err) < 0)
         return -1;
     exists = current != PRECONDITION_ABSENT;
-    resource_build(req, res, kind, sent, exists ? &old : NULL, exists ? NULL : id_of(req, kind),
-                   SECRETS_REPLACE, &row);
-    if (body_accept(res, err) < 0)
+    if (resource_build(app, req, res, kind, sent, exists ? &old : NULL,
+                       exists ? NULL : id_of(req, kind), SECRETS_REPLACE, &row, err) < 0 ||
+        body_accept(res, err) < 0)
         return -1;
     if (exists) {
         row.id = old.id;
@@ -268,7 +274,7 @@ static int put_once(struct app *app, struct request *req, struct response *res,
         res->status = 201;
         response_header(res, "Location", "%s", location_of(req, kind, row.name));
     }
-    return answer(res, kind, &row, err);
+    return answer(app, req, res, kind, &row, err);
 }
 
 static int patch_once(struct app *app, struct request *req, struct response *res,
@@ -282,13 +288,13 @@ static int patch_once(struct app *app, struct request *req, struct response *res
         store_get_resource(app->store, kind, id_of(req, kind), request_mem(req), &old, err) < 0 ||
         precondition_read(app, req, old.revision, &expected, err) < 0)
         return -1;
-    resource_build(req, res, kind, sent, &old, NULL, SECRETS_PATCH, &row);
-    if (body_accept(res, err) < 0)
+    if (resource_build(app, req, res, kind, sent, &old, NULL, SECRETS_PATCH, &row, err) < 0 ||
+        body_accept(res, err) < 0)
         return -1;
     row.id = old.id;
     if (store_update_resource(app->store, kind, &row, old.revision, request_mem(req), err) < 0)
         return -1;
-    return answer(res, kind, &row, err);
+    return answer(app, req, res, kind, &row, err);
 }
 
 /* "a,b" as the member "connections": ["a","b"] of the problem document. */

@@ -16,7 +16,9 @@ const struct route routes[] = {
     {"GET",    "/v1/connectors/{kind}/{name}",                handle_connector,              "get_connector",        "read",  0},
     {"GET",    "/v1/connectors/{kind}/{name}/schema",         handle_connector_schema,       "get_connector_schema", "read",  0},
     {"GET",    "/v1/connectors/{kind}/{name}/template",       handle_connector_template,     "get_connector_template", "read", 0},
-    {"POST",   "/v1/connectors/{kind}/{name}/validate",       handle_connector_validate,     "validate_config",      "read",  0},
+    {"POST",   "/v1/connectors/{kind}/{name}/validate",       handle_connector_validate,     "validate_config",      "read",  ROUTE_BIG_BODY | ROUTE_YAML},
+    {"PUT",    "/v1/connectors/{kind}/{name}",                handle_connector_put,          "put_connector",        "write", ROUTE_BIG_BODY | ROUTE_YAML},
+    {"DELETE", "/v1/connectors/{kind}/{name}",                handle_connector_delete,       "delete_connector",     "write", 0},
 
     {"GET",    "/v1/sources",                                 handle_sources,                "list_sources",         "read",  0},
     {"POST",   "/v1/sources",                                 handle_source_create,          "create_source",        "write", 0},

@@ -16,7 +16,7 @@ handler_fn handle_root, handle_livez, handle_readyz, handle_openapi, handle_info
 
 /* connectors.c */
 handler_fn handle_connectors, handle_connector, handle_connector_schema, handle_connector_template,
-    handle_connector_validate;
+    handle_connector_validate, handle_connector_put, handle_connector_delete;
 
 /* resources.c: one implementation, the kind is bound here */
 handler_fn handle_sources, handle_source_create, handle_source, handle_source_put,

@@ -116,7 +116,8 @@ int handle_runs(struct app *app, struct request *req, struct response *res, stru
         if (encode_run(&w, &items[i], RUN_IN_LIST, err) < 0)
             return -1;
     }
-    page_end(&w, req, res, next ? arena_printf(request_mem(req), "%" PRId64, next) : NULL, total);
+    page_end_part(&w, req, res, next ? arena_printf(request_mem(req), "%" PRId64, next) : NULL,
+                  total);
     return 0;
 }
 

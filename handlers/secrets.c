@@ -84,10 +84,13 @@ struct doc *secrets_strip(const struct option *table, const struct doc *config)
 
     if (!table || !doc_is(config, DOC_OBJECT))
         return doc_new_object();
-    shown = doc_copy(config);
-    for (const struct option *o = table; o->name; o++) {
-        if (o->flags & OPTION_SECRET)
-            doc_remove(shown, o->name);
+    /* What the table does not know may be a secret of a description that was replaced. */
+    shown = doc_new_object();
+    for (const struct doc_member *it = doc_first(config); it; it = doc_next(config, it)) {
+        const struct option *o = option_find(table, doc_member_key(it));
+
+        if (o && !(o->flags & OPTION_SECRET))
+            doc_set(shown, o->name, doc_copy(doc_member_value(it)));
     }
     return shown;
 }

@@ -28,7 +28,8 @@ struct doc *secrets_merge(const struct option *table, const struct secrets_old *
                           const struct doc *sent, enum secrets_merge how, const char *pointer,
                           struct problems *problems);
 
-/* A copy without any secret; with a NULL table nothing at all is shown. */
+/* A copy without any secret and without members that the table does not know; with a NULL table
+ * nothing at all is shown. */
 struct doc *secrets_strip(const struct option *table, const struct doc *config);
 
 /* {"/password": {"set": true, "ref": null}} for every secret of the table. */

@@ -10,6 +10,7 @@
 
 #include "connectors/base/arena.h"
 #include "connectors/base/clock.h"
+#include "connectors/base/docyaml.h"
 #include "connectors/base/hash.h"
 #include "connectors/base/text.h"
 #include "server/cli.h"
@@ -252,6 +253,18 @@ static int sync_document(const struct doc *d, const char *path)
     return status;
 }
 
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+
+    return n >= k && !strcmp(s + n - k, end);
+}
+
+static bool is_yaml(const char *path)
+{
+    return ends_with(path, ".yaml") || ends_with(path, ".yml");
+}
+
 int cli_sync(const char *path)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT(MAX_FILE_BYTES);
@@ -262,7 +275,8 @@ int cli_sync(const char *path)
         fprintf(stderr, "connectord: %s\n", err.message);
         return EXIT_BAD_FILE;
     }
-    if (doc_parse(buf_str(&text), text.len, &d, &err) < 0) {
+    if ((is_yaml(path) ? doc_parse_yaml(buf_str(&text), text.len, &d, &err)
+                       : doc_parse(buf_str(&text), text.len, &d, &err)) < 0) {
         fprintf(stderr, "connectord: %s: %s\n", path, err.message);
         return EXIT_BAD_FILE;
     }

@@ -164,6 +164,8 @@ enum media gate_media(const struct pair *headers, size_t n)
     if (type &&
         (is_type(type, "application/json") || is_type(type, "application/merge-patch+json")))
         return MEDIA_JSON;
+    if (type && is_type(type, "application/yaml"))
+        return MEDIA_YAML;
     if (type && !is_type(type, "application/x-www-form-urlencoded"))
         return MEDIA_OTHER;
     /* A page of another origin can make a browser send a form, but not without one of these. */

@@ -39,7 +39,7 @@ CHECKED int gate_check(const struct pair *headers, size_t n, bool http10, struct
 /* The first value of a header, without regard to case; NULL when there is none. */
 const char *gate_header(const struct pair *headers, size_t n, const char *name);
 
-enum media { MEDIA_JSON, MEDIA_FORM, MEDIA_OTHER };
+enum media { MEDIA_JSON, MEDIA_FORM, MEDIA_YAML, MEDIA_OTHER };
 /* MEDIA_FORM stands for a form type, or none at all, that may still hold JSON: no browser page of
  * another origin is behind the request. */
 enum media gate_media(const struct pair *headers, size_t n);

@@ -45,7 +45,8 @@ bool request_is_gone(const struct request *req);
 
 /*
  * The body as a document that lives as long as the request; an empty body is an empty object when
- * `optional`. Fails with INVALID (invalid_json, duplicate_key) or UNSUPPORTED media type.
+ * `optional`. Fails with INVALID (invalid_json, invalid_yaml, duplicate_key) or UNSUPPORTED media
+ * type.
  */
 CHECKED int request_doc(struct request *req, bool optional, const struct doc **out,
                         struct error *err);
@@ -109,6 +110,7 @@ enum route_flags {
     ROUTE_PUBLIC = 1 << 0,   /* no token, ever: spelled out, and in a golden list */
     ROUTE_BIG_BODY = 1 << 1, /* 8 MiB instead of 1 MiB */
     ROUTE_ANY_QUERY = 1 << 2,
+    ROUTE_YAML = 1 << 3, /* the body may be application/yaml */
 };
 
 struct route {

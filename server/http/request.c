@@ -1,7 +1,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "connectors/base/docyaml.h"
 #include "connectors/base/text.h"
+#include "server/http/gate.h"
 #include "server/http/internal.h"
 
 struct arena *request_mem(struct request *req)
@@ -22,6 +24,13 @@ const char *request_method(const struct request *req)
 const char *request_target(const struct request *req)
 {
     return req->raw;
+}
+
+static int parse_body(const struct request *req, struct doc **out, struct error *err)
+{
+    if (gate_media(req->headers, req->n_headers) == MEDIA_YAML)
+        return doc_parse_yaml(req->body.data, req->body.len, out, err);
+    return doc_parse(req->body.data, req->body.len, out, err);
 }
 
 static const char *find(const struct pair *pairs, size_t n, const char *name)
@@ -77,7 +86,7 @@ int request_doc(struct request *req, bool optional, const struct doc **out, stru
     } else if (!req->body.len) {
         return error_set_reason(err, ERR_INVALID, "invalid_json",
                                 "The request needs a JSON document as its body.");
-    } else if (doc_parse(req->body.data, req->body.len, &doc, err) < 0) {
+    } else if (parse_body(req, &doc, err) < 0) {
         return -1;
     }
     req->doc = doc;

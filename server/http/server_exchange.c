@@ -234,14 +234,19 @@ static int check_body(struct request *req)
 
 static int check_media(struct request *req)
 {
+    const struct route *route = req->match.route;
+    enum media media = gate_media(req->headers, req->n_headers);
+
     if (request_header(req, "Content-Encoding")) {
         return refuse(req, ERR_UNSUPPORTED, "unsupported_media_type",
                       "A body with a Content-Encoding is not accepted.");
     }
-    if (req->match.route && req->method != METHOD_GET && req->method != METHOD_HEAD &&
-        gate_media(req->headers, req->n_headers) == MEDIA_OTHER) {
+    if (!route || req->method == METHOD_GET || req->method == METHOD_HEAD)
+        return 0;
+    if (media == MEDIA_OTHER || (media == MEDIA_YAML && !(route->flags & ROUTE_YAML))) {
         return refuse(req, ERR_UNSUPPORTED, "unsupported_media_type",
-                      "The Content-Type of the body must be application/json.");
+                      "The Content-Type of the body must be application/json%s.",
+                      route->flags & ROUTE_YAML ? " or application/yaml" : "");
     }
     return 0;
 }

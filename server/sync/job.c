@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "connectors/base/hash.h"
+#include "server/sync/connectors.h"
 #include "server/sync/retry.h"
 
 struct run job_run(struct job *j, const char *origin)
@@ -62,9 +63,18 @@ int job_source(struct job *j, struct source_setup *out, struct error *err)
     struct problems problems = PROBLEMS_INIT(j->mem);
     struct end end;
 
+    const struct source_connector *connector;
+    int found;
+
     if (find_end(j, RESOURCE_SOURCE, j->row.source_id, "source", &end, err) < 0)
         return -1;
-    if (setup_source(end.connector, end.config, "", j->mem, out, &problems))
+    found = connectors_source(j->runs->store, end.connector, j->mem, &connector, err);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return error_set_reason(err, ERR_CONFIG, "unknown_connector",
+                                "%s: there is no source connector \"%s\"", end.what, end.connector);
+    if (setup_source_config(connector, end.config, "", j->mem, out, &problems))
         return 0;
     return setup_error(&problems, end.what, err);
 }

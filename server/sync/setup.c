@@ -12,20 +12,28 @@ static void unknown_connector(const char *name, const char *kind, const char *po
                  "there is no %s connector \"%s\"", kind, name);
 }
 
+bool setup_source_config(const struct source_connector *c, const struct doc *config,
+                         const char *pointer, struct arena *mem, struct source_setup *out,
+                         struct problems *problems)
+{
+    void *decoded = arena_alloc(mem, c->config_size);
+
+    if (c->config_start)
+        memcpy(decoded, c->config_start, c->config_size);
+    *out = (struct source_setup){c, decoded};
+    return options_decode(c->options, config, arena_printf(mem, "%s/config", pointer), decoded, mem,
+                          problems);
+}
+
 bool setup_source(const char *name, const struct doc *config, const char *pointer,
                   struct arena *mem, struct source_setup *out, struct problems *problems)
 {
     const struct source_connector *c = registry_source(name);
-    void *decoded;
 
-    if (!c) {
-        unknown_connector(name, "source", pointer, mem, problems);
-        return false;
-    }
-    decoded = arena_alloc(mem, c->config_size);
-    *out = (struct source_setup){c, decoded};
-    return options_decode(c->options, config, arena_printf(mem, "%s/config", pointer), decoded, mem,
-                          problems);
+    if (c)
+        return setup_source_config(c, config, pointer, mem, out, problems);
+    unknown_connector(name, "source", pointer, mem, problems);
+    return false;
 }
 
 bool setup_destination(const char *name, const struct doc *config, const char *pointer,

@@ -19,7 +19,8 @@ struct destination_setup {
     const void *config;
 };
 
-/* `config` may be NULL. Problems get pointers below `pointer`: "<pointer>/connector" and
+/* `config` may be NULL. Built-in connectors only: see connectors.h for those that were described.
+ * Problems get pointers below `pointer`: "<pointer>/connector" and
  * "<pointer>/config/...". */
 __attribute__((nonnull(1, 3, 4, 5, 6))) bool
 setup_source(const char *name, const struct doc *config, const char *pointer, struct arena *mem,
@@ -27,6 +28,11 @@ setup_source(const char *name, const struct doc *config, const char *pointer, st
 __attribute__((nonnull(1, 3, 4, 5, 6))) bool
 setup_destination(const char *name, const struct doc *config, const char *pointer,
                   struct arena *mem, struct destination_setup *out, struct problems *problems);
+
+/* The same for a connector that was found already; the name of its place stays the caller's. */
+__attribute__((nonnull(1, 3, 4, 5, 6))) bool
+setup_source_config(const struct source_connector *c, const struct doc *config, const char *pointer,
+                    struct arena *mem, struct source_setup *out, struct problems *problems);
 
 /* The streams of one run. */
 struct stream_setup {
