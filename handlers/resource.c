@@ -70,6 +70,23 @@ static struct doc *patched(const struct resource *old, const struct doc *patch,
     return body;
 }
 
+/* One sentence about one place: a secret that has to be sent again is not also missing. */
+static void add_others(const struct problems *from, struct problems *to)
+{
+    size_t before = to->n;
+
+    for (size_t i = 0; i < from->n; i++) {
+        const struct problem *p = &from->items[i];
+        bool known = false;
+
+        for (size_t k = 0; k < before; k++)
+            known |= !strcmp(to->items[k].pointer, p->pointer);
+        if (!known)
+            problems_add(to, p->pointer, p->code, "%s", p->message);
+    }
+    to->dropped += from->dropped;
+}
+
 /* The configuration that results, checked by the table of its connector; its text. */
 static const char *build_config(struct arena *mem, const struct connector *c,
                                 const struct resource *old, const struct option *old_options,
@@ -79,12 +96,14 @@ static const char *build_config(struct arena *mem, const struct connector *c,
     CLEANUP(doc_free_cleanup) struct doc *stored = NULL;
     CLEANUP(doc_free_cleanup) struct doc *config = NULL;
     struct secrets_old before = {.same_connector = true};
+    struct problems wrong = PROBLEMS_INIT(mem);
     struct error ignored = ERROR_INIT;
 
     if (old && doc_parse_trusted(old->config, strlen(old->config), &stored, &ignored) == 0)
         before = (struct secrets_old){old_options, stored, !strcmp(old->connector, c->name)};
     config = secrets_merge(c->options, &before, sent, how, "/config", problems);
-    connector_accepts(c, config, "/config", mem, problems);
+    connector_accepts(c, config, "/config", mem, &wrong);
+    add_others(&wrong, problems);
     return body_text(mem, config);
 }
 
