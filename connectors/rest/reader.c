@@ -240,7 +240,12 @@ static int begin_increment(struct reading *r, const char *position, struct error
 static int read_rows(struct reading *r, const char *position, struct error *err)
 {
     const char *etag = member(position, "etag", r->mem);
+    const char *kind = member(position, "kind", r->mem);
 
+    if (position && (!kind || strcmp(kind, "page") != 0))
+        return error_set_reason(err, ERR_RESYNC, "position_unknown",
+                                "the position of stream \"%s\" is not one of an API",
+                                r->stream->name);
     if (member(position, "done", r->mem))
         return from_sink(r, sink_end(r->out, r->index, position, err));
     r->walk.etag = etag;
