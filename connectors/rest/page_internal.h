@@ -41,6 +41,8 @@ struct page {
     struct page_frame stack[PAGE_MAX_DEPTH];
     size_t depth;
     bool key_ready; /* `key` is that of the member being read */
+    /* Between records, what stood last: */
+    enum { PAGE_OPENED, PAGE_RECORD, PAGE_COMMA, PAGE_NAMED, PAGE_COLON } last;
     /* A record that is being read: */
     char value_kind; /* its first byte: { [ " or another */
     size_t value_depth;

@@ -65,6 +65,7 @@ static void begin_record(struct page *p, enum page_state back, char c)
     p->value_depth = 0;
     p->value_in_string = p->escaped = false;
     p->state = PAGE_VALUE;
+    p->last = PAGE_RECORD;
     buf_clear(&p->value);
 }
 
@@ -78,6 +79,7 @@ static int begin_target(struct page *p, char c, bool *out_handled)
     if (list || map) {
         p->found = true;
         p->state = list ? PAGE_ELEMENTS : PAGE_ENTRIES;
+        p->last = PAGE_OPENED;
         buf_puts(&p->envelope, list ? "[]" : "{}");
         return 1;
     }
@@ -291,24 +293,31 @@ static int between(struct page *p, char c, size_t at, size_t *used, struct error
     bool map = p->state == PAGE_ENTRIES;
 
     *used = 1;
-    if (is_space(c) || c == ',' || (map && c == ':' && p->key_ready))
+    if (is_space(c))
         return 0;
-    if (c == (map ? '}' : ']')) {
-        p->key_ready = false;
+    if (c == ',' || c == ':') {
+        if (p->last != (c == ',' ? PAGE_RECORD : PAGE_NAMED))
+            return page_broken(p, at, "a value is expected", err);
+        p->last = c == ',' ? PAGE_COMMA : PAGE_COLON;
+        return 0;
+    }
+    if (c == (map ? '}' : ']') && (p->last == PAGE_OPENED || p->last == PAGE_RECORD)) {
         p->state = p->depth == 0 ? PAGE_OVER : PAGE_AROUND;
         return 0;
     }
-    if (map && !p->key_ready) {
+    if (c == '}' || c == ']')
+        return page_broken(p, at, "a bracket does not match", err);
+    if (p->last == PAGE_RECORD || p->last == PAGE_NAMED)
+        return page_broken(p, at, "a comma or colon is expected", err);
+    if (map && p->last != PAGE_COLON) {
         if (c != '"')
             return page_broken(p, at, "a key is expected", err);
         buf_clear(&p->key);
         p->state = PAGE_KEY;
         p->value_back = PAGE_ENTRIES;
+        p->last = PAGE_NAMED;
         return 0;
     }
-    if (c == '}' || c == ']' || c == ':')
-        return page_broken(p, at, "a bracket does not match", err);
-    p->key_ready = false;
     begin_record(p, p->state, c);
     *used = 0;
     return 0;
@@ -367,6 +376,7 @@ int page_feed_json(struct page *p, const char *bytes, size_t n, struct error *er
 
 int page_end_json(struct page *p, struct error *err)
 {
+    struct error why = ERROR_INIT;
     struct rest_value v;
     bool scalar = p->state == PAGE_AROUND && p->depth == 0 && p->envelope.len > 0;
 
@@ -379,8 +389,9 @@ int page_end_json(struct page *p, struct error *err)
         return page_broken(p, 0, "it is cut short", err);
     }
     arena_clear(p->mem);
-    if (rest_value_read((struct slice){buf_str(&p->envelope), p->envelope.len}, p->mem, &v, err) <
+    if (rest_value_read((struct slice){buf_str(&p->envelope), p->envelope.len}, p->mem, &v, &why) <
         0)
-        return error_wrap(err, "around the records");
+        return error_set_reason(err, ERR_DATA, "body_not_decodable",
+                                "the body cannot be read, around its records: %s", why.message);
     return 0;
 }

@@ -30,7 +30,8 @@ struct reading {
     struct walk walk;
     const char *etag; /* of the last complete run */
     int64_t rows_behind, checkpoint_us;
-    struct buf position;
+    struct buf position, behind; /* behind: where it stood after the last page */
+    struct arena *place;         /* of a position while it is written */
 };
 
 static int from_sink(struct reading *r, int rc)
@@ -87,9 +88,9 @@ static void put_bookmarks(struct reading *r, struct jsonw *w)
     enum rest_cursor_type type = i->how->type;
 
     if (i->safe.known)
-        jsonw_put_string(w, "safe", bound_text(type, &i->safe, r->mem));
+        jsonw_put_string(w, "safe", bound_text(type, &i->safe, r->place));
     if (i->high.known)
-        jsonw_put_string(w, "high", bound_text(type, &i->high, r->mem));
+        jsonw_put_string(w, "high", bound_text(type, &i->high, r->place));
 }
 
 /* Within a run. */
@@ -98,16 +99,17 @@ static const char *position_here(struct reading *r, bool in_pages)
     struct jsonw w = JSONW_INIT(&r->position);
 
     buf_clear(&r->position);
+    arena_clear(r->place);
     jsonw_object(&w);
     jsonw_put_string(&w, "kind", "page");
     if (r->incremental) {
         put_bookmarks(r, &w);
         if (r->increment.lower.known)
             jsonw_put_string(&w, "lower",
-                             bound_text(r->increment.how->type, &r->increment.lower, r->mem));
+                             bound_text(r->increment.how->type, &r->increment.lower, r->place));
         if (r->increment.upper.known)
             jsonw_put_string(&w, "upper",
-                             bound_text(r->increment.how->type, &r->increment.upper, r->mem));
+                             bound_text(r->increment.how->type, &r->increment.upper, r->place));
     }
     walk_put(&r->walk, in_pages, &r->position);
     buf_putc(&r->position, '}');
@@ -131,13 +133,28 @@ static const char *position_done(struct reading *r)
     return buf_str(&r->position);
 }
 
-static int checkpoint(struct reading *r, bool in_pages, struct error *err)
+static int checkpoint_at(struct reading *r, const char *position, struct error *err)
 {
     if (rows_flush(r->rows, &r->to, err) < 0)
         return -1;
     r->rows_behind = 0;
     r->checkpoint_us = clock_monotonic_us();
-    return from_sink(r, sink_checkpoint(r->out, r->index, position_here(r, in_pages), err));
+    buf_clear(&r->behind);
+    return from_sink(r, sink_checkpoint(r->out, r->index, position, err));
+}
+
+static int checkpoint(struct reading *r, bool in_pages, struct error *err)
+{
+    return checkpoint_at(r, position_here(r, in_pages), err);
+}
+
+/* The pages that came whole before a failure are kept. Rows of the page that failed may be among
+ * them: they are merged by key when that page is read again. */
+static int keep_what_came(struct reading *r, struct error *err)
+{
+    if (r->behind.len == 0)
+        return 0;
+    return checkpoint_at(r, buf_str(&r->behind), err);
 }
 
 static int on_page(void *arg, struct walk *w, bool more, struct error *err)
@@ -149,9 +166,13 @@ static int on_page(void *arg, struct walk *w, bool more, struct error *err)
     if (failpoint("after_page", err) < 0)
         return -1;
     /* Between the pages of one parent there is no place to go on from. */
-    if (!r->keyed || !due || (w->parents ? more || w->page_records > 0 : !more))
+    if (!r->keyed || (w->parents ? more || w->page_records > 0 : !more))
         return 0;
-    return checkpoint(r, true, err);
+    if (due)
+        return checkpoint(r, true, err);
+    buf_clear(&r->behind);
+    buf_puts(&r->behind, position_here(r, true));
+    return 0;
 }
 
 /* Nothing can join a closed window any more, so its end is a place to go on from without a key. */
@@ -283,7 +304,8 @@ static int read_stream(struct reading *r, struct fetcher *f, const char *positio
     r->incremental = r->want->sync_mode == SYNC_INCREMENTAL;
     r->keyed = r->want->schema->n_key > 0 && r->want->write_mode != WRITE_APPEND;
     r->mem = arena_new();
-    r->position = BUF_INIT((size_t)4 << 20);
+    r->place = arena_new();
+    r->position = r->behind = BUF_INIT((size_t)4 << 20);
     r->rows = rows_new(r->stream, r->want, r->run);
     r->to = (struct rows_sink){flush, keep, r};
     r->checkpoint_us = clock_monotonic_us();
@@ -291,10 +313,14 @@ static int read_stream(struct reading *r, struct fetcher *f, const char *positio
                    r->incremental && r->want->write_mode == WRITE_APPEND);
     walk_init(&r->walk, f, r->stream, r->src->values, r->run);
     rc = read_rows(r, position, &why);
+    if (rc < 0 && !r->sink_failed && why.code != ERR_CANCELLED && keep_what_came(r, err) < 0)
+        why = *err;
     walk_release(&r->walk);
     increment_release(&r->increment);
     rows_free(r->rows);
     buf_release(&r->position);
+    buf_release(&r->behind);
+    arena_free(r->place);
     arena_free(r->mem);
     if (rc == 0)
         return 0;

@@ -8,7 +8,6 @@
 
 struct rows {
     const struct rest_stream *stream;
-    struct arena *mem;
     struct shape shape;
     struct bind bind;
     struct jsonrow row;
@@ -41,9 +40,9 @@ struct rows *rows_new(const struct rest_stream *s, const struct selected_stream 
     struct rows *r = xalloc(sizeof *r);
 
     r->stream = s;
-    r->mem = arena_new();
     shape_init(&r->shape, s);
-    bind_init(&r->bind, want, declared_type, s, r->mem, run->log);
+    /* Batches that were handed on still name their columns when the stream is over. */
+    bind_init(&r->bind, want, declared_type, s, run->mem, run->log);
     jsonrow_init(&r->row, &r->bind);
     r->batch = batch_new(r->bind.schema);
     return r;
@@ -56,7 +55,6 @@ void rows_free(struct rows *r)
     batch_free(r->batch);
     jsonrow_release(&r->row);
     shape_release(&r->shape);
-    arena_free(r->mem);
     free(r);
 }
 

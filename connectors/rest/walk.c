@@ -251,12 +251,13 @@ static int read_pages(struct walk *w, struct error *err)
     do {
         struct fetch_result r;
         struct arena *spent;
+        int64_t number = w->pager.pages + 1;
 
         w->has_next = false;
         w->page_records = w->page_kept = 0;
         if (cancel_check(w->run->cancel, err) < 0 ||
             fetch_page(w->fetcher, w->stream, &w->request, &to, &r, err) < 0)
-            return error_wrap(err, "page %lld", (long long)w->pager.pages + 1);
+            return error_wrap(err, "page %lld", (long long)number);
         if (after_page(w, &r, err) < 0)
             return -1;
         /* The request that was rendered ahead is the next one. */
@@ -338,6 +339,7 @@ static int read_children(struct walk *w, struct error *err)
         if (read_slices(w, WALK_NEW, err) < 0)
             return error_wrap(err, "for %.200s", buf_str(&w->parent));
         w->parents_done++;
+        w->page_records = 0; /* those of its last page are told already */
         if (w->to.page && w->to.page(w->to.arg, w, false, err) < 0)
             return -1;
     }
