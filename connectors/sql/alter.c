@@ -17,7 +17,9 @@ static int create_table(struct shaping *s, struct error *err)
     struct load *l = s->l;
     int64_t ignored;
 
-    sql_put_create(s->d->dialect, &l->table, SQL_CREATE_PLAIN, &sql);
+    /* A worker that has been fenced by now may just have made it. */
+    sql_put_create(s->d->dialect, &l->table,
+                   s->d->dialect->ddl_in_transaction ? SQL_CREATE_PLAIN : SQL_CREATE_OURS, &sql);
     if (load_run(s->d, &sql, &ignored, err) < 0)
         return error_wrap(err, "creating table \"%s\"", l->table_name);
     l->table_exists = true;
@@ -172,6 +174,7 @@ int alter_stage(struct sql_destination *d, struct load *l, struct error *err)
     if (load_run(d, &sql, &ignored, err) < 0)
         return -1;
     l->stage_exists = true;
+    d->n_stages++;
     return 0;
 }
 
@@ -183,6 +186,7 @@ int alter_drop_stage(struct sql_destination *d, struct load *l, struct error *er
     if (!l->stage_exists)
         return 0;
     l->stage_exists = false;
+    d->n_stages--;
     sql_put_drop_stage(d->dialect, l->stage.name, &sql);
     return load_run(d, &sql, &ignored, err);
 }
@@ -238,11 +242,10 @@ static int take_index_column(void *arg, const struct sql_value *v, size_t n, str
 int alter_find_key_index(struct sql_destination *d, const struct load *l, const char *table,
                          const char **out, bool *out_same, struct error *err)
 {
-    struct sql_value params[] = {sql_text(l->schema), sql_text(table)};
     struct found_index f = {.mem = d->scratch, .l = l, .name = "", .same = true};
 
-    if (d->conn->driver->query(d->conn, d->dialect->key_index_query, params, 2, take_index_column,
-                               &f, err) < 0)
+    if (load_ask(d, d->dialect->key_index_query, l->schema, table, NULL, take_index_column, &f,
+                 err) < 0)
         return -1;
     *out = f.name;
     *out_same = is_complete(&f);

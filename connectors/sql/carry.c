@@ -24,14 +24,11 @@ static int take_attached(void *arg, const struct sql_value *v, size_t n, struct 
 int swap_find_attached(struct sql_destination *d, const struct load *l, const char *table,
                        struct attached_list *out, struct error *err)
 {
-    struct sql_value params[] = {sql_text(l->schema), sql_text(table)};
-
     *out = (struct attached_list){.mem = d->scratch};
     out->last = &out->first;
     if (!d->dialect->attached_query)
         return 0;
-    return d->conn->driver->query(d->conn, d->dialect->attached_query, params, 2, take_attached,
-                                  out, err);
+    return load_ask(d, d->dialect->attached_query, l->schema, table, NULL, take_attached, out, err);
 }
 
 static int take_carried(void *arg, const struct sql_value *v, size_t n, struct error *err)
@@ -50,14 +47,11 @@ static int take_carried(void *arg, const struct sql_value *v, size_t n, struct e
 int swap_find_carried(struct sql_destination *d, const struct load *l, struct carried_list *out,
                       struct error *err)
 {
-    struct sql_value params[] = {sql_text(l->schema), sql_text(l->row.target),
-                                 sql_text(l->table_name)};
-
     *out = (struct carried_list){.mem = d->scratch};
     out->last = &out->first;
     for (size_t i = 0; i < 3 && d->dialect->carry_query[i]; i++) {
-        if (d->conn->driver->query(d->conn, d->dialect->carry_query[i], params, 3, take_carried,
-                                   out, err) < 0)
+        if (load_ask(d, d->dialect->carry_query[i], l->schema, l->row.target, l->table_name,
+                     take_carried, out, err) < 0)
             return -1;
     }
     return 0;
@@ -100,9 +94,7 @@ static int note_dependent(void *arg, const struct sql_value *v, size_t n, struct
 int swap_find_dependents(struct sql_destination *d, const struct load *l, struct dependents *out,
                          struct error *err)
 {
-    struct sql_value params[] = {sql_text(l->schema), sql_text(l->row.target)};
-
     *out = (struct dependents){.mem = d->scratch};
-    return d->conn->driver->query(d->conn, d->dialect->dependents_query, params, 2, note_dependent,
-                                  out, err);
+    return load_ask(d, d->dialect->dependents_query, l->schema, l->row.target, NULL, note_dependent,
+                    out, err);
 }

@@ -6,6 +6,28 @@
 #include "connectors/base/failpoint.h"
 #include "connectors/sql/load.h"
 
+/* Parameters that cannot be repeated are given again: a query of the catalog has few of them. */
+#define MAX_ASKED 32
+
+int load_ask(struct sql_destination *d, const char *query, const char *schema, const char *table,
+             const char *more, sql_row_fn *each, void *arg, struct error *err)
+{
+    const struct sql_value asked[] = {sql_text(schema), sql_text(table), sql_text(more)};
+    struct sql_value params[MAX_ASKED];
+    size_t per = more ? 3 : 2, n = per;
+
+    if (d->dialect->placeholder == SQL_PLACEHOLDER_PLAIN) {
+        n = 0;
+        for (const char *s = query; *s; s++)
+            n += *s == '?';
+    }
+    for (size_t i = 0; i < n && i < MAX_ASKED; i++)
+        params[i] = asked[i % per];
+    if (cancel_check(d->run->cancel, err) < 0)
+        return -1;
+    return d->conn->driver->query(d->conn, query, params, n, each, arg, err);
+}
+
 int load_run_with(struct sql_destination *d, struct buf *sql, const struct sql_value *params,
                   size_t n, int64_t *out_changed, struct error *err)
 {

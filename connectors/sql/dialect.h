@@ -107,7 +107,8 @@ struct sql_dialect {
     size_t key_bytes;     /* of an index entry; 0 = any number */
     int time_digits;      /* behind the seconds' point, of foreign columns that do not say */
 
-    /* Catalog. All bind schema and table ("" = the default schema) unless they say otherwise. */
+    /* Catalog. All bind schema and table ("" = the default schema) unless they say otherwise; where
+     * a parameter cannot be repeated, both are bound as often as there are placeholders. */
     const char *schema_query;     /* binds schema: a row when it is there; NULL = no schemas */
     const char *tables_query;     /* binds schema: name, 1 for a table or 0 for something else that
                                      has the name, 1 when case does not matter */

@@ -136,29 +136,29 @@ const struct sql_dialect sql_mysql = {
         "SELECT column_name, column_type, CASE column_key WHEN 'PRI' THEN 1 ELSE 0 END"
         " FROM information_schema.columns WHERE table_schema = " HERE " AND table_name = ?"
         " ORDER BY ordinal_position",
-    /* Views mean a name, and grants too; everything else follows the table that is renamed. */
+    /* Views mean a name, and grants too; everything else follows the table that is renamed. Each part
+     * names schema and table, or the server would open every table it has. */
     .dependents_query =
-        "SELECT d.name, d.kind FROM (SELECT unique_constraint_schema AS s, referenced_table_name"
-        " AS t, constraint_name AS name, 'foreign key' AS kind"
-        " FROM information_schema.referential_constraints"
-        " UNION ALL SELECT event_object_schema, event_object_table, trigger_name, 'trigger'"
-        " FROM information_schema.triggers"
-        " UNION ALL SELECT table_schema, table_name, constraint_name, 'constraint'"
-        " FROM information_schema.table_constraints AS c"
-        " WHERE left(constraint_name, 12) <> '_connectord_' AND NOT EXISTS (SELECT 1"
-        " FROM information_schema.check_constraints AS k WHERE k.constraint_schema ="
-        " c.constraint_schema AND k.constraint_name = c.constraint_name"
-        " AND left(k.check_clause, 11) = 'json_valid(')"
-        " UNION ALL SELECT table_schema, table_name, index_name, 'index'"
-        " FROM information_schema.statistics WHERE left(index_name, 12) <> '_connectord_'"
-        " UNION ALL SELECT table_schema, table_name, 'comment', 'comment'"
-        " FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_comment <> ''"
-        " UNION ALL SELECT table_schema, table_name, column_name, 'column'"
-        " FROM information_schema.columns WHERE column_comment <> '' OR extra <> ''"
-        " OR is_nullable = 'NO' OR coalesce(column_default, 'NULL') <> 'NULL'"
-        " UNION ALL SELECT table_schema, table_name, partition_name, 'partition'"
-        " FROM information_schema.partitions WHERE partition_name IS NOT NULL) AS d"
-        " WHERE d.s = " HERE " AND d.t = ?",
+        "SELECT constraint_name, 'foreign key' FROM information_schema.referential_constraints"
+        " WHERE constraint_schema = " HERE " AND referenced_table_name = ?"
+        " UNION ALL SELECT trigger_name, 'trigger' FROM information_schema.triggers"
+        " WHERE event_object_schema = " HERE " AND event_object_table = ?"
+        " UNION ALL SELECT constraint_name, 'constraint'"
+        " FROM information_schema.table_constraints AS c WHERE table_schema = " HERE
+        " AND table_name = ? AND left(constraint_name, 12) <> '_connectord_' AND NOT EXISTS"
+        " (SELECT 1 FROM information_schema.check_constraints AS k"
+        " WHERE k.constraint_schema = c.constraint_schema"
+        " AND k.constraint_name = c.constraint_name AND left(k.check_clause, 11) = 'json_valid(')"
+        " UNION ALL SELECT index_name, 'index' FROM information_schema.statistics"
+        " WHERE table_schema = " HERE " AND table_name = ?"
+        " AND left(index_name, 12) <> '_connectord_'"
+        " UNION ALL SELECT 'comment', 'comment' FROM information_schema.tables"
+        " WHERE table_schema = " HERE " AND table_name = ? AND table_comment <> ''"
+        " UNION ALL SELECT column_name, 'column' FROM information_schema.columns"
+        " WHERE table_schema = " HERE " AND table_name = ? AND (column_comment <> ''"
+        " OR extra <> '' OR is_nullable = 'NO' OR coalesce(column_default, 'NULL') <> 'NULL')"
+        " UNION ALL SELECT partition_name, 'partition' FROM information_schema.partitions"
+        " WHERE table_schema = " HERE " AND table_name = ? AND partition_name IS NOT NULL",
     .key_index_query =
         "SELECT index_name, column_name FROM information_schema.statistics"
         " WHERE table_schema = " HERE " AND table_name = ? AND non_unique = 0"

@@ -119,7 +119,7 @@ struct sql_destination {
     bool adopt, in_transaction, failed, over_limit;
     struct load *streams;
     struct place *places;
-    size_t n_places;
+    size_t n_places, n_stages;
     struct batch *patched; /* a batch without what its table cannot hold; or NULL */
     struct bad_rows_share bad;
     char now[CLOCK_TEXT_BYTES]; /* when the open transaction began */
@@ -128,6 +128,11 @@ struct sql_destination {
 struct sql_destination *load_new(struct sql_conn *conn, struct run *run,
                                  const struct write_plan *plan);
 void load_close(struct destination *base);
+/* Asks the catalog about a table: `query` of the dialect, whose parameters are schema, table and,
+ * when it is not NULL, `more`. */
+__attribute__((nonnull(1, 2, 3, 4, 6, 8), warn_unused_result)) int
+load_ask(struct sql_destination *d, const char *query, const char *schema, const char *table,
+         const char *more, sql_row_fn *each, void *arg, struct error *err);
 /* Runs the statement in `sql` and clears it; cancellation is looked at first. */
 CHECKED int load_run(struct sql_destination *d, struct buf *sql, int64_t *out_changed,
                      struct error *err);

@@ -12,6 +12,9 @@
 /* So many statements may look for the rows of one batch that a table refuses. */
 #define MAX_PARTS 1000
 
+/* So many staging tables are kept for the next batch of their stream. */
+#define MAX_STAGES 8
+
 #define KEPT "_connectord_kept"
 
 static int fold_in_two(struct sql_destination *d, struct load *l, enum sql_keep keep,
@@ -162,7 +165,9 @@ static int empty_stage(struct sql_destination *d, struct load *l, struct error *
 
     switch (d->dialect->empty_stage) {
     case SQL_EMPTY_ON_COMMIT:
-        return 0; /* a merge is followed by a commit, or by another stage */
+        /* A merge is followed by a commit, or by another stage. A commit looks at every stage,
+         * whether it was used or not, so there must not be many of them. */
+        return d->n_stages > MAX_STAGES ? alter_drop_stage(d, l, err) : 0;
     case SQL_EMPTY_DROP:
         return alter_drop_stage(d, l, err);
     case SQL_EMPTY_DELETE:

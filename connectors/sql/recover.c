@@ -143,7 +143,7 @@ static int create_schema(struct sql_destination *d, const char *schema, struct e
         return -1;
     if (exists)
         return 0;
-    buf_puts(&sql, "CREATE SCHEMA ");
+    buf_puts(&sql, "CREATE SCHEMA IF NOT EXISTS ");
     sql_put_name(d->dialect, schema, &sql);
     if (load_run(d, &sql, &ignored, err) < 0)
         return error_wrap(err, "creating schema \"%s\"", schema);

@@ -50,10 +50,8 @@ int shape_inspect(struct sql_destination *d, const char *schema, const char *tab
                   struct table_column **out, size_t *out_n, struct error *err)
 {
     struct inspect in = {.mem = d->scratch};
-    struct sql_value params[] = {sql_text(schema), sql_text(table)};
 
-    if (d->conn->driver->query(d->conn, d->dialect->columns_query, params, 2, take_column, &in,
-                               err) < 0)
+    if (load_ask(d, d->dialect->columns_query, schema, table, NULL, take_column, &in, err) < 0)
         return -1;
     *out = in.columns;
     *out_n = in.n;
@@ -394,7 +392,8 @@ int shape_prepare(struct sql_destination *d, struct load *l, const struct schema
 
     /* What is staged has the old shape; the caller has merged it. */
     l->shape = NULL;
-    l->stage_exists = false;
+    d->n_stages -= l->stage_exists;
+    l->stage_exists = false; /* it is dropped before the next one is made */
     arena_clear(l->mem);
     s.before = l->columns;
     s.n_before = l->n_columns;

@@ -162,7 +162,7 @@ int state_create_tables(struct sql_destination *d, const struct place *place, st
 
     if (create_own(d, place, &state, SQL_CREATE_KEYED, err) < 0)
         return -1;
-    return create_own(d, place, &quarantine, SQL_CREATE_PLAIN, err);
+    return create_own(d, place, &quarantine, SQL_CREATE_OURS, err);
 }
 
 /* The order of sql_state_table. */

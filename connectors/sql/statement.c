@@ -75,7 +75,7 @@ void sql_put_create(const struct sql_dialect *d, const struct sql_table *t, enum
     if (how == SQL_CREATE_STAGE)
         buf_puts(out, d->create_stage);
     else
-        buf_puts(out, how == SQL_CREATE_KEYED ? "CREATE TABLE IF NOT EXISTS " : "CREATE TABLE ");
+        buf_puts(out, how == SQL_CREATE_PLAIN ? "CREATE TABLE " : "CREATE TABLE IF NOT EXISTS ");
     put_table(d, t, out);
     buf_puts(out, " (");
     for (size_t i = 0; i < t->n_columns; i++) {
@@ -83,7 +83,7 @@ void sql_put_create(const struct sql_dialect *d, const struct sql_table *t, enum
             buf_puts(out, ", ");
         put_column(d, t, &t->columns[i], out);
         if (t->columns[i].role == SQL_ROLE_KEY &&
-            (how == SQL_CREATE_KEYED || (how == SQL_CREATE_PLAIN && d->promote_key)))
+            (how == SQL_CREATE_KEYED || (how != SQL_CREATE_STAGE && d->promote_key)))
             buf_puts(out, " NOT NULL");
         /* The row number of SQLite and of InnoDB, so that reading in order is free. Elsewhere an
          * index would only cost. */

@@ -14,7 +14,8 @@
 
 enum sql_create {
     SQL_CREATE_PLAIN, /* without a key: it is indexed when it is filled */
-    SQL_CREATE_KEYED, /* with a primary key; nothing happens when the table is there */
+    SQL_CREATE_OURS,  /* as plain; nothing happens when the table is there */
+    SQL_CREATE_KEYED, /* the same, with a primary key */
     SQL_CREATE_STAGE, /* temporary */
 };
 void sql_put_create(const struct sql_dialect *d, const struct sql_table *t, enum sql_create how,

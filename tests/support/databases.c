@@ -260,12 +260,17 @@ struct databases_session *databases_open(enum database_kind kind, const char *da
     give_up(sql, mysql_error(s->my));
 }
 
-void databases_close(struct databases_session *s)
+void databases_close(struct databases_session *s, const char *sql)
 {
-    if (s->pg)
+    if (s->pg) {
+        if (*sql)
+            PQclear(PQexec(s->pg, sql));
         PQfinish(s->pg);
-    else
-        mysql_close(s->my);
+        return;
+    }
+    if (*sql && mysql_query(s->my, sql) != 0)
+        give_up(sql, mysql_error(s->my));
+    mysql_close(s->my);
 }
 
 const char *databases_config(enum database_kind kind, const char *database, const char *more,

@@ -34,7 +34,8 @@ const char *databases_rows(enum database_kind kind, const char *database, const 
 struct databases_session;
 struct databases_session *databases_open(enum database_kind kind, const char *database,
                                          const char *sql, struct arena *mem);
-void databases_close(struct databases_session *s);
+/* Runs one more statement ("" = none), then closes. */
+void databases_close(struct databases_session *s, const char *sql);
 /* A configuration of the connector: how to reach that database, without TLS. `more` is "" or
  * further members, each with a comma in front. */
 const char *databases_config(enum database_kind kind, const char *database, const char *more,

@@ -185,6 +185,7 @@ struct destination *target_last(const struct target *t)
 struct target_hold {
     struct databases_session *session;
     int64_t ms;
+    const char *end;
 };
 
 static void *hold(void *arg)
@@ -192,15 +193,16 @@ static void *hold(void *arg)
     struct target_hold *h = arg;
 
     usleep((useconds_t)(h->ms * 1000));
-    databases_close(h->session);
+    databases_close(h->session, h->end);
     return NULL;
 }
 
-void target_hold(struct target *t, const char *sql, int64_t ms)
+void target_hold(struct target *t, const char *sql, int64_t ms, const char *end)
 {
     struct target_hold *h = arena_alloc(t->mem, sizeof *h);
 
-    *h = (struct target_hold){databases_open(kind_of(t), t->database, sql, t->mem), ms};
+    *h = (struct target_hold){databases_open(kind_of(t), t->database, in_words(t, sql), t->mem), ms,
+                              end};
     t->hold = h;
     if (pthread_create(&t->holder, NULL, hold, h) != 0)
         die("starting a thread", "it failed");

@@ -64,8 +64,9 @@ const char *target_words(const struct target *t, const char *sqlite, const char 
 /* Opens and recovers; NULL with t->err on a failure. */
 struct destination *target_open(struct target *t);
 struct destination *target_last(const struct target *t);
-/* Another session runs this, keeps its transaction open for so long and rolls back. */
-void target_hold(struct target *t, const char *sql, int64_t ms);
+/* Another session runs this, keeps its transaction open for so long and ends it by `end`: "commit",
+ * or "" to be cut off. */
+void target_hold(struct target *t, const char *sql, int64_t ms, const char *end);
 void target_let_go(struct target *t); /* waits for it */
 /* The next attempts belong to another run. */
 void target_next_run(struct target *t);

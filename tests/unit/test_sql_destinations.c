@@ -179,6 +179,121 @@ Scenario(fence_the_older_of_two_workers)
     rows_are("select \"position\", seq from \"_connectord_state\"", "{\"n\":2}|2");
 }
 
+/* The answer to a COMMIT was lost, and the old session is still at it when the next attempt asks.
+ */
+Scenario(wait_for_a_commit_under_way)
+{
+    begin(*engine);
+    if (*engine == ENGINE_SQLITE)
+        return; /* a file has one writer, and the next one waits for it */
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND);
+    ok(target_run(&t, "1,a,1", "{\"n\":1}"));
+    target_hold(&t,
+                "begin; insert into t (id, v, n) values (2, 'b', 2);"
+                "update \"_connectord_state\" set seq = seq + 1, \"position\" = '[2]'",
+                1500, "commit");
+    ok(target_run(&t, "3,c,3", "{\"n\":3}"));
+    target_let_go(&t);
+    cr_assert_str_eq(t.at[0].position, "[2]", "%s", engine_names[*engine]);
+    rows_are(ALL, "1|a|1;2|b|2;3|c|3");
+}
+
+Scenario(find_out_that_a_commit_did_not_happen)
+{
+    begin(*engine);
+    if (*engine == ENGINE_SQLITE)
+        return;
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND);
+    ok(target_run(&t, "1,a,1", "{\"n\":1}"));
+    target_hold(&t,
+                "begin; insert into t (id, v, n) values (2, 'b', 2);"
+                "update \"_connectord_state\" set seq = seq + 1, \"position\" = '[2]'",
+                1500, "");
+    ok(target_run(&t, "2,b,2", "{\"n\":2}"));
+    target_let_go(&t);
+    cr_assert_str_eq(t.at[0].position, "{\"n\":1}", "%s", engine_names[*engine]);
+    rows_are(ALL, "1|a|1;2|b|2");
+}
+
+/* ------------------------------------------------------- workers at the same moment */
+
+#define WORKERS 4
+
+struct worker {
+    pthread_t thread;
+    struct run run;
+    struct cancel *cancel;
+    struct destination *d;
+    struct stream_position at;
+    struct error err;
+    int rc;
+};
+
+static void *start(void *arg)
+{
+    struct worker *w = arg;
+
+    w->rc = t.connector->open(t.config, &w->run, &t.plan, &w->d, &w->err);
+    if (w->rc == 0)
+        w->rc = w->d->ops->recover(w->d, &w->at, &w->err);
+    return NULL;
+}
+
+static int write_one(struct worker *w, int id)
+{
+    char row[40];
+    const char *position = "{}";
+    struct counts none = {0}, out;
+    struct batch *b;
+    int rc;
+
+    snprintf(row, sizeof row, "%d,w,1", id);
+    b = target_batch(&t, &target_schema, row);
+    w->err = ERROR_INIT;
+    rc = w->d->ops->write(w->d, 0, b, &w->err);
+    if (rc == 0)
+        rc = w->d->ops->commit(w->d, &position, &none, &out, &w->err);
+    batch_free(b);
+    return rc;
+}
+
+/* All of them create the same tables and the same row; one is the last, and it alone may write. */
+Scenario(start_at_the_same_moment_and_one_writes)
+{
+    struct worker workers[WORKERS] = {0};
+    int written = 0;
+
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND);
+    for (int i = 0; i < WORKERS; i++) {
+        cr_assert_eq(cancel_new(&workers[i].cancel, &t.err), 0);
+        workers[i].run = t.run;
+        workers[i].run.mem = arena_new();
+        workers[i].run.cancel = workers[i].cancel;
+        cr_assert_eq(pthread_create(&workers[i].thread, NULL, start, &workers[i]), 0);
+    }
+    for (int i = 0; i < WORKERS; i++)
+        pthread_join(workers[i].thread, NULL);
+    for (int i = 0; i < WORKERS; i++) {
+        struct worker *w = &workers[i];
+
+        cr_assert(w->rc == 0 || w->err.code == ERR_FENCED || error_is_retryable(&w->err), "%s: %s",
+                  engine_names[*engine], w->err.message);
+        if (w->rc == 0 && write_one(w, i) == 0)
+            written++;
+        else if (w->rc == 0)
+            cr_assert_eq(w->err.code, ERR_FENCED, "%s", w->err.message);
+        if (w->d)
+            w->d->ops->close(w->d);
+        cancel_free(w->cancel);
+        arena_free(w->run.mem);
+    }
+    cr_assert_leq(written, 1);
+    rows_are("select count(*) from \"_connectord_state\"", "1");
+    ok(target_run(&t, "9,x,1", "{}"));
+    cr_assert_eq(target_int(&t, "select count(*) from t"), written + 1);
+}
+
 Scenario(forget_what_was_not_committed)
 {
     struct destination *d;

@@ -172,7 +172,7 @@ static void put_state(const struct sql_dialect *d, struct buf *all)
 
     sql_put_create(d, &state, SQL_CREATE_KEYED, &out);
     end(&out, "create the state table", all);
-    sql_put_create(d, &bad, SQL_CREATE_PLAIN, &out);
+    sql_put_create(d, &bad, SQL_CREATE_OURS, &out);
     end(&out, "create the quarantine", all);
     sql_put_state_select(d, "shop", &out);
     end(&out, "read the state", all);

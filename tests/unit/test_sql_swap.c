@@ -258,7 +258,7 @@ Test(sql_swap, postgres_gives_way_to_a_reader_and_comes_back)
 
     begin(ENGINE_POSTGRES);
     before = oid();
-    target_hold(&t, "begin; select * from t", 6500);
+    target_hold(&t, "begin; select * from t", 6500, "");
     ok(target_run(&t, "1,A,11;4,d,40", NULL));
     target_let_go(&t);
     cr_assert_str_neq(oid(), before);

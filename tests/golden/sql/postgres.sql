@@ -83,7 +83,7 @@ INSERT INTO "shop"."orders" ("id", "re""gi`on", "paid") VALUES ($2, $1, $3), ($4
 CREATE TABLE IF NOT EXISTS "shop"."_connectord_state" ("pipeline" text NOT NULL, "stream" text NOT NULL, "part" text NOT NULL, "generation" bigint, "live_generation" bigint, "fence" bigint, "seq" bigint, "position" text, "counters" text, "schema_version" bigint, "run_id" text, "committed_at" text, "wanted_name" text, "target" text, "identity" text, "schema_hash" text, "columns" text, "garbage" text, PRIMARY KEY ("pipeline", "stream", "part"));
 
 -- create the quarantine
-CREATE TABLE "shop"."_connectord_quarantine" ("pipeline" text, "stream" text, "generation" bigint, "seq" bigint, "ordinal" bigint, "level" text, "column" text, "reason" text, "detail" text, "key" text, "position" text, "raw" text, "encoding" text, "run_id" text, "at" text);
+CREATE TABLE IF NOT EXISTS "shop"."_connectord_quarantine" ("pipeline" text, "stream" text, "generation" bigint, "seq" bigint, "ordinal" bigint, "level" text, "column" text, "reason" text, "detail" text, "key" text, "position" text, "raw" text, "encoding" text, "run_id" text, "at" text);
 
 -- read the state
 SELECT "pipeline", "stream", "part", "generation", "live_generation", "fence", "seq", "position", "counters", "schema_version", "run_id", "committed_at", "wanted_name", "target", "identity", "schema_hash", "columns", "garbage" FROM "shop"."_connectord_state" WHERE "pipeline" = $1 FOR UPDATE;

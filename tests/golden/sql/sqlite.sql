@@ -71,7 +71,7 @@ INSERT INTO "orders" ("id", "re""gi`on", "paid") VALUES (?2, ?1, ?3), (?4, ?1, ?
 CREATE TABLE IF NOT EXISTS "_connectord_state" ("pipeline" TEXT NOT NULL, "stream" TEXT NOT NULL, "part" TEXT NOT NULL, "generation" INTEGER, "live_generation" INTEGER, "fence" INTEGER, "seq" INTEGER, "position" TEXT, "counters" TEXT, "schema_version" INTEGER, "run_id" TEXT, "committed_at" TEXT, "wanted_name" TEXT, "target" TEXT, "identity" TEXT, "schema_hash" TEXT, "columns" TEXT, "garbage" TEXT, PRIMARY KEY ("pipeline", "stream", "part"));
 
 -- create the quarantine
-CREATE TABLE "_connectord_quarantine" ("pipeline" TEXT, "stream" TEXT, "generation" INTEGER, "seq" INTEGER, "ordinal" INTEGER, "level" TEXT, "column" TEXT, "reason" TEXT, "detail" TEXT, "key" TEXT, "position" TEXT, "raw" TEXT, "encoding" TEXT, "run_id" TEXT, "at" TEXT);
+CREATE TABLE IF NOT EXISTS "_connectord_quarantine" ("pipeline" TEXT, "stream" TEXT, "generation" INTEGER, "seq" INTEGER, "ordinal" INTEGER, "level" TEXT, "column" TEXT, "reason" TEXT, "detail" TEXT, "key" TEXT, "position" TEXT, "raw" TEXT, "encoding" TEXT, "run_id" TEXT, "at" TEXT);
 
 -- read the state
 SELECT "pipeline", "stream", "part", "generation", "live_generation", "fence", "seq", "position", "counters", "schema_version", "run_id", "committed_at", "wanted_name", "target", "identity", "schema_hash", "columns", "garbage" FROM "_connectord_state" WHERE "pipeline" = ?1;
