@@ -135,12 +135,15 @@ static const char *position_done(struct reading *r)
 
 static int checkpoint_at(struct reading *r, const char *position, struct error *err)
 {
+    int rc;
+
     if (rows_flush(r->rows, &r->to, err) < 0)
         return -1;
     r->rows_behind = 0;
     r->checkpoint_us = clock_monotonic_us();
+    rc = from_sink(r, sink_checkpoint(r->out, r->index, position, err));
     buf_clear(&r->behind);
-    return from_sink(r, sink_checkpoint(r->out, r->index, position, err));
+    return rc;
 }
 
 static int checkpoint(struct reading *r, bool in_pages, struct error *err)
