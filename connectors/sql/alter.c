@@ -15,11 +15,13 @@ static int create_table(struct shaping *s, struct error *err)
 {
     CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
     struct load *l = s->l;
+    bool at_once = !s->d->dialect->ddl_in_transaction;
+    const char *index = names_key_index(s->d->scratch, l->row.target, l->row.generation);
     int64_t ignored;
 
     /* A worker that has been fenced by now may just have made it. */
-    sql_put_create(s->d->dialect, &l->table,
-                   s->d->dialect->ddl_in_transaction ? SQL_CREATE_PLAIN : SQL_CREATE_OURS, &sql);
+    sql_put_create_indexed(s->d->dialect, &l->table, at_once ? SQL_CREATE_OURS : SQL_CREATE_PLAIN,
+                           at_once && l->merging ? index : NULL, &sql);
     if (load_run(s->d, &sql, &ignored, err) < 0)
         return error_wrap(err, "creating table \"%s\"", l->table_name);
     l->table_exists = true;

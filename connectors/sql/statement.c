@@ -72,6 +72,12 @@ static void put_column(const struct sql_dialect *d, const struct sql_table *t,
 void sql_put_create(const struct sql_dialect *d, const struct sql_table *t, enum sql_create how,
                     struct buf *out)
 {
+    sql_put_create_indexed(d, t, how, NULL, out);
+}
+
+void sql_put_create_indexed(const struct sql_dialect *d, const struct sql_table *t,
+                            enum sql_create how, const char *index, struct buf *out)
+{
     if (how == SQL_CREATE_STAGE)
         buf_puts(out, d->create_stage);
     else
@@ -92,6 +98,13 @@ void sql_put_create(const struct sql_dialect *d, const struct sql_table *t, enum
     }
     if (how == SQL_CREATE_KEYED) {
         buf_puts(out, ", PRIMARY KEY (");
+        put_list(d, t, ROLE(SQL_ROLE_KEY), "", out);
+        buf_putc(out, ')');
+    }
+    if (index) {
+        buf_puts(out, ", UNIQUE INDEX ");
+        sql_put_name(d, index, out);
+        buf_puts(out, " (");
         put_list(d, t, ROLE(SQL_ROLE_KEY), "", out);
         buf_putc(out, ')');
     }

@@ -20,6 +20,12 @@ enum sql_create {
 };
 void sql_put_create(const struct sql_dialect *d, const struct sql_table *t, enum sql_create how,
                     struct buf *out);
+/* The same with a unique index over the key, for databases that can say both at once; NULL = none.
+ */
+__attribute__((nonnull(1, 2, 5))) void sql_put_create_indexed(const struct sql_dialect *d,
+                                                              const struct sql_table *t,
+                                                              enum sql_create how,
+                                                              const char *index, struct buf *out);
 /* A unique index called `index` over the key columns. */
 void sql_put_key_index(const struct sql_dialect *d, const struct sql_table *t, const char *index,
                        struct buf *out);

@@ -62,6 +62,10 @@ static void put_tables(const struct sql_dialect *d, struct buf *all)
 
     sql_put_create(d, &t, SQL_CREATE_PLAIN, &out);
     end(&out, "create", all);
+    if (!d->ddl_in_transaction) {
+        sql_put_create_indexed(d, &t, SQL_CREATE_OURS, "_connectord_key_1", &out);
+        end(&out, "create with its key", all);
+    }
     sql_put_key_index(d, &t, "_connectord_key_1", &out);
     end(&out, "index the key", all);
     if (d->promote_key) {

@@ -1,6 +1,9 @@
 -- create
 CREATE TABLE `shop`.`orders` (`id` bigint, `re"gi``on` varchar(758) CHARACTER SET utf8mb4 /*M!100200 COLLATE utf8mb4_nopad_bin *//*!80017 COLLATE utf8mb4_0900_bin */, `paid` tinyint(1), `price` decimal(65,2), `exact` longtext CHARACTER SET utf8mb4, `ratio` double, `small` float, `raw` longblob, `day` date, `at` time(6), `seen` datetime(6), `updated` datetime(6), `span` longtext CHARACTER SET utf8mb4, `ref` char(36) CHARACTER SET ascii, `extra` json, `_connectord_synced_at` datetime(6));
 
+-- create with its key
+CREATE TABLE IF NOT EXISTS `shop`.`orders` (`id` bigint, `re"gi``on` varchar(758) CHARACTER SET utf8mb4 /*M!100200 COLLATE utf8mb4_nopad_bin *//*!80017 COLLATE utf8mb4_0900_bin */, `paid` tinyint(1), `price` decimal(65,2), `exact` longtext CHARACTER SET utf8mb4, `ratio` double, `small` float, `raw` longblob, `day` date, `at` time(6), `seen` datetime(6), `updated` datetime(6), `span` longtext CHARACTER SET utf8mb4, `ref` char(36) CHARACTER SET ascii, `extra` json, `_connectord_synced_at` datetime(6), UNIQUE INDEX `_connectord_key_1` (`id`, `re"gi``on`));
+
 -- index the key
 CREATE UNIQUE INDEX `_connectord_key_1` ON `shop`.`orders` (`id`, `re"gi``on`);
 
