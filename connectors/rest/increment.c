@@ -226,7 +226,7 @@ int increment_keep(struct increment *i, const struct rest_value *cursor, struct 
     if (!i->high.known || bound_compare(&b, &i->high) > 0)
         set_high(i, &b);
     if (how->client_filter && i->lower.known)
-        *out = i->closed && !is_time(how->type) && i->safe.known
+        *out = i->closed && !is_time(how->type) && i->safe.known && !i->fresh
                    ? bound_compare(&b, &i->lower) > 0
                    : bound_compare(&b, &i->lower) >= 0;
     if (i->closed && i->upper.known && bound_compare(&b, &i->upper) >= 0)

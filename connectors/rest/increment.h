@@ -23,6 +23,7 @@ struct increment {
     struct bound safe, high, lower, upper; /* upper: of the whole reading */
     struct bound from, to;                 /* of the window being read */
     bool read_any;
+    bool fresh;           /* what is read now was not there when `safe` was set: from `start` on */
     struct buf high_text; /* holds high.text; private */
 };
 

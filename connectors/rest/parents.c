@@ -23,7 +23,7 @@ struct parents {
     int64_t n;
     struct hash128 *seen; /* open addressing; zero = empty */
     size_t n_seen, cap;
-    struct hash128 digest;
+    struct hash_stream *digest; /* of all lines: the same in every process */
     /* Reading: */
     struct buf ahead;
     size_t at;
@@ -39,6 +39,7 @@ struct parents *parents_new(const struct rest_for_each *how)
     p->lines = BUF_INIT(IN_MEMORY + PAGE_MAX_RECORD);
     p->ahead = BUF_INIT(2 * PAGE_MAX_RECORD);
     p->fd = -1;
+    p->digest = hash_new();
     return p;
 }
 
@@ -51,6 +52,7 @@ void parents_free(struct parents *p)
     buf_release(&p->lines);
     buf_release(&p->ahead);
     arena_free(p->mem);
+    hash_free(p->digest);
     free(p->seen);
     free(p);
 }
@@ -62,7 +64,11 @@ int64_t parents_count(const struct parents *p)
 
 void parents_digest(const struct parents *p, char out[static 33])
 {
-    text_hex(&p->digest, sizeof p->digest, out);
+    char hex[HASH_HEX_BYTES];
+
+    hash_hex(p->digest, hex);
+    memcpy(out, hex, 32);
+    out[32] = '\0';
 }
 
 /* --------------------------------------------------------------------- adding */
@@ -174,7 +180,7 @@ int parents_add(struct parents *p, struct slice record, const struct scopes *bas
 {
     CLEANUP(buf_release) struct buf line = BUF_INIT(PAGE_MAX_RECORD);
     struct scopes s = *base;
-    struct hash128 h, both[2];
+    struct hash128 h;
     bool wanted = true;
 
     arena_clear(p->mem);
@@ -188,11 +194,9 @@ int parents_add(struct parents *p, struct slice record, const struct scopes *bas
     h = hash_keyed(buf_str(&line), line.len);
     if (p->how->distinct && was_seen(p, &h))
         return 0;
-    both[0] = p->digest;
-    both[1] = h;
-    p->digest = hash_keyed(both, sizeof both);
     p->n++;
     buf_putc(&line, '\n');
+    hash_update(p->digest, buf_str(&line), line.len);
     buf_put(&p->lines, buf_str(&line), line.len);
     return p->lines.len > IN_MEMORY ? write_out(p, err) : 0;
 }

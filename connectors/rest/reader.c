@@ -82,8 +82,10 @@ static int take_record(void *arg, struct slice record, const struct scopes *s, s
 
 /* -------------------------------------------------------------------- positions */
 
-static void put_bookmarks(struct reading *r, struct jsonw *w)
+/* `known`: the parents that the bookmarks speak for. */
+static void put_bookmarks(struct reading *r, struct jsonw *w, const struct known *known)
 {
+    CLEANUP(buf_release) struct buf names = BUF_INIT(2 * KNOWN_MAX * sizeof(uint64_t));
     const struct increment *i = &r->increment;
     enum rest_cursor_type type = i->how->type;
 
@@ -91,6 +93,9 @@ static void put_bookmarks(struct reading *r, struct jsonw *w)
         jsonw_put_string(w, "safe", bound_text(type, &i->safe, r->place));
     if (i->high.known)
         jsonw_put_string(w, "high", bound_text(type, &i->high, r->place));
+    known_put(known, &names);
+    if (names.len > 0)
+        jsonw_put_string(w, "known", buf_str(&names));
 }
 
 /* Within a run. */
@@ -103,7 +108,7 @@ static const char *position_here(struct reading *r, bool in_pages)
     jsonw_object(&w);
     jsonw_put_string(&w, "kind", "page");
     if (r->incremental) {
-        put_bookmarks(r, &w);
+        put_bookmarks(r, &w, &r->walk.known);
         if (r->increment.lower.known)
             jsonw_put_string(&w, "lower",
                              bound_text(r->increment.how->type, &r->increment.lower, r->place));
@@ -124,7 +129,7 @@ static const char *position_done(struct reading *r)
     jsonw_object(&w);
     jsonw_put_string(&w, "kind", "page");
     if (r->incremental)
-        put_bookmarks(r, &w);
+        put_bookmarks(r, &w, &r->walk.now);
     else
         jsonw_put_bool(&w, "done", true);
     if (r->walk.etag && r->stream->etag)
@@ -244,12 +249,14 @@ static int begin_increment(struct reading *r, const char *position, struct error
     if (!r->stream->incremental.present)
         return 0;
     r->walk.increment = i;
+    known_read(&r->walk.known, member(position, "known", r->mem));
     i->safe = r->incremental ? bound_member(r, position, "safe") : (struct bound){0};
     i->high = r->incremental ? bound_member(r, position, "high") : (struct bound){0};
     if (bound_of(r, r->stream->incremental.start, "start", &start, err) < 0 ||
         bound_of(r, r->stream->incremental.end, "end", &end, err) < 0 ||
         increment_begin(i, &start, &end, r->run->started_unix_us, err) < 0)
         return -1;
+    r->walk.start = start;
     /* What the first attempt set out to read, and no more: newer rows belong to the next run. */
     upper = bound_member(r, position, "upper");
     if (upper.known) {

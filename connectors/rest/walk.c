@@ -27,6 +27,8 @@ void walk_release(struct walk *w)
 {
     pager_release(&w->pager);
     parents_free(w->parents);
+    known_release(&w->known);
+    known_release(&w->now);
     buf_release(&w->parent);
     arena_free(w->mem);
     arena_free(w->page_mem);
@@ -322,21 +324,43 @@ static int read_slices(struct walk *w, enum walk_begin begin, struct error *err)
     return 0;
 }
 
+/* Everything of one parent. No bookmark speaks for one that was not there when it was set. */
+static int read_parent(struct walk *w, struct slice parent, struct error *err)
+{
+    struct increment *i = w->increment;
+    struct bound lower = i ? i->lower : (struct bound){0};
+    int rc;
+
+    if (i && i->safe.known && !known_has(&w->known, parent)) {
+        i->fresh = true;
+        i->lower = w->start;
+    }
+    rc = read_slices(w, WALK_NEW, err);
+    if (i) {
+        i->fresh = false;
+        i->lower = lower;
+    }
+    return rc;
+}
+
 static int read_children(struct walk *w, struct error *err)
 {
     struct slice parent;
 
-    if (parents_rewind(w->parents, w->parents_done, err) < 0)
+    if (parents_rewind(w->parents, 0, err) < 0)
         return -1;
-    while (!w->ended) {
+    for (int64_t n = 0; !w->ended; n++) {
         if (parents_next(w->parents, &parent, err) < 0)
             return -1;
         if (!parent.ptr)
             return 0;
+        known_add(&w->now, parent);
+        if (n < w->parents_done)
+            continue;
         buf_clear(&w->parent);
         buf_put(&w->parent, parent.ptr, parent.len);
         w->scopes.json[SCOPE_parent] = json_of(buf_str(&w->parent));
-        if (read_slices(w, WALK_NEW, err) < 0)
+        if (read_parent(w, parent, err) < 0)
             return error_wrap(err, "for %.200s", buf_str(&w->parent));
         w->parents_done++;
         w->page_records = 0; /* those of its last page are told already */

@@ -8,6 +8,7 @@
 #define CONNECTORS_REST_WALK_H
 
 #include "connectors/rest/increment.h"
+#include "connectors/rest/known.h"
 #include "connectors/rest/paginate.h"
 #include "connectors/rest/parents.h"
 
@@ -40,8 +41,10 @@ struct walk {
     size_t slice; /* number of the one being read */
     int64_t parents_done;
     struct parents *parents;
-    int64_t date_us;                 /* of the first answer, by the server's clock */
-    const char *etag;                /* of the first page */
+    struct known known, now; /* parents that the bookmark speaks for; all that were read by now */
+    struct bound start;      /* of the children of every other one */
+    int64_t date_us;         /* of the first answer, by the server's clock */
+    const char *etag;        /* of the first page */
     int64_t page_records, page_kept; /* of this page, and those within bounds */
     int64_t total_records, skipped;
     const char *run_json;
