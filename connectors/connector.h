@@ -117,7 +117,7 @@ struct source_connector {
     /* What that struct is before the table fills it: config_size bytes; NULL = zeroes. For a
      * connector that is made while the program runs, whose calls find here what it is made of. */
     const void *config_start;
-    bool filters_rows;  /* `read` leaves out what selected_stream.filters excludes */
+    bool filters_rows; /* `read` leaves out what selected_stream.filters excludes */
 
     /* 0 when the source can be reached and read with this configuration. */
     int (*check)(const void *config, struct run *run, struct error *err);

@@ -112,8 +112,8 @@ CHECKED int store_get_connector(struct store *s, const char *name, struct arena 
 CHECKED int store_delete_connector(struct store *s, const char *name, int64_t expected,
                                    struct arena *mem, const char **out_users, struct error *err);
 /* All of them, by name. */
-CHECKED int store_list_connectors(struct store *s, struct arena *mem,
-                                  struct stored_connector **out, size_t *out_n, struct error *err);
+CHECKED int store_list_connectors(struct store *s, struct arena *mem, struct stored_connector **out,
+                                  size_t *out_n, struct error *err);
 
 /* ------------------------------------------------------------------- catalogs */
 
