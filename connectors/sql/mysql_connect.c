@@ -194,7 +194,12 @@ static int connect_within(struct mysql_conn *c, const struct mysql_server *to, s
     }
     if (!done) {
         stop_watching(c);
-        return mysql_fail(c, NULL, "connecting", err);
+        if (clock_monotonic_us() < end)
+            return mysql_fail(c, NULL, "connecting", err);
+        if (cancel_check(c->run->cancel, err) < 0)
+            return -1;
+        return error_set_reason(err, ERR_TRANSIENT, "host_unreachable",
+                                "cannot connect to %s: no answer in time", c->server_name);
     }
     mysql_watch(c);
     if (strcmp(to->ssl_mode, "disable") != 0 && !mysql_get_ssl_cipher(c->my))
