@@ -24,12 +24,15 @@ class Refused:
         config = {f"{self.side}_config": wrong}
         self.connect([self.stream("t")], run_policy={"max_attempts": 2, "backoff_s": 0}, **config)
 
-    def expect(self, code, retryable, *words, attempts=None):
+    def expect(self, code, retryable, *words):
         """The run and the check of the connector say the same, without the password."""
         run = self.run_it(status="failed")
         error = run["error"]
         self.assertEqual((error["code"], error["retryable"], error["origin"]), (code, retryable, self.side), error)
-        self.assertEqual(run["attempts"], attempts or (2 if retryable else 1))
+        if retryable and self.side == "source":  # its streams were not known yet: looking for them is tried again
+            self.assertIn("trying again", self.service.get(f"/v1/runs/{run['id']}/logs").text)
+        else:
+            self.assertEqual(run["attempts"], 2 if retryable else 1)
         for word in words:
             self.assertIn(word, error["message"])
         self.assertNotIn(databases.PASSWORD, str(run))
@@ -54,7 +57,7 @@ class Refused:
 
     def test_unknown_host(self):
         self.made(host="no-such-host.invalid")
-        self.expect("host_unknown", True, "no-such-host.invalid")
+        self.expect("host_unknown", False, "no-such-host.invalid")
 
     def test_nobody_listens(self):
         port = databases.free_port()
@@ -156,7 +159,8 @@ class Rights:
         run = self.run_it(status="failed")
         streams = {s["name"]: s for s in run["stats"]["streams"]}
         self.assertEqual([streams[t]["status"] for t in "ac"], ["complete", "complete"])
-        error = streams["b"]["error"] or run["error"]
+        self.assertTrue(run["partial_success"])
+        error = run["error"]
         self.assertIn(error["code"], ("permission_denied", "stream_missing"), error)
         self.assertFalse(error["retryable"])
         self.assertEqual((self.dst.count("a"), self.dst.count("b")), (2, 1))
@@ -293,7 +297,7 @@ class DuringTheRun:
 
 
 class ReadOnly:
-    """A server that its administrator has made read-only: it is said, tried again, and nothing is damaged."""
+    """A server that its administrator has made read-only: it is said, and nothing is damaged."""
     source_engine = ENGINES["sqlite"]
 
     def test_read_only(self):
@@ -303,7 +307,7 @@ class ReadOnly:
         self.connect([self.stream("t")], destination_config=self.dst.limited(), run_policy={"max_attempts": 2, "backoff_s": 0})
         with self.dst.read_only():
             run = self.run_it(status="failed")
-            self.assertEqual((run["error"]["code"], run["error"]["retryable"], run["attempts"]), ("read_only", True, 2), run["error"])
+            self.assertEqual((run["error"]["code"], run["error"]["retryable"], run["attempts"]), ("read_only", False, 1), run["error"])
             self.assertEqual(self.dst.tables(), [])
         self.run_it()
         self.assertEqual(self.dst.count("t"), 1)
@@ -323,7 +327,7 @@ class ReadOnlyPostgres(ReadOnly, DatabaseTest):
         self.connect([self.stream("t")], destination_config={"port": standby["port"]},
                      run_policy={"max_attempts": 2, "backoff_s": 0})
         run = self.run_it(status="failed")
-        self.assertEqual((run["error"]["code"], run["attempts"]), ("read_only", 2), run["error"])
+        self.assertEqual((run["error"]["code"], run["attempts"]), ("read_only", 1), run["error"])
         self.dst.execute("insert into t select 2, now(), null where exists (select 1 from t)")
         wait_until("the standby", lambda: self.on(standby, "select count(*) from t") == 2)
         self.src, self.dst = self.dst, self.new(ENGINES["sqlite"])

@@ -7,7 +7,7 @@ import time
 from database_case import ENGINES, SERVERS, main, variants
 
 ANY = tuple(ENGINES)
-ROWS = 3000
+ROWS = 1000
 
 
 class Readers:
@@ -31,7 +31,7 @@ class Readers:
                 if n != ROWS:
                     wrong.append(f"{question}: {n} rows")
                 count.append(1)
-                time.sleep(0.002)
+                time.sleep(0.02)  # fifty of them must leave something to the one who writes
         except Exception as why:  # whatever the driver calls it, a reader must not see it
             wrong.append(f"{question}: {why}")
         finally:

@@ -70,9 +70,9 @@ def make_certificate(folder, user):
 
 
 def spawn(command, folder):
-    log = open(folder / "server.log", "ab")
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
-                            start_new_session=True)
+    with open(folder / "server.log", "ab") as log:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
+                                start_new_session=True)
 
 
 def wait_for(what, process, folder, attempt):
@@ -229,14 +229,14 @@ def new_mysql(prefix="t"):
     return name
 
 
-def postgres_config(dbname, **more):
+def postgres_config(name, /, **more):
     """A connector's configuration for one of these databases."""
-    return {"host": "127.0.0.1", "port": servers()["postgres"]["port"], "database": dbname,
+    return {"host": "127.0.0.1", "port": servers()["postgres"]["port"], "database": name,
             "username": USER, "password": PASSWORD, "ssl_mode": "disable", **more}
 
 
-def mysql_config(database, **more):
-    return {"host": "127.0.0.1", "port": servers()["mysql"]["port"], "database": database,
+def mysql_config(name, /, **more):
+    return {"host": "127.0.0.1", "port": servers()["mysql"]["port"], "database": name,
             "username": USER, "password": PASSWORD, "ssl_mode": "disable", **more}
 
 
