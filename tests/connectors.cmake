@@ -10,9 +10,10 @@ unit_test(test_sample test_support sources connectors)
 unit_test(test_counter test_support connectors)
 
 # One suite for every source, one for every destination; cases.c lists them.
-add_library(test_conformance_cases STATIC conformance/cases.c conformance/rest_case.c)
-target_link_libraries(test_conformance_cases PUBLIC test_support fake_api sources destinations
-    sqlite3)
+add_library(test_conformance_cases STATIC conformance/cases.c conformance/rest_case.c
+    conformance/server_cases.c)
+target_link_libraries(test_conformance_cases PUBLIC test_support databases fake_api sources
+    destinations sqlite3)
 function(conformance_test name)
     add_executable(conformance_${name} conformance/${name}.c)
     target_link_libraries(conformance_${name} PRIVATE test_conformance_cases criterion)
@@ -29,6 +30,7 @@ endfunction()
 
 conformance_test(sources)
 conformance_test(destinations)
+with_databases(conformance/sources conformance/destinations)
 
 add_test(NAME docs/authoring
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/docs/authoring.py)

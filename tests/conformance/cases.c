@@ -9,11 +9,13 @@
 
 #include "connectors/base/jsonwrite.h"
 #include "tests/conformance/rest_case.h"
+#include "tests/conformance/server_cases.h"
 #include "tests/support/fake_sink.h"
 
-extern const struct source_connector source_counter, source_file, source_rest, source_sample,
-    source_sqlite;
-extern const struct destination_connector destination_file, destination_sqlite;
+extern const struct source_connector source_counter, source_file, source_mysql, source_postgres,
+    source_rest, source_sample, source_sqlite;
+extern const struct destination_connector destination_file, destination_mysql, destination_postgres,
+    destination_sqlite;
 
 #define FIXTURE_ROWS 5000 /* three batches */
 
@@ -91,6 +93,8 @@ static const char *database_broken(struct arena *mem, const char *dir)
 const struct source_case source_cases[] = {
     {&source_counter, NULL, counter_config, NULL},
     {&source_file, make_files, file_config, file_broken},
+    {&source_mysql, mysql_prepare, mysql_config, mysql_broken},
+    {&source_postgres, postgres_prepare, postgres_config, postgres_broken},
     {&source_rest, rest_prepare, rest_config, rest_broken},
     {&source_sample, NULL, sample_config, NULL},
     {&source_sqlite, make_database, database_config, database_broken},
@@ -235,6 +239,8 @@ static void folder_read_back(const char *dir, struct fake_stream *out)
 
 const struct destination_case destination_cases[] = {
     {&destination_file, folder_config, folder_broken, folder_read_back},
+    {&destination_mysql, mysql_config, mysql_broken, mysql_read_back},
+    {&destination_postgres, postgres_config, postgres_broken, postgres_read_back},
     {&destination_sqlite, sqlite_config, sqlite_broken, sqlite_read_back},
     {NULL, NULL, NULL, NULL},
 };
