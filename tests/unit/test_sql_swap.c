@@ -151,8 +151,8 @@ Test(sql_swap, postgres_copies_when_something_depends_on_the_table)
         "create view d as select id, v from t",
         "create materialized view d as select id from t",
         "create table d (t_id bigint references t (id))",
-        "create function d() returns trigger language plpgsql as 'begin return new; end';"
-        "create trigger d before insert on t for each row execute function d()",
+        ("create function d() returns trigger language plpgsql as 'begin return new; end';"
+         "create trigger d before insert on t for each row execute function d()"),
         "create rule d as on update to t do also notify d",
         "alter table t enable row level security",
         "create policy d on t using (true)",
