@@ -165,11 +165,14 @@ static int in_turn(struct reading *r, const struct read_request *req, struct err
 }
 
 /* Proves that reads are under way at the same time, and waits for nobody for ever. */
-static void meet(struct fake_source *f)
+static void meet(struct fake_source *f, const struct cancel *stop)
 {
     atomic_fetch_add(&f->met, 1);
-    for (int i = 0; i < 5000 && atomic_load(&f->met) < f->meet; i++)
+    for (int i = 0; i < 5000 && atomic_load(&f->met) < f->meet; i++) {
+        if (cancel_requested(stop) != CANCEL_NONE)
+            break;
         usleep(1000);
+    }
     if (atomic_load(&f->met) < f->meet)
         atomic_store(&f->missed, true);
 }
@@ -205,7 +208,7 @@ static int read_all(const void *config, struct run *run, const struct read_reque
             while (f->deaf && *f->deaf)
                 usleep(1000);
             if (f->meet > 0 && !r.has_met)
-                meet(f);
+                meet(f, run->cancel);
             r.has_met = true;
             if (f->waits)
                 return cancel_sleep_ms(run->cancel, 60000, err);
