@@ -460,10 +460,10 @@ void document_client(struct compile *c, const struct doc *object, const char *po
                      struct rest_client *out)
 {
     struct raw_client raw = {0};
+    bool ok;
 
     *out = (struct rest_client){0};
-    if (!options_decode(client_table, object, pointer, &raw, c->mem, c->problems))
-        return;
+    ok = options_decode(client_table, object, pointer, &raw, c->mem, c->problems);
     out->base_url = document_template(c, raw.base_url, SCOPES_CONFIG | SCOPE_BIT(token),
                                       document_at(c, pointer, "base_url"));
     out->headers =
@@ -473,6 +473,8 @@ void document_client(struct compile *c, const struct doc *object, const char *po
     compile_limits_of_time(c, &raw, pointer, out);
     compile_limits(c, raw.rate_limit, document_at(c, pointer, "rate_limit"), out);
     out->errors = document_rules(c, raw.errors, document_at(c, pointer, "errors"));
+    if (!ok)
+        return; /* what was decoded is looked at all the same: all problems are told at once */
     out->accept = document_text(c, raw.accept);
     out->proxy = document_text(c, raw.proxy);
     out->concurrency = raw.concurrency;

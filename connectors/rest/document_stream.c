@@ -328,7 +328,8 @@ void document_stream(struct compile *c, const struct doc *object, const char *po
 
     *out = (struct rest_stream){.pointer = document_text(c, pointer)};
     *out_parent = NULL;
-    if (!options_decode(stream_table, object, pointer, &raw, c->mem, c->problems))
+    /* What was decoded is looked at all the same: all problems are told at once. */
+    if (!options_decode(stream_table, object, pointer, &raw, c->mem, c->problems) && !raw.name)
         return;
     out->name = document_text(c, raw.name);
     out->key = document_list(c, &raw.key);
