@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Documents that are not valid, records that lack what is needed, and secrets, which nobody gets to see."""
+import base64
+import contextlib
+import json
+import sqlite3
+import urllib.parse
+
+import rest_case
+from rest_case import SECRET, Reply, RestTest, items, reply
+
+SCHEMA = {"properties": {"id": {"type": "integer"}, "name": {"type": "string"}}}
+
+
+class BadDocuments(RestTest):
+    def test_all_mistakes_at_once(self):
+        document = {
+            "client": {"base_url": "{{ vars.nowhere", "auth": {"type": "bearer"}, "retry": {"tries": 0}, "colour": "red"},
+            "streams": [
+                {"name": "a", "paginate": {"type": "cursor"}, "records": {"path": "data["}},
+                {"name": "a", "key": ["id"], "params": {"x": "{{ parent.id }}", "y": "{{ slice.k | shout }}"}},
+                {"name": "b", "for_each": {"stream": "c", "fields": {"id": "id"}}},
+                {"name": "c", "for_each": {"stream": "b", "fields": {"id": "id"}},
+                 "incremental": {"field": "at", "start": "2024-01-01", "window": "a while"}},
+                {"name": "d", "errors": [{"when": {"body": "ok = = 1"}, "do": "panic"}]}]}
+        answer = self.service.put(f"/v1/sources/{self.name}", {"connector": "rest", "config": {"document": document}})
+        self.assertEqual(answer.status, 422, answer)
+        found = answer.pointers
+        at = "/config/document"
+        for pointer in ("/client/base_url", "/client/auth/token", "/client/retry/tries", "/client/colour",
+                        "/streams/0/paginate/path", "/streams/0/paginate/param", "/streams/0/records/path",
+                        "/streams/1/name", "/streams/1/params/y", "/streams/3/incremental/window",
+                        "/streams/4/errors/0/do", "/streams/4/errors/0/when/body"):
+            self.assertIn(at + pointer, found, json.dumps(found, indent=1))
+        self.assertIn("cycle", found.values(), found)
+
+    def test_missing_field_names_stream_page_path_and_record(self):
+        """What came before it is there."""
+        pages = [items(1, 3, at="2024-01-01T00:00:00Z", owner={"id": 1}), items(4, 6, at="2024-01-02T00:00:00Z", owner={"id": 2})]
+        del pages[1][1]["owner"]
+        self.api.on("/items", lambda r: reply({"data": (pages + [[]])[int(r.query["page"]) - 1]}))
+        self.dedup(self.stream(paginate={"type": "page"}, add={"owner_id": "{{ record.owner.id }}"}, schema={
+            "properties": {**SCHEMA["properties"], "owner_id": {"type": "integer"}, "at": {"type": "string", "format": "date-time"}}},
+            incremental={"field": "at", "start": "2024-01-01T00:00:00Z", "order": "asc"}))
+        message = self.failure("template_missing")["message"]
+        for word in ('stream "items"', "page 2", "record.owner.id", "record 2"):
+            self.assertIn(word, message)
+        self.assertLessEqual({1, 2, 3}, set(self.ids()))
+        pages[1][1]["owner"] = {"id": 3}
+        self.run_it()
+        self.assertEqual(self.ids(), list(range(1, 7)))
+
+    def test_a_record_that_is_no_json(self):
+        self.api.on("/items", lambda r: Reply('{"data":[{"id":1},{"id":01}]}', headers={"Content-Type": "application/json"}))
+        self.rest(self.stream(schema=SCHEMA))
+        run = self.run_it()
+        self.assertEqual((self.ids(), run["stats"]["records_rejected"]), ([1], 1))  # it is kept apart, with the reason
+
+
+class Secrets(RestTest):
+    """Grep for them: data directory, logs, answers."""
+
+    def setUp(self):
+        super().setUp()
+        self.answers = []
+        client = self.service
+        request = client.request
+
+        def kept(*a, **k):
+            answer = request(*a, **k)
+            self.answers.append(answer.body)
+            return answer
+        client.request = kept
+        self.addCleanup(setattr, client, "request", request)
+
+    def forms(self, secret):
+        raw = secret.encode()
+        return {raw, urllib.parse.quote(secret, safe="").encode(), urllib.parse.quote_plus(secret).encode(),
+                base64.b64encode(raw), base64.b64encode(b"user:" + raw), json.dumps(secret)[1:-1].encode()}
+
+    def kept(self):
+        """All cells of the service's own database but the configurations, which have to be there."""
+        store = sqlite3.connect(f"file:{self.folder / 'data' / 'connectord.db'}?mode=ro", uri=True)
+        with contextlib.closing(store):
+            store.text_factory = bytes
+            tables = [r[0].decode() for r in store.execute("select name from sqlite_master where type = 'table'")]
+            self.assertIn("runs", tables)
+            for table in tables:
+                rows = store.execute(f'select * from "{table}"')
+                names = [d[0] for d in rows.description]
+                for row in rows:
+                    for name, cell in zip(names, row):
+                        if isinstance(cell, bytes) and (table, name) != ("resources", "config"):
+                            yield f"{table}.{name}", cell
+
+    def grep(self, *secrets):
+        """Nothing that the service wrote or said holds one of them."""
+        self.service.get(f"/v1/sources/{self.name}")
+        for run in self.service.get(f"/v1/connections/{self.name}/runs").json()["items"]:
+            self.service.get(f"/v1/runs/{run['id']}")
+            self.service.get(f"/v1/runs/{run['id']}/logs")
+        self.service.get(f"/v1/connections/{self.name}/state")
+        texts = [("an answer", body) for body in self.answers] + list(self.kept())
+        for path in self.folder.rglob("*"):
+            if path.is_file() and not path.name.startswith("connectord.db"):
+                texts.append((str(path), path.read_bytes()))
+        self.assertTrue(any("stderr" in where or "stdout" in where for where, _ in texts))
+        for secret in secrets:
+            for form in self.forms(secret):
+                for where, text in texts:
+                    at = text.find(form)
+                    self.assertEqual(at, -1, f"{form!r} in {where}: {text[max(0, at - 200):at + 100]!r}")
+
+    def every_way_to_fail(self, **client):
+        echo = lambda r: reply({"error": f"you said {r.target} and {dict(r.headers)}"}, status=400)  # noqa: E731
+        faults = (Reply(reset=True), reply({}, status=500), Reply(b"not json"), echo, reply({}, status=401),
+                  reply({}, status=302, headers={"Location": "http://localhost:1/"}), reply({"data": items(1, 2)}))
+        for k, fault in enumerate(faults):
+            with self.subTest(fault=k):
+                self.anew(f"{self.name[:30].rstrip('-')}-{k}")
+                self.api.queue("/items", fault)
+                self.rest(self.stream(schema=SCHEMA), retry={"tries": 2}, **client)
+                self.service.post(f"/v1/sources/{self.name}/check")
+                self.service.post(f"/v1/sources/{self.name}/discover")
+                run = self.finished(self.ok(self.service.post(f"/v1/connections/{self.name}/runs?wait=55"), 201))
+                self.assertEqual(run["status"], "succeeded" if fault is faults[-1] else "failed", run)
+        self.grep(*client["secrets"].values())
+
+    def test_bearer(self):
+        self.every_way_to_fail(secrets={"key": SECRET}, auth={"type": "bearer", "token": "{{ secret.key }}"})
+        self.assertIn(f"Bearer {SECRET}", self.api.asked("/items")[-1].headers["Authorization"])
+
+    def test_api_key_in_the_query(self):
+        self.every_way_to_fail(secrets={"key": SECRET}, auth={"type": "api_key", "in": "query", "name": "key", "value": "{{ secret.key }}"})
+        self.assertEqual(self.api.asked("/items")[-1].query["key"], SECRET)
+
+    def test_basic(self):
+        self.every_way_to_fail(secrets={"key": SECRET}, auth={"type": "basic", "username": "user", "password": "{{ secret.key }}"})
+
+    def test_in_a_parameter_and_a_path(self):
+        self.every_way_to_fail(secrets={"key": SECRET}, params={"k": "x{{ secret.key }}y"})
+
+    # ------------------------------------------------------------------- tokens
+
+    def oauth(self, **more):
+        return {"type": "oauth2", "token_url": f"{self.api.url}/token", "client_id": "client",
+                "client_secret": "{{ secret.client }}", **more}
+
+    def test_refresh_token_is_rotated(self):
+        """T33: each refresh token is good once; the one that was given last is used."""
+        given = {"n": 0, "valid": SECRET}
+        tokens = []
+
+        def token(request):
+            if request.form["refresh_token"] != given["valid"]:
+                return reply({"error": "invalid_grant"}, status=400)
+            given["n"] += 1
+            given["valid"] = f"rotated-refresh-{given['n']}"
+            tokens.append(f"access-token-{given['n']}")
+            return reply({"access_token": tokens[-1], "expires_in": 3600, "refresh_token": given["valid"]})
+
+        def data(request):
+            page = int(request.query["page"])
+            if request.headers["Authorization"] != f"Bearer {tokens[-1]}" or (page == 3 and given["n"] < 2):
+                return reply({}, status=401)
+            return reply({"data": items(3 * page - 2, 3 * page) if page < 5 else []})
+        self.api.on("/token", token).on("/items", data)
+        secrets = {"refresh": SECRET, "client": "client-s3cret"}
+        self.rest(self.stream(schema=SCHEMA, paginate={"type": "page"}), secrets=secrets,
+                  auth=self.oauth(grant="refresh_token", refresh_token="{{ secret.refresh }}"))
+        self.run_it()
+        self.assertEqual(self.ids(), list(range(1, 13)))
+        self.assertEqual([r.form["refresh_token"] for r in self.api.asked("/token")], [SECRET, "rotated-refresh-1"])
+        self.grep(SECRET, "client-s3cret", *tokens, "rotated-refresh-1")
+
+    def test_a_token_that_expires_in_mid_stream(self):
+        """T30: one refresh, one more try of that page, no row twice."""
+        good = {"token": 1}
+        self.api.on("/token", lambda r: reply({"access_token": f"token-number-{good['token']}", "expires_in": 3600}))
+
+        def data(request):
+            page = int(request.query["page"])
+            if page == 3 and good["token"] == 1:
+                good["token"] = 2
+            if request.headers["Authorization"] != f"Bearer token-number-{good['token']}":
+                return reply({"error": "expired"}, status=401)
+            return reply({"data": items(3 * page - 2, 3 * page) if page < 5 else []})
+        self.api.on("/items", data)
+        self.rest(self.stream(schema=SCHEMA, paginate={"type": "page"}), secrets={"client": "client-s3cret"}, auth=self.oauth())
+        self.run_it()
+        self.assertEqual(self.ids(), list(range(1, 13)))
+        self.assertEqual(len(self.api.asked("/token")), 2)
+        self.grep("client-s3cret", "token-number-1", "token-number-2")
+
+    def test_a_token_that_nobody_accepts(self):
+        self.api.on("/token", lambda r: reply({"access_token": "useless-token", "expires_in": 3600}))
+        self.api.on("/items", lambda r: reply({}, status=401))
+        self.rest(self.stream(schema=SCHEMA), secrets={"client": "client-s3cret"}, auth=self.oauth())
+        self.failure("auth_failed")
+        self.assertEqual(len(self.api.asked("/items")), 2)
+        self.grep("client-s3cret", "useless-token")
+
+
+if __name__ == "__main__":
+    rest_case.main()
