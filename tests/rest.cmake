@@ -1,3 +1,4 @@
+include(${CMAKE_CURRENT_LIST_DIR}/fuzz.cmake)
 unit_test(test_rest_page rest)
 unit_test(test_rest_path rest)
 unit_test(test_rest_pattern rest)
@@ -6,3 +7,7 @@ unit_test(test_rest_document rest)
 unit_test(test_rest_fetch rest fake_api)
 unit_test(test_rest_rows rest)
 unit_test(test_rest_source test_support fake_api sources)
+
+fuzz_target(rest_page rest)
+fuzz_target(rest_template rest)
+fuzz_target(rest_document rest)

@@ -133,6 +133,8 @@ static int around(struct page *p, char c, size_t at, size_t *used, struct error 
 
     *used = 1;
     if (is_space(c)) {
+        if (p->begun) /* 1 2 is not 12 */
+            buf_putc(&p->envelope, ' ');
         p->begun = false;
         return 0;
     }
