@@ -13,6 +13,12 @@ if(CONNECTORD_FAILPOINTS AND TARGET connectord)
             ENVIRONMENT "CONNECTORD_BIN=$<TARGET_FILE:connectord>;PYTHONDONTWRITEBYTECODE=1")
         with_databases(crash/${mode})
     endforeach()
+    foreach(mode rest_pages rest_children)
+        add_test(NAME crash/${mode} COMMAND ${DEBIAN_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/crash/rest_crash.py ${mode})
+        set_tests_properties(crash/${mode} PROPERTIES LABELS crash TIMEOUT 1500 FIXTURES_SETUP crash_notes
+            ENVIRONMENT "CONNECTORD_BIN=$<TARGET_FILE:connectord>;PYTHONDONTWRITEBYTECODE=1")
+        with_databases(crash/${mode})
+    endforeach()
     add_test(NAME crash/every_step_reached COMMAND ${crash} --reached)
     set_tests_properties(crash/every_step_reached PROPERTIES LABELS crash FIXTURES_REQUIRED crash_notes
         ENVIRONMENT "CONNECTORD_BIN=$<TARGET_FILE:connectord>")
