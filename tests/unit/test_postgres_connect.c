@@ -477,7 +477,8 @@ Test(postgres_connect, gives_no_password_in_clear)
 Test(postgres_connect, bears_servers_that_are_none)
 {
     expect_from(NULL, 0, ERR_TRANSIENT, "host_unreachable"); /* silence */
-    expect_from(&(struct fake_answer){.bytes = "", .hang_up = true}, 1, ERR_TRANSIENT, "connection_lost");
+    expect_from(&(struct fake_answer){.bytes = "", .hang_up = true}, 1, ERR_TRANSIENT,
+                "connection_lost");
     expect_from(&(struct fake_answer){BYTES("HTTP/1.1 400 Bad Request\r\n\r\n"), .hang_up = true},
                 1, ERR_CONFIG, "not_postgres");
     expect_from(&(struct fake_answer){BYTES("R\x7f\xff\xff\xff\0\0\0\0")}, 1, ERR_CONFIG,
