@@ -8,6 +8,12 @@
  * be old when many ask: the answer counts only when it holds our own transaction with this very
  * question. What a program took as the time in a transaction that had touched no table yet, cannot
  * be seen: the option `lookback_s` is for those. Without the right PROCESS nothing can be seen.
+ *
+ * A transaction is known by the second in which it began, since it gets its number only when it
+ * first writes and loses its thread when it is prepared (XA); and by its number as well, which a
+ * prepared one keeps over a restart. Others that began in the same second only make us wait longer.
+ * A statement that has no transaction yet is known by its session, and waited for until that is
+ * found with neither.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,13 +28,15 @@
 
 struct token {
     const char *text;
-    int64_t thread; /* of a statement; its transaction replaces it */
+    int64_t thread; /* of a statement; the tokens of its transaction replace it */
 };
 
 struct look {
     struct arena *mem;
     struct token *tokens;
     size_t n, n_statements;
+    const char **also; /* how statements of these transactions may have been known */
+    size_t n_also;
     bool fresh; /* our own transaction is among them, asking this question */
     bool too_many;
     char question[32];
@@ -41,14 +49,18 @@ static void add(struct look *l, const char *text, int64_t thread)
         l->tokens[l->n++] = (struct token){text, thread};
 }
 
-/* thread, what names the statement */
+static const char *session(struct look *l, int64_t thread)
+{
+    return arena_printf(l->mem, "c%lld", (long long)thread);
+}
+
 static int take_statement(void *arg, const struct sql_value *v, size_t n, struct error *err)
 {
     struct look *l = arg;
 
     (void)n;
     (void)err;
-    add(l, arena_printf(l->mem, "s%s", sql_value_text(l->mem, &v[1])), v[0].number);
+    add(l, session(l, v[0].number), v[0].number);
     return 0;
 }
 
@@ -70,22 +82,18 @@ static int take_transaction(void *arg, const struct sql_value *v, size_t n, stru
     }
     if (ours || v[4].number == 0)
         return 0;
-    /* A prepared one (XA) has no thread; all others change their number when they first write. */
-    if (thread == 0)
+    if (thread != 0 && l->n_also < MAX_OPEN)
+        l->also[l->n_also++] = session(l, thread);
+    add(l, arena_printf(l->mem, "b%s", sql_value_text(l->mem, &v[3])), 0);
+    if (v[2].number != 0)
         add(l, arena_printf(l->mem, "x%s", sql_value_text(l->mem, &v[2])), 0);
-    else
-        add(l, arena_printf(l->mem, "t%lld %s", (long long)thread, sql_value_text(l->mem, &v[2])),
-            0);
     return 0;
 }
 
 static int ask_statements(struct mysql_reader *r, struct look *l, struct error *err)
 {
-    const char *sql = r->conn->is_mariadb
-                          ? "SELECT id, query_id FROM information_schema.processlist"
-                            " WHERE command IN ('Query', 'Execute') AND id <> connection_id()"
-                          : "SELECT id, id FROM information_schema.processlist"
-                            " WHERE command IN ('Query', 'Execute') AND id <> connection_id()";
+    const char *sql = "SELECT id FROM information_schema.processlist"
+                      " WHERE command IN ('Query', 'Execute') AND id <> connection_id()";
 
     if (mysql_driver.query(&r->conn->base, sql, NULL, 0, take_statement, l, err) < 0)
         return -1;
@@ -118,7 +126,7 @@ static int64_t pause_ms(int look)
 static int look(struct mysql_reader *r, struct look *l, struct error *err)
 {
     for (int i = 0; i < LOOKS_MAX && !l->fresh; i++) {
-        l->n = 0;
+        l->n = l->n_also = 0;
         if (i > 0 && cancel_sleep_ms(r->base.run->cancel, pause_ms(i), err) < 0)
             return -1;
         if (ask_statements(r, l, err) < 0 || ask_transactions(r, l, err) < 0)
@@ -154,6 +162,8 @@ static void keep_tokens(const struct look *l, struct arena *mem, struct sql_mome
         if (l->tokens[i].text)
             open[out->n_open++] = l->tokens[i].text;
     }
+    out->also = l->also;
+    out->n_also = l->n_also;
 }
 
 int mysql_moment(struct sql_reader *base, struct arena *mem, struct sql_moment *out,
@@ -161,7 +171,8 @@ int mysql_moment(struct sql_reader *base, struct arena *mem, struct sql_moment *
 {
     struct mysql_reader *r = (struct mysql_reader *)base;
     CLEANUP(free_cleanup) struct token *tokens = xalloc(MAX_OPEN * sizeof *tokens);
-    struct look l = {.mem = mem, .tokens = tokens};
+    struct look l = {
+        .mem = mem, .tokens = tokens, .also = arena_array(mem, MAX_OPEN, sizeof(char *))};
     bool is_null;
 
     *out = (struct sql_moment){0};

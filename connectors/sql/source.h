@@ -47,9 +47,15 @@ struct sql_cursor; /* the same */
  */
 struct sql_moment {
     int64_t unix_us;
-    bool visible;            /* false: open transactions cannot be told */
-    const char *const *open; /* a token for each, never given to another transaction; in `mem` */
+    bool visible; /* false: open transactions cannot be told */
+    /* Tokens, one or more for each, in `mem`. One of a transaction must stay the same from its
+     * beginning to its end, whatever happens to it; one that several share only costs time. */
+    const char *const *open;
     size_t n_open;
+    /* Tokens by which a transaction may have been known before: an older candidate that waits for
+     * one goes on waiting, and no new one begins to. */
+    const char *const *also;
+    size_t n_also;
 };
 
 /*

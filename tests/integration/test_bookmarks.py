@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Bookmarks: ties, moved rows, late commits, strange cursors. Rules B1 to B9."""
 import datetime
+import threading
 import time
 
 from database_case import ENGINES, SERVERS, OwnService, main, variants
@@ -131,6 +132,49 @@ class Late:
         time.sleep(1.1)
         self.run_it()
         self.src.execute("insert into t values (2, ?)", (stamp,), db=writer)
+        self.src.execute("commit", db=writer)
+        self.settled()
+
+    def test_writes_between_two_runs(self):
+        """It has only read when a run looks at it, and is the same one when it has written."""
+        self.late()
+        writer = self.open()
+        self.src.begin(writer)
+        stamp = self.src.execute(f"select {self.src.now}, (select count(*) from t)", db=writer)[0][0]
+        for i in (3, 4, 5):
+            time.sleep(1.1)
+            self.put(i)
+            time.sleep(1.1)
+            self.run_it()
+            if i == 3:
+                self.src.execute("insert into t values (2, ?)", (stamp,), db=writer)
+        self.src.execute("commit", db=writer)
+        self.settled()
+
+    def test_waits_for_a_lock_before_it_writes(self):
+        """Its time is that of a statement that the first run finds waiting, and no transaction yet; the second finds
+        a transaction."""
+        self.have()
+        self.src.create("t", "id {int} not null primary key, at {time}")
+        self.src.create("other", "id {int}")
+        self.src.insert("other", [(2,)])
+        self.connect([self.incremental("t", "append")], source_config={"safe_wait_s": 0})
+        holder, writer = self.open(), self.open()
+        self.src.begin(holder)
+        self.src.execute({"postgres": "lock table other in access exclusive mode",
+                          "mysql": "lock tables other write"}[self.src.connector], db=holder)
+        self.src.begin(writer)
+        waiting = threading.Thread(target=self.src.execute, args=(
+            f"insert into t select id, {self.src.now} from other",), kwargs={"db": writer})
+        waiting.start()
+        for i in (3, 4):
+            time.sleep(1.1)
+            self.put(i)
+            time.sleep(1.1)
+            self.run_it()
+            if i == 3:
+                self.src.execute({"postgres": "commit", "mysql": "unlock tables"}[self.src.connector], db=holder)
+                waiting.join()
         self.src.execute("commit", db=writer)
         self.settled()
 

@@ -58,6 +58,8 @@ static int moment(struct sql_reader *r, struct arena *mem, struct sql_moment *ou
     out->visible = !scripted.hidden;
     out->open = open;
     out->n_open = scripted.n_open;
+    out->also = &scripted.also;
+    out->n_also = scripted.also != NULL;
     return 0;
 }
 

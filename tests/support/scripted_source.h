@@ -18,6 +18,7 @@ struct scripted {
     bool hidden; /* open transactions cannot be told */
     const char *open[SCRIPTED_MAX_OPEN];
     size_t n_open;
+    const char *also;  /* a token that is only looked for; NULL = none */
     bool knows_number; /* the database numbers the cursor itself */
     int64_t number;
     /* Called before the n-th look (from 1) and before the snapshot is taken; may be NULL. */

@@ -336,6 +336,45 @@ Test(horizon, keeps_one_candidate_beside_the_oldest_while_the_same_transaction_i
     cr_assert_eq(n_candidates(), 1);
 }
 
+Test(horizon, takes_tokens_that_several_transactions_share_once)
+{
+    fixture_exec(f.from, TIMES);
+    follow("append", "updated_at");
+    scripted_begin("b");
+    scripted_begin("a");
+    scripted_begin("b");
+    ids();
+    cr_assert(strstr(position, "\"open\":[\"a\",\"b\"]"), "%s", position);
+    scripted_end("a");
+    scripted_end("b");
+    ids();
+    cr_assert(strstr(position, "\"safe\":null"), "%s", position);
+    scripted_end("b");
+    ids();
+    cr_assert(strstr(position, "\"safe\":\"2024"), "%s", position);
+}
+
+/* A statement that waits for a table has no transaction yet, and has its time already. */
+Test(horizon, goes_on_waiting_for_what_has_changed_its_token)
+{
+    fixture_exec(f.from, TIMES);
+    insert(1, "2024-01-01 11:00:00");
+    follow("append", "updated_at");
+    scripted_begin("session 7");
+    cr_assert_str_eq(ids(), "");
+    scripted_end("session 7");
+    scripted_begin("transaction of session 7");
+    scripted.also = "session 7";
+    after_s(60);
+    cr_assert_str_eq(ids(), "");
+    cr_assert(strstr(position, "\"open\":[\"session 7\"]"), "%s", position);
+    cr_assert(strstr(position, "\"open\":[\"transaction of session 7\"]"), "%s", position);
+    insert(2, "2024-01-01 11:59:58");
+    scripted_end("transaction of session 7");
+    scripted.also = NULL;
+    cr_assert_str_eq(ids(), "1 2");
+}
+
 Test(horizon, takes_the_greatest_bound_that_is_free)
 {
     fixture_exec(f.from, TIMES);
