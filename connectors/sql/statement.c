@@ -1,5 +1,6 @@
 #include "connectors/sql/statement.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* A list of columns: those whose role is in `roles`, each written by `sql`'s quoted name. */
@@ -288,13 +289,23 @@ void sql_put_insert_select(const struct sql_dialect *d, const struct sql_table *
     sql_put_table(d, into->schema, from, out);
 }
 
+static size_t find_order(const struct sql_table *stage)
+{
+    size_t i = 0;
+
+    while (i < stage->n_columns && stage->columns[i].role != SQL_ROLE_ORDER)
+        i++;
+    return i;
+}
+
+/* Of a table that has one. */
 static const struct sql_column *order_of(const struct sql_table *stage)
 {
-    for (size_t i = 0; i < stage->n_columns; i++) {
-        if (stage->columns[i].role == SQL_ROLE_ORDER)
-            return &stage->columns[i];
-    }
-    return NULL;
+    size_t i = find_order(stage);
+
+    if (i == stage->n_columns)
+        abort();
+    return &stage->columns[i];
 }
 
 /* DELETE FROM t WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY key ORDER
@@ -489,7 +500,7 @@ void sql_put_merge_insert(const struct sql_dialect *d, const struct sql_table *i
     put_same_key(d, stage, "t.", "s.", out);
     buf_putc(out, ')');
     put_span(d, stage, span, " AND ", out);
-    if (order_of(stage)) {
+    if (find_order(stage) < stage->n_columns) {
         buf_puts(out, " ORDER BY ");
         put_list(d, stage, ROLE(SQL_ROLE_ORDER), "s.", out);
     }
