@@ -151,7 +151,7 @@ static bool take_text(struct arena *mem, const struct buf *text, struct filter_v
 static bool read_canonical(enum type type, const char *s, struct arena *mem,
                            struct filter_value *out)
 {
-    CLEANUP(buf_release) struct buf text = BUF_INIT(4 * FILTER_MAX_VALUE_BYTES);
+    CLEANUP(buf_release) struct buf text = BUF_INIT((size_t)4 * FILTER_MAX_VALUE_BYTES);
     char digits[VALUE_TEXT_BYTES];
     unsigned char uuid[16];
     int64_t us;
@@ -334,7 +334,7 @@ void filters_resolve(const struct doc *filter, const struct schema *schema, cons
 
 static struct doc *value_to_doc(enum type type, const struct filter_value *v)
 {
-    CLEANUP(buf_release) struct buf text = BUF_INIT(4 * FILTER_MAX_VALUE_BYTES);
+    CLEANUP(buf_release) struct buf text = BUF_INIT((size_t)4 * FILTER_MAX_VALUE_BYTES);
     char digits[VALUE_TEXT_BYTES];
 
     switch (type) {
