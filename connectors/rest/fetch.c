@@ -26,6 +26,7 @@ struct taking {
     struct fetcher *f;
     const struct fetch_taker *to;
     int64_t n; /* of this try, handed on or not */
+    bool hashed;
 };
 
 static void keep(struct buf *to, struct slice record)
@@ -34,15 +35,28 @@ static void keep(struct buf *to, struct slice record)
     buf_put(to, record.ptr, record.len);
 }
 
-/* Two pages with the same records in the same order have the same sum. */
+static uint64_t mixed(uint64_t h, uint64_t word, uint64_t factor)
+{
+    h = (h ^ word) * factor;
+    return h ^ h >> 29;
+}
+
+/* Two pages with the same records in the same order have the same sum, which nobody outside can
+ * foresee: it begins at a number drawn by chance. */
 static void add_hash(struct fetcher *f, struct slice record)
 {
-    struct hash128 h = hash_keyed(record.ptr, record.len);
-    uint64_t words[2];
+    uint64_t a = mixed(f->hash.a, record.len, UINT64_C(0x9e3779b97f4a7c15)), b = f->hash.b, word;
+    size_t at = 0;
 
-    memcpy(words, &h, sizeof words);
-    f->hash.a = (f->hash.a << 13 | f->hash.a >> 51) + words[0];
-    f->hash.b = (f->hash.b << 29 | f->hash.b >> 35) + words[1];
+    for (; at + sizeof word <= record.len; at += sizeof word) {
+        memcpy(&word, record.ptr + at, sizeof word);
+        a = mixed(a, word, UINT64_C(0xff51afd7ed558ccd));
+        b = mixed(b, word, UINT64_C(0xc4ceb9fe1a85ec53));
+    }
+    word = 0;
+    memcpy(&word, record.ptr + at, record.len - at);
+    f->hash.a = mixed(a, word, UINT64_C(0xff51afd7ed558ccd));
+    f->hash.b = mixed(b, word, UINT64_C(0xc4ceb9fe1a85ec53));
 }
 
 static int drain(struct taking *t, struct error *err)
@@ -70,7 +84,8 @@ static int take_record(void *arg, struct slice record, struct error *err)
     if (t->n++ == 0)
         keep(&t->f->first, record);
     keep(&t->f->last, record);
-    add_hash(t->f, record);
+    if (t->hashed)
+        add_hash(t->f, record);
     if (!s->passing && s->text.len + record.len > FETCH_SPOOL) {
         s->passing = true;
         if (drain(t, err) < 0)
@@ -229,7 +244,7 @@ static int read_page(struct asking *a, struct http_exchange *x, struct error *er
 
     spool_clear(&f->spool);
     a->take->n = 0;
-    f->hash = (struct hash_state){0};
+    f->hash = f->hash_start;
     do {
         if (http_read(x, &piece, &n, err) < 0 || (n > 0 && page_feed(p, piece, n, err) < 0))
             return -1;
@@ -413,7 +428,10 @@ static int try_once(struct asking *a, struct error *err)
 int fetch_page(struct fetcher *f, const struct rest_stream *stream, const struct fetch_request *r,
                const struct fetch_taker *to, struct fetch_result *out, struct error *err)
 {
-    struct taking take = {f, to, 0};
+    /* Only pages that are numbered are compared. */
+    bool hashed =
+        stream->paginate.type == REST_PAGE_NUMBER || stream->paginate.type == REST_PAGE_OFFSET;
+    struct taking take = {f, to, 0, hashed};
     struct asking a = {.f = f, .stream = stream, .r = r, .take = &take, .out = out};
     int rc;
 
@@ -493,6 +511,7 @@ int fetcher_new(const struct rest_document *d, const struct scopes *base, struct
     if (f->base.json[SCOPE_secret].ptr)
         mask_add_scope(f, f->base.json[SCOPE_secret]);
     limit_init(f);
+    hash_random(&f->hash_start, sizeof f->hash_start);
     *out = f;
     return 0;
 }

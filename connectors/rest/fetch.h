@@ -47,7 +47,7 @@ struct fetch_result {
     int64_t n_records;
     bool found_records;       /* the path of the records was there */
     struct slice first, last; /* records as they came; without a pointer when there are none */
-    unsigned char hash[16];   /* of all records: two pages alike have the same */
+    unsigned char hash[16];   /* of the records of a numbered page: two alike have the same */
     int64_t date_unix_us;     /* of the Date header; 0 = none */
     const char *why;          /* SKIP */
 };

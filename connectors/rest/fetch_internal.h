@@ -51,7 +51,7 @@ struct fetcher {
     struct buf headers, envelope, first, last;
     struct hash_state {
         uint64_t a, b;
-    } hash;
+    } hash, hash_start; /* of this page; where it begins */
     /* A request that was sent ahead. */
     struct http_exchange *ahead;
     const char *ahead_key;

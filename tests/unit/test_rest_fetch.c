@@ -419,7 +419,7 @@ Test(rest_fetch, tells_equal_pages)
     struct fixture f = {0};
     struct fetch_result a, b, c;
 
-    open_fixture(&f, "", "");
+    open_fixture(&f, "", ",\"paginate\":{\"type\":\"page\"}");
     a = good(&f, "/page");
     b = good(&f, "/page?again");
     c = good(&f, "/large");
