@@ -84,6 +84,10 @@ struct sql_dialect {
                                  else key columns are NOT NULL */
     const char *row_id[3];    /* names of the physical row number, in order of taste */
     const char *widen_column; /* {table} {column} {type}; NULL with REBUILD */
+    /* The same where other values become JSON: in one statement, or, when it is NULL, as text that
+     * is rewritten by `text_to_json` (`bool_to_json`) before it is called JSON. */
+    const char *widen_to_json, *bytes_to_json;
+    const char *text_to_json, *bool_to_json;
 
     /* Types. */
     const char *type[TYPE_COUNT];     /* logical type -> column type */

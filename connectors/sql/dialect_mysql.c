@@ -98,6 +98,11 @@ const struct sql_dialect sql_mysql = {
     .drop_stage = "DROP TEMPORARY TABLE IF EXISTS ",
     .empty_stage = SQL_EMPTY_DROP,
     .widen_column = "ALTER TABLE {table} MODIFY COLUMN {column} {type}",
+    .bytes_to_json = "UPDATE {table} SET {column} ="
+                     " concat('\"', replace(to_base64({column}), '\\n', ''), '\"')",
+    .text_to_json = "UPDATE {table} SET {column} = json_quote({column})",
+    .bool_to_json = "UPDATE {table} SET {column} = if({column} = '1', 'true', 'false')"
+                    " WHERE {column} IS NOT NULL",
     .type = {
         [TYPE_BOOL] = "tinyint(1)", [TYPE_INT] = "bigint",
         [TYPE_DECIMAL] = "longtext" UTF8, /* without a scale no decimal(p,s) holds every value */

@@ -107,6 +107,10 @@ const struct sql_dialect sql_postgres = {
     .promote_key = "ALTER TABLE {table} ADD CONSTRAINT {index} PRIMARY KEY USING INDEX {index}",
     .row_id = {"ctid", "ctid", "ctid"},
     .widen_column = "ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING {column}::{type}",
+    .widen_to_json =
+        "ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING to_jsonb({column})",
+    .bytes_to_json = "ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING"
+                     " to_jsonb(translate(encode({column}, 'base64'), E'\\n', ''))",
     .type = {
         [TYPE_BOOL] = "boolean", [TYPE_INT] = "bigint",
         [TYPE_DECIMAL] = "numeric", /* unconstrained, so that a wider source needs no DDL */

@@ -173,6 +173,17 @@ void sql_put_widen(const struct sql_dialect *d, const struct sql_table *t,
     sql_put_template(d, d->widen_column, &holes, out);
 }
 
+void sql_put_widen_json(const struct sql_dialect *d, const struct sql_table *t,
+                        const struct sql_column *column, const char *template, struct buf *out)
+{
+    char type[SQL_TYPE_BYTES];
+    const struct sql_holes holes = {
+        .schema = t->schema, .table = t->name, .column = column->name, .type = type};
+
+    format_type(d, t, column, type);
+    sql_put_template(d, template, &holes, out);
+}
+
 void sql_put_drop(const struct sql_dialect *d, const char *schema, const char *name,
                   struct buf *out)
 {

@@ -40,6 +40,9 @@ void sql_put_add_column(const struct sql_dialect *d, const struct sql_table *t,
 /* For SQL_WIDEN_ALTER: gives the column the type it has in `column`. */
 void sql_put_widen(const struct sql_dialect *d, const struct sql_table *t,
                    const struct sql_column *column, struct buf *out);
+/* By one of the dialect's templates that make JSON of other values. */
+void sql_put_widen_json(const struct sql_dialect *d, const struct sql_table *t,
+                        const struct sql_column *column, const char *template, struct buf *out);
 void sql_put_drop(const struct sql_dialect *d, const char *schema, const char *name,
                   struct buf *out);
 void sql_put_rename(const struct sql_dialect *d, const char *schema, const char *from,

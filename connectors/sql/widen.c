@@ -129,12 +129,56 @@ static int rewrite(struct sql_destination *d, const struct load *l, const struct
     return load_run(d, &sql, &ignored, err);
 }
 
+/* Numbers are JSON as they stand; everything else has to become it. */
+static int alter_to_json(struct sql_destination *d, const struct load *l, enum type from,
+                         const struct sql_column *to, struct error *err)
+{
+    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    const struct sql_dialect *dialect = d->dialect;
+    struct sql_column text = *to;
+    int64_t ignored;
+
+    if (dialect->widen_to_json) {
+        sql_put_widen_json(dialect, &l->table, to,
+                           from == TYPE_BYTES ? dialect->bytes_to_json : dialect->widen_to_json,
+                           &sql);
+        return load_run(d, &sql, &ignored, err);
+    }
+    if (from == TYPE_BYTES) {
+        sql_put_widen_json(dialect, &l->table, to, dialect->bytes_to_json, &sql);
+        if (load_run(d, &sql, &ignored, err) < 0)
+            return -1;
+    }
+    text.type = type_plain(TYPE_STRING);
+    sql_put_widen(dialect, &l->table, &text, &sql);
+    if (load_run(d, &sql, &ignored, err) < 0)
+        return -1;
+    if (from != TYPE_INT && from != TYPE_DECIMAL && from != TYPE_FLOAT && from != TYPE_BYTES) {
+        sql_put_widen_json(dialect, &l->table, to,
+                           from == TYPE_BOOL ? dialect->bool_to_json : dialect->text_to_json, &sql);
+        if (load_run(d, &sql, &ignored, err) < 0)
+            return -1;
+    }
+    sql_put_widen(dialect, &l->table, to, &sql);
+    return load_run(d, &sql, &ignored, err);
+}
+
+static int alter_column(struct sql_destination *d, const struct load *l, enum type from,
+                        const struct sql_column *to, struct error *err)
+{
+    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    int64_t ignored;
+
+    if (to->type.type == TYPE_JSON && from != TYPE_JSON)
+        return alter_to_json(d, l, from, to, err);
+    sql_put_widen(d->dialect, &l->table, to, &sql);
+    return load_run(d, &sql, &ignored, err);
+}
+
 int widen_columns(struct sql_destination *d, const struct load *l, const struct known_column *from,
                   const struct sql_column *to, size_t n, struct error *err)
 {
-    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
     bool other_declaration = false;
-    int64_t ignored;
 
     for (size_t i = 0; i < n; i++) {
         char old_type[32], new_type[32];
@@ -151,8 +195,7 @@ int widen_columns(struct sql_destination *d, const struct load *l, const struct 
         return rebuild(d, l, from, to, n, err);
     for (size_t i = 0; i < n; i++) {
         if (d->dialect->widen == SQL_WIDEN_ALTER) {
-            sql_put_widen(d->dialect, &l->table, &to[i], &sql);
-            if (load_run(d, &sql, &ignored, err) < 0)
+            if (alter_column(d, l, from[i].type.type, &to[i], err) < 0)
                 return error_wrap(err, "widening column \"%s\"", to[i].name);
         } else if (needs_other_text(from[i].type, to[i].type) &&
                    rewrite(d, l, &from[i], &to[i], err) < 0) {
