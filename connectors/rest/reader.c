@@ -31,7 +31,7 @@ struct reading {
     const char *etag; /* of the last complete run */
     int64_t rows_behind, checkpoint_us;
     struct buf position, behind; /* behind: where it stood after the last page */
-    struct arena *place;         /* of a position while it is written */
+    struct arena *place;         /* of a position while it is written, of a cursor */
 };
 
 static int from_sink(struct reading *r, int rc)
@@ -60,7 +60,8 @@ static int keep(void *arg, const struct rest_value *cursor, bool *out, struct er
     struct reading *r = arg;
 
     *out = true;
-    if (r->incremental && increment_keep(&r->increment, cursor, r->walk.page_mem, out, err) < 0)
+    arena_clear(r->place); /* a page may have more records than there is memory */
+    if (r->incremental && increment_keep(&r->increment, cursor, r->place, out, err) < 0)
         return -1;
     r->walk.page_kept += *out;
     return 0;
