@@ -91,7 +91,8 @@ class WrongTypes(ServiceTest):
         return body
 
     def needed(self, schema):
-        return {n: {"name": "users", "stream": "users", "connector": "sample"}[n] for n in schema.get("required", [])}
+        known = {"name": "users", "stream": "users", "connector": "sample", "column": "id", "op": "eq"}
+        return {n: known[n] for n in schema.get("required", [])}
 
     def test_matrix(self):
         n = 0
