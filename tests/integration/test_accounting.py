@@ -8,7 +8,7 @@ ANY = tuple(ENGINES)
 
 
 class Accounting:
-    """T34: every number has a row behind it."""
+    """T34, lesson 20: every number has a row behind it."""
 
     def table(self, n=2500):
         self.have()
@@ -92,8 +92,49 @@ class Attempts:
         self.assertEqual(counts["inserted"], 10_000)
 
 
+class Ahead:
+    """Lesson 17: whatever the moment of death, the state covers what is there and nothing else."""
+
+    def test_the_state_is_never_ahead(self):
+        self.have()
+        names = ["a", "b"]
+        for name in names:
+            self.src.create(name, "id {int} not null primary key, at {time}, s {text}")
+            self.src.insert(name, [(i, f"2024-01-01 00:00:{i % 50:02}", "x" * 100) for i in range(5_000)])
+        self.connect([self.incremental(n, "append") for n in names], commit={"max_rows": 1000})
+        for point, nth in (("before_commit", 3), ("after_commit", 3), ("after_stage", 4), ("after_state_update", 4),
+                           ("after_commit_before_copy", 2), ("after_commit", 4)):
+            self.die_at(point, nth)
+            for stream, counters in ((s["stream"], json.loads(s["counters"])) for s in self.dst.state("stream", "counters")):
+                table = stream.split(".")[-1]
+                there = self.dst.count(table) if table in self.dst.tables() else 0
+                self.assertEqual(counters["inserted"], there, (point, nth))
+        self.again()
+        self.run_it()
+        for name in names:
+            self.same_rows(name, "id, s")
+
+
+class RoundTrips:
+    """Lesson 26: rows travel in batches, over few connections, with few commits."""
+    source_engine = ENGINES["sqlite"]
+
+    def test_few_of_everything(self):
+        self.have()
+        proxy = self.through(self.dst)
+        self.src.create("t", "id {int} not null primary key, s {text}")
+        self.src.insert("t", [(i, "x" * 20) for i in range(20_000)])
+        self.connect([self.stream("t", "full_refresh", "append_dedup")])
+        self.run_it()
+        self.assertEqual(self.dst.count("t"), 20_000)
+        self.assertLess(proxy.accepted, 5)
+        self.assertLess(proxy.commits, 20)
+
+
 variants(globals(), Accounting, source=("sqlite",), destination=ANY)
 variants(globals(), Accounting, source=("postgres", "mysql"), destination=("sqlite",))
+variants(globals(), Ahead, OwnService, source=("sqlite",), destination=ANY)
+variants(globals(), RoundTrips, destination=("postgres", "mysql"))
 variants(globals(), Attempts, OwnService, source=("sqlite",), destination=ANY)
 
 

@@ -14,7 +14,8 @@ OWN = {"postgres": OwnPostgres, "mysql": OwnMysql}
 
 
 class Refused:
-    """The server or what lies before it says no, whichever end it is."""
+    """The server or what lies before it says no, whichever end it is. Lesson 25: what asking again
+    cannot change is not asked again."""
 
     def made(self, **wrong):
         self.have()
@@ -47,9 +48,15 @@ class Refused:
         return self.src if self.side == "source" else self.dst
 
     def test_wrong_password(self):
+        """Lesson 23: it is in no log, no answer and no list of processes."""
         self.made(password="not this one")
         self.expect("auth_failed", False, databases.USER)
         self.assertNotIn("not this one", self.service.said())
+        command = pathlib.Path(f"/proc/{self.service.process.pid}/cmdline").read_bytes()
+        for log in (self.folder / "data").rglob("*.ndjson"):
+            self.assertNotIn("not this one", log.read_text())
+        self.assertNotIn(b"not this one", command)
+        self.assertNotIn("not this one", self.service.get(f"/v1/{self.side}s/{self.name}").text)
 
     def test_unknown_user(self):
         self.made(username="nobody_knows")

@@ -23,7 +23,7 @@ FLOATS = {"mysql": "cast(cast({0} as double) as char)"}
 
 
 class Special:
-    """T24: every special value of the source, column type by column type."""
+    """T24, T26, T27, lessons 11, 13 and 14: every special value of the source, column type by column type."""
 
     def setUp(self):
         super().setUp()
