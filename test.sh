@@ -14,9 +14,18 @@ install_packages $BUILD_PACKAGES $RUN_PACKAGES $TEST_PACKAGES
 export CTEST_OUTPUT_ON_FAILURE=1
 jobs=$(nproc)
 
+# Prints what the compiler said only when it refused.
+build() {
+    cmake --preset "$1" >/dev/null
+    if ! cmake --build --preset "$1" >build/"$1".log 2>&1; then
+        cat build/"$1".log
+        return 1
+    fi
+    tail -n 1 build/"$1".log
+}
+
 if [ "${1:-}" = quick ]; then
-    cmake --preset dev >/dev/null
-    cmake --build --preset dev | tail -n 1
+    build dev
     exec ctest --test-dir build/dev -j "$jobs" -L 'unit|golden|lint' --progress
 fi
 
@@ -24,16 +33,14 @@ stage() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
 
 stage "build: asan (with fail points), tsan, release"
 for preset in asan tsan release; do
-    cmake --preset "$preset" >/dev/null
-    cmake --build --preset "$preset" | tail -n 1
+    build "$preset"
 done
 
 stage "threads under ThreadSanitizer"
 ctest --test-dir build/tsan -L stress --no-tests=error
 
 stage "gcc -fanalyzer, clang-tidy, cppcheck"
-cmake --preset analyze >/dev/null
-cmake --build --preset analyze | tail -n 1
+build analyze
 tests/lint/tidy.sh build/asan
 
 stage "everything else under AddressSanitizer and UBSan"

@@ -10,7 +10,7 @@
 /* What the server has seen; the paths say what it answers. */
 struct server {
     _Atomic int calls, tokens, refused;
-    char authorization[200], query[400], body[400], kept[100];
+    char authorization[200], query[400], body[400], kept[400];
 };
 
 static void json(struct fake_answer *out, int status, const char *body)
