@@ -359,10 +359,17 @@ static bool decimals_fit(const struct fit *f, const struct column_view *v, size_
 
     for (size_t row = 0; row < n_rows; row++) {
         struct slice s = column_text(v, row);
+        const char *point;
 
         if (s.len == 0)
             continue;
-        if (s.ptr[s.len - 1] > '9' || (limited && (s.len > whole || s.len > fraction)))
+        if (s.ptr[s.len - 1] > '9')
+            return false;
+        if (!limited || (s.len <= whole && s.len <= fraction))
+            continue;
+        point = memchr(s.ptr, '.', s.len);
+        if ((point ? (size_t)(point - s.ptr) : s.len) > whole ||
+            (point && s.len - (size_t)(point - s.ptr) - 1 > fraction))
             return false;
     }
     return true;

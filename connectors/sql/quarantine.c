@@ -10,6 +10,9 @@
 #include "connectors/base/text.h"
 #include "connectors/sql/load.h"
 
+/* What a column of a key takes of an index entry beside a text in it. */
+#define KEY_COLUMN_BYTES 16
+
 struct trace {
     const char *level, *column, *detail, *key;
     enum reason reason;
@@ -231,21 +234,20 @@ static int refuse_null_keys(struct pass *p, struct error *err)
 /* Of a database that limits an entry of an index as a whole. */
 static int refuse_long_keys(struct pass *p, struct error *err)
 {
-    const struct schema *want = p->l->want->schema;
-    size_t most = p->d->dialect->key_bytes;
+    size_t most = p->d->dialect->key_bytes, n_key = p->l->want->schema->n_key, n_texts = 0;
+    struct column_view *texts = arena_array(p->d->scratch, n_key + 1, sizeof *texts);
 
     if (!p->l->keyed || most == 0 || sql_key_characters(p->d->dialect, &p->l->table) > 0)
         return 0;
-    for (size_t row = 0; row < p->n; row++) {
-        size_t bytes = 0;
+    for (size_t k = 0; k < n_key; k++) {
+        texts[n_texts] = batch_column(p->rows, p->l->key[k]);
+        n_texts += texts[n_texts].storage == STORAGE_TEXT;
+    }
+    for (size_t row = 0; row < p->n && n_texts > 0; row++) {
+        size_t bytes = n_key * KEY_COLUMN_BYTES;
 
-        for (size_t k = 0; k < want->n_key; k++) {
-            struct column_view v = batch_column(p->rows, p->l->key[k]);
-
-            bytes += 2 * sizeof(uint64_t);
-            if (v.storage == STORAGE_TEXT && column_has(&v, row))
-                bytes += column_text(&v, row).len;
-        }
+        for (size_t k = 0; k < n_texts; k++)
+            bytes += column_has(&texts[k], row) ? column_text(&texts[k], row).len : 0;
         if (bytes <= most || p->skip[row])
             continue;
         if (refuse_row(p, row, p->l->key[0], REASON_OUT_OF_RANGE,
