@@ -141,14 +141,12 @@ int alter_apply(struct shaping *s, struct error *err)
         if (announce(s, &what, err) < 0)
             return -1;
     }
-    if ((s->n_actual == 0 ? create_table(s, err) : alter_table(s, &what, err)) < 0)
+    if (s->n_actual == 0
+            ? create_table(s, err) < 0
+            : load_wait_shortly(s->d, true, err) < 0 || alter_table(s, &what, err) < 0 ||
+                  load_wait_shortly(s->d, false, err) < 0)
         return -1;
-    /* What was widened is as wide as that from now on, whatever becomes of the rows. */
-    if (s->d->dialect->ddl_in_transaction || what.n_widened == 0)
-        return 0;
-    if (load_begin(s->d, err) < 0 || shape_record(s->d, s->l, err) < 0)
-        return -1;
-    return load_commit(s->d, err);
+    return 0;
 }
 
 /* --------------------------------------------------------------------- staging */

@@ -48,6 +48,13 @@ int load_run_text(struct sql_destination *d, const char *sql, struct error *err)
     return cancel_check(d->run->cancel, err) < 0 ? -1 : sql_exec(d->conn, sql, err);
 }
 
+int load_wait_shortly(struct sql_destination *d, bool shortly, struct error *err)
+{
+    const char *sql = d->dialect->short_wait[shortly ? 0 : 1];
+
+    return sql ? load_run_text(d, sql, err) : 0;
+}
+
 int load_count(struct sql_destination *d, struct buf *sql, int64_t *out, struct error *err)
 {
     if (cancel_check(d->run->cancel, err) < 0 || buf_ok(sql, "a statement", err) < 0 ||

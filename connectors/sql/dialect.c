@@ -53,6 +53,8 @@ static void put_hole(const struct sql_dialect *d, const char *name, size_t n,
         sql_put_name(d, h->column, out);
     } else if (n == 5 && memcmp(name, "index", n) == 0) {
         sql_put_name(d, h->index, out);
+    } else if (n == 5 && memcmp(name, "using", n) == 0) {
+        sql_put_template(d, h->value, h, out);
     } else {
         buf_puts(out, h->type);
     }
@@ -125,17 +127,28 @@ static void put_number(const char *text, size_t number, char out[static SQL_TYPE
         snprintf(out, SQL_TYPE_BYTES, "%.*s%zu%s", (int)(hole - text), text, number, hole + 2);
 }
 
-void sql_format_type(const struct sql_dialect *d, struct column_type t, size_t key_characters,
-                     char out[static SQL_TYPE_BYTES])
+void sql_column_type(const struct sql_dialect *d, const struct sql_table *t,
+                     const struct sql_column *c, char out[static SQL_TYPE_BYTES])
 {
-    if (t.type == TYPE_DECIMAL && d->decimal_with_scale && decimal_fits(t))
-        put_number(d->decimal_with_scale, (size_t)t.scale, out);
-    else if (key_characters > 0 && d->key_type[t.type])
-        put_number(d->key_type[t.type], key_characters, out);
-    else if (t.type == TYPE_FLOAT && t.bits == 32 && d->float32)
+    size_t key_characters = c->role == SQL_ROLE_KEY ? sql_key_characters(d, t) : 0;
+
+    if (c->type.type == TYPE_DECIMAL && d->decimal_with_scale && decimal_fits(c->type))
+        put_number(d->decimal_with_scale, (size_t)c->type.scale, out);
+    else if (key_characters > 0 && d->key_type[c->type.type])
+        put_number(d->key_type[c->type.type], key_characters, out);
+    else if (c->type.type == TYPE_FLOAT && c->type.bits == 32 && d->float32)
         put_number(d->float32, 0, out);
     else
-        put_number(d->type[t.type], 0, out);
+        put_number(d->type[c->type.type], 0, out);
+}
+
+const char *sql_conversion(const struct sql_conversion *list, enum type from, enum type to)
+{
+    for (; list && list->text; list++) {
+        if (list->from == from && list->to == to)
+            return list->text;
+    }
+    return NULL;
 }
 
 struct sql_digits sql_read_digits(const char *declared, struct buf *rest)

@@ -49,6 +49,12 @@ enum sql_swap {
     SQL_SWAP_EXCHANGE, /* one statement renames both; it commits, so it is announced before */
 };
 
+/* How values of one type become those of another. */
+struct sql_conversion {
+    enum type from, to;
+    const char *text;
+};
+
 /* The least and the greatest value of a type; both 0 = every value. */
 struct sql_range {
     int64_t min, max;
@@ -70,11 +76,12 @@ struct sql_dialect {
     bool expand_rows;        /* no index serves (a, b) > (?, ?): sources write it out */
     bool binds_dependents;   /* views and keys mean a table itself, not whatever has its name */
     const char *begin, *commit, *rollback;
-    const char *session[4];   /* run once when a destination is opened; ends with NULL */
-    const char *lock_rows;    /* ends a SELECT that waits for whoever is writing its rows */
-    const char *check_now;    /* run before rows go into a foreign table: checks do not wait for the
-                                 commit; or NULL */
-    const char *swap_wait[2]; /* how long a swap waits for readers, and as it was before; or NULL */
+    const char *session[4]; /* run once when a destination is opened; ends with NULL */
+    const char *lock_rows;  /* ends a SELECT that waits for whoever is writing its rows */
+    const char *check_now;  /* run before rows go into a foreign table: checks do not wait for the
+                               commit; or NULL */
+    const char *short_wait[2]; /* statements that wait for readers do so for 5 s, while others wait
+                                  behind them; and the wait of before. Or NULL */
 
     /* Statements, and parts of them. */
     const char *create_stage, *create_stage_end; /* around the columns of a temporary table */
@@ -83,11 +90,15 @@ struct sql_dialect {
     const char *promote_key;  /* {table} {index}: the key index becomes the primary key; or NULL,
                                  else key columns are NOT NULL */
     const char *row_id[3];    /* names of the physical row number, in order of taste */
-    const char *widen_column; /* {table} {column} {type}; NULL with REBUILD */
-    /* The same where other values become JSON: in one statement, or, when it is NULL, as text that
-     * is rewritten by `text_to_json` (`bool_to_json`) before it is called JSON. */
-    const char *widen_to_json, *bytes_to_json;
-    const char *text_to_json, *bool_to_json;
+    const char *widen_column; /* {table} {column} {type} {using}; NULL with REBUILD */
+    /* {column} as a value of the wider type, where {column}::{type} would alter it; the last one
+     * has no text. Or NULL. */
+    const struct sql_conversion *widen_using;
+    /* {table} {column}: a statement that makes of what was converted the text we write. The last
+     * one has none. Or NULL. */
+    const struct sql_conversion *widen_after;
+    bool json_by_text;     /* a column becomes text before it becomes JSON */
+    bool float32_by_float; /* a float of 32 bits becomes one of 64 before it becomes text */
 
     /* Types. */
     const char *type[TYPE_COUNT];     /* logical type -> column type */
@@ -152,16 +163,21 @@ void sql_put_placeholder(const struct sql_dialect *d, size_t number, struct buf 
 /* How many characters the text columns of this key may have each; 0 = any number. */
 size_t sql_key_characters(const struct sql_dialect *d, const struct sql_table *t);
 #define SQL_TYPE_BYTES 192
-/* The column type of a logical type, as it stands in CREATE TABLE. `key_characters` is 0 for a
- * column that is no key, else how long a text in it may be. */
-void sql_format_type(const struct sql_dialect *d, struct column_type t, size_t key_characters,
-                     char out[static SQL_TYPE_BYTES]);
-/* Appends a template with its holes filled: {table}, {column}, {index} are names, {type} text. */
+/* The type of a column of this table, as it stands in CREATE TABLE. */
+void sql_column_type(const struct sql_dialect *d, const struct sql_table *t,
+                     const struct sql_column *c, char out[static SQL_TYPE_BYTES]);
+/* Appends a template with its holes filled: {table}, {column}, {index} are names, {type} text,
+ * {using} another template. */
 struct sql_holes {
-    const char *schema, *table, *column, *index, *type, *prefix; /* prefix: before {column} */
+    const char *schema, *table, *column, *index, *type;
+    const char *prefix; /* before {column} */
+    const char *value;  /* {using}: a template itself */
 };
 void sql_put_template(const struct sql_dialect *d, const char *text, const struct sql_holes *holes,
                       struct buf *out);
+/* The text of the conversion, NULL when the list has none. */
+__attribute__((pure)) const char *sql_conversion(const struct sql_conversion *list, enum type from,
+                                                 enum type to);
 /* Digits before and behind the point that a decimal column holds; false = any number. */
 bool sql_decimal_room(const struct sql_dialect *d, const struct sql_column *c, size_t *out_whole,
                       size_t *out_fraction);

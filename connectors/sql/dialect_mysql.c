@@ -72,6 +72,33 @@ static bool parse_type(const char *text, struct column_type *out)
 #define BYTES_OF "CAST(CONVERT({column} USING utf8mb4) AS BINARY)"
 #define HERE     "coalesce(nullif(?, ''), database())"
 
+#define SET    "UPDATE {table} SET {column} = "
+#define QUOTED SET "json_quote({column})"
+/* Without the zeros that end a fraction, and the point when nothing else is left of it. */
+#define SHORT "trim(TRAILING '.' FROM trim(TRAILING '0' FROM {column}))"
+#define ISO   "replace(" SHORT ", ' ', 'T')"
+#define TRUTH "CASE {column} WHEN '1' THEN 'true' ELSE 'false' END WHERE {column} IS NOT NULL"
+
+/* clang-format off */
+static const struct sql_conversion rewrites[] = {
+    {TYPE_BOOL,        TYPE_STRING, SET TRUTH},
+    {TYPE_TIME,        TYPE_STRING, SET SHORT},
+    {TYPE_TIMESTAMP,   TYPE_STRING, SET ISO},
+    {TYPE_TIMESTAMPTZ, TYPE_STRING, SET "concat(" ISO ", 'Z')"},
+    {TYPE_BOOL,        TYPE_JSON,   SET TRUTH},
+    {TYPE_STRING,      TYPE_JSON,   QUOTED},
+    {TYPE_BYTES,       TYPE_JSON,
+        SET "json_quote(replace(to_base64({column}), char(10), ''))"},
+    {TYPE_DATE,        TYPE_JSON,   QUOTED},
+    {TYPE_TIME,        TYPE_JSON,   SET "json_quote(" SHORT ")"},
+    {TYPE_TIMESTAMP,   TYPE_JSON,   SET "json_quote(" ISO ")"},
+    {TYPE_TIMESTAMPTZ, TYPE_JSON,   SET "json_quote(concat(" ISO ", 'Z'))"},
+    {TYPE_INTERVAL,    TYPE_JSON,   QUOTED},
+    {TYPE_UUID,        TYPE_JSON,   QUOTED},
+    {TYPE_BOOL,        TYPE_BOOL,   NULL},
+};
+/* clang-format on */
+
 /* clang-format off */
 const struct sql_dialect sql_mysql = {
     .name = "mysql",
@@ -93,16 +120,14 @@ const struct sql_dialect sql_mysql = {
     /* With REPEATABLE READ a transaction that waited would go on reading what was before. */
     .session = {"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"},
     .lock_rows = " FOR UPDATE",
-    .swap_wait = {"SET SESSION lock_wait_timeout = 5", "SET SESSION lock_wait_timeout = 30"},
+    .short_wait = {"SET SESSION lock_wait_timeout = 5", "SET SESSION lock_wait_timeout = 30"},
     .create_stage = "CREATE TEMPORARY TABLE ", .create_stage_end = "",
     .drop_stage = "DROP TEMPORARY TABLE IF EXISTS ",
     .empty_stage = SQL_EMPTY_DROP,
     .widen_column = "ALTER TABLE {table} MODIFY COLUMN {column} {type}",
-    .bytes_to_json = "UPDATE {table} SET {column} ="
-                     " concat('\"', replace(to_base64({column}), '\\n', ''), '\"')",
-    .text_to_json = "UPDATE {table} SET {column} = json_quote({column})",
-    .bool_to_json = "UPDATE {table} SET {column} = if({column} = '1', 'true', 'false')"
-                    " WHERE {column} IS NOT NULL",
+    .widen_after = rewrites,
+    .json_by_text = true,
+    .float32_by_float = true,
     .type = {
         [TYPE_BOOL] = "tinyint(1)", [TYPE_INT] = "bigint",
         [TYPE_DECIMAL] = "longtext" UTF8, /* without a scale no decimal(p,s) holds every value */

@@ -37,6 +37,41 @@ static const struct {
 static const char *const system_columns[] = {"tableoid", "xmin", "cmin", "xmax",
                                              "cmax",     "ctid", NULL};
 
+#define YEAR  "extract(year FROM {column})"
+#define PLAIN "trim('\"' FROM to_jsonb({column})::text)"
+/* With a T, and with a sign before years that do not have four digits; the year before 1 is 0. */
+#define ISO                                                                         \
+    "CASE WHEN isfinite({column}) AND " YEAR " NOT BETWEEN 1 AND 9999"              \
+    " THEN regexp_replace(" PLAIN ", '^[0-9]+(.*?)( BC)?$', CASE WHEN " YEAR " > 0" \
+    " THEN '+' || " YEAR "::int ELSE to_char(" YEAR " + 1, 'FM0000') END || '\\1')" \
+    " ELSE " PLAIN " END"
+#define ISO_INSTANT "replace(" ISO ", '+00:00', 'Z')"
+#define AS_JSON     "to_jsonb({column})"
+
+/* Where a cast would alter the value: one from double precision rounds to 15 digits, and text is
+ * taken for JSON; or write it in another way. */
+/* clang-format off */
+static const struct sql_conversion conversions[] = {
+    {TYPE_FLOAT,       TYPE_DECIMAL, "{column}::text::numeric"},
+    {TYPE_DATE,        TYPE_STRING,  ISO},
+    {TYPE_TIMESTAMP,   TYPE_STRING,  ISO},
+    {TYPE_TIMESTAMPTZ, TYPE_STRING,  ISO_INSTANT},
+    {TYPE_BOOL,        TYPE_JSON,    AS_JSON},
+    {TYPE_INT,         TYPE_JSON,    AS_JSON},
+    {TYPE_DECIMAL,     TYPE_JSON,    AS_JSON},
+    {TYPE_FLOAT,       TYPE_JSON,    AS_JSON},
+    {TYPE_STRING,      TYPE_JSON,    AS_JSON},
+    {TYPE_BYTES,       TYPE_JSON,    "to_jsonb(translate(encode({column}, 'base64'), E'\\n', ''))"},
+    {TYPE_DATE,        TYPE_JSON,    "to_jsonb(" ISO ")"},
+    {TYPE_TIME,        TYPE_JSON,    AS_JSON},
+    {TYPE_TIMESTAMP,   TYPE_JSON,    "to_jsonb(" ISO ")"},
+    {TYPE_TIMESTAMPTZ, TYPE_JSON,    "to_jsonb(" ISO_INSTANT ")"},
+    {TYPE_INTERVAL,    TYPE_JSON,    AS_JSON},
+    {TYPE_UUID,        TYPE_JSON,    AS_JSON},
+    {TYPE_BOOL,        TYPE_BOOL,    NULL},
+};
+/* clang-format on */
+
 static bool parse_type(const char *text, struct column_type *out)
 {
     struct buf plain = BUF_INIT(256);
@@ -99,18 +134,15 @@ const struct sql_dialect sql_postgres = {
     .session = {"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED"},
     .lock_rows = " FOR UPDATE",
     .check_now = "SET CONSTRAINTS ALL IMMEDIATE",
-    .swap_wait = {"SET LOCAL lock_timeout = '5s'", NULL},
+    .short_wait = {"SET LOCAL lock_timeout = '5s'", "SET LOCAL lock_timeout = '30s'"},
     .create_stage = "CREATE TEMPORARY TABLE ", .create_stage_end = " ON COMMIT DELETE ROWS",
     .drop_stage = "DROP TABLE IF EXISTS ",
     .empty_stage = SQL_EMPTY_ON_COMMIT,
     /* A primary key, so that publications of all tables do not forbid updates. */
     .promote_key = "ALTER TABLE {table} ADD CONSTRAINT {index} PRIMARY KEY USING INDEX {index}",
     .row_id = {"ctid", "ctid", "ctid"},
-    .widen_column = "ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING {column}::{type}",
-    .widen_to_json =
-        "ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING to_jsonb({column})",
-    .bytes_to_json = "ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING"
-                     " to_jsonb(translate(encode({column}, 'base64'), E'\\n', ''))",
+    .widen_column = "ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING {using}",
+    .widen_using = conversions,
     .type = {
         [TYPE_BOOL] = "boolean", [TYPE_INT] = "bigint",
         [TYPE_DECIMAL] = "numeric", /* unconstrained, so that a wider source needs no DDL */

@@ -141,6 +141,9 @@ load_run_with(struct sql_destination *d, struct buf *sql, const struct sql_value
               int64_t *out_changed, struct error *err);
 /* The same for a statement that stands somewhere. */
 CHECKED int load_run_text(struct sql_destination *d, const char *sql, struct error *err);
+/* Statements that wait for readers do so for a few seconds only, or as long as all others again. In
+ * PostgreSQL that is a matter of the open transaction. */
+CHECKED int load_wait_shortly(struct sql_destination *d, bool shortly, struct error *err);
 CHECKED int load_count(struct sql_destination *d, struct buf *sql, int64_t *out, struct error *err);
 CHECKED int load_begin(struct sql_destination *d, struct error *err);
 CHECKED int load_commit(struct sql_destination *d, struct error *err);
@@ -210,7 +213,7 @@ CHECKED int alter_find_key_index(struct sql_destination *d, const struct load *l
                                  const char **out, bool *out_same, struct error *err);
 
 /* widen.c: gives columns of a table other types; `columns` are those that change. */
-CHECKED int widen_columns(struct sql_destination *d, const struct load *l,
+CHECKED int widen_columns(struct sql_destination *d, struct load *l,
                           const struct known_column *from, const struct sql_column *to, size_t n,
                           struct error *err);
 

@@ -17,30 +17,29 @@
 #include "connectors/sql/convert.h"
 #include "connectors/sql/sqlite_internal.h"
 
-static enum type type_argument(sqlite3_value *v)
+static struct column_type type_argument(sqlite3_value *v)
 {
-    enum type t = TYPE_STRING;
+    struct column_type t;
     const char *name = (const char *)sqlite3_value_text(v);
 
-    if (name)
-        type_from_name(name, &t);
-    return t;
+    return name && type_parse(name, &t) ? t : type_plain(TYPE_STRING);
 }
 
 /* The canonical text of a value as we store it. */
-static void put_canonical(sqlite3_value *v, enum type from, struct buf *out)
+static void put_canonical(sqlite3_value *v, struct column_type from, struct buf *out)
 {
     char digits[VALUE_TEXT_BYTES];
 
     switch (sqlite3_value_type(v)) {
     case SQLITE_INTEGER:
-        if (from == TYPE_BOOL)
+        if (from.type == TYPE_BOOL)
             buf_puts(out, sqlite3_value_int64(v) ? "true" : "false");
         else
             buf_put(out, digits, text_from_int64(sqlite3_value_int64(v), digits));
         return;
     case SQLITE_FLOAT:
-        buf_put(out, digits, value_format_float(sqlite3_value_double(v), 64, digits));
+        buf_put(out, digits,
+                value_format_float(sqlite3_value_double(v), from.bits == 32 ? 32 : 64, digits));
         return;
     case SQLITE_BLOB:
         text_put_base64(out, sqlite3_value_blob(v), (size_t)sqlite3_value_bytes(v));
@@ -53,13 +52,13 @@ static void put_canonical(sqlite3_value *v, enum type from, struct buf *out)
 static void convert(sqlite3_context *ctx, int n, sqlite3_value **args)
 {
     struct buf text = BUF_INIT(2 * BATCH_MAX_VALUE), out = BUF_INIT(4 * BATCH_MAX_VALUE);
-    enum type from = type_argument(args[1]), to = type_argument(args[2]);
+    struct column_type from = type_argument(args[1]), to = type_argument(args[2]);
 
     (void)n;
     if (sqlite3_value_type(args[0]) == SQLITE_NULL)
         return;
     put_canonical(args[0], from, &text);
-    sql_convert_text(from, to, buf_str(&text), text.len, &out);
+    sql_convert_text(from.type, to.type, buf_str(&text), text.len, &out);
     if (text.failed || out.failed)
         sqlite3_result_error_toobig(ctx);
     else
@@ -72,7 +71,7 @@ static void instant(sqlite3_context *ctx, int n, sqlite3_value **args)
 {
     const char *s = (const char *)sqlite3_value_text(args[0]);
     size_t len = (size_t)sqlite3_value_bytes(args[0]);
-    enum type t = type_argument(args[1]);
+    enum type t = type_argument(args[1]).type;
     int64_t v;
     bool ok;
 
@@ -136,7 +135,7 @@ static void put_time(sqlite3_context *ctx, sqlite3_value *v)
 static void value(sqlite3_context *ctx, int n, sqlite3_value **args)
 {
     (void)n;
-    switch (type_argument(args[1])) {
+    switch (type_argument(args[1]).type) {
     case TYPE_BOOL:
         put_bool(ctx, args[0]);
         return;

@@ -51,20 +51,12 @@ static void put_table(const struct sql_dialect *d, const struct sql_table *t, st
     sql_put_table(d, t->schema, t->name, out);
 }
 
-static void format_type(const struct sql_dialect *d, const struct sql_table *t,
-                        const struct sql_column *c, char out[static SQL_TYPE_BYTES])
-{
-    size_t characters = sql_key_characters(d, t);
-
-    sql_format_type(d, c->type, c->role == SQL_ROLE_KEY ? characters : 0, out);
-}
-
 static void put_column(const struct sql_dialect *d, const struct sql_table *t,
                        const struct sql_column *c, struct buf *out)
 {
     char type[SQL_TYPE_BYTES];
 
-    format_type(d, t, c, type);
+    sql_column_type(d, t, c, type);
     sql_put_name(d, c->name, out);
     buf_putc(out, ' ');
     buf_puts(out, type);
@@ -140,19 +132,6 @@ void sql_put_promote_key(const struct sql_dialect *d, const struct sql_table *t,
     sql_put_template(d, d->promote_key, &holes, out);
 }
 
-void sql_put_drop_index(const struct sql_dialect *d, const char *schema, const char *table,
-                        const char *index, struct buf *out)
-{
-    buf_puts(out, "DROP INDEX ");
-    if (d->update == SQL_UPDATE_JOIN) {
-        sql_put_name(d, index, out);
-        buf_puts(out, " ON ");
-        sql_put_table(d, schema, table, out);
-    } else {
-        sql_put_table(d, schema, index, out);
-    }
-}
-
 void sql_put_add_column(const struct sql_dialect *d, const struct sql_table *t,
                         const struct sql_column *column, struct buf *out)
 {
@@ -160,58 +139,6 @@ void sql_put_add_column(const struct sql_dialect *d, const struct sql_table *t,
     put_table(d, t, out);
     buf_puts(out, " ADD COLUMN ");
     put_column(d, t, column, out);
-}
-
-void sql_put_widen(const struct sql_dialect *d, const struct sql_table *t,
-                   const struct sql_column *column, struct buf *out)
-{
-    char type[SQL_TYPE_BYTES];
-    const struct sql_holes holes = {
-        .schema = t->schema, .table = t->name, .column = column->name, .type = type};
-
-    format_type(d, t, column, type);
-    sql_put_template(d, d->widen_column, &holes, out);
-}
-
-void sql_put_widen_json(const struct sql_dialect *d, const struct sql_table *t,
-                        const struct sql_column *column, const char *template, struct buf *out)
-{
-    char type[SQL_TYPE_BYTES];
-    const struct sql_holes holes = {
-        .schema = t->schema, .table = t->name, .column = column->name, .type = type};
-
-    format_type(d, t, column, type);
-    sql_put_template(d, template, &holes, out);
-}
-
-void sql_put_drop(const struct sql_dialect *d, const char *schema, const char *name,
-                  struct buf *out)
-{
-    buf_puts(out, "DROP TABLE IF EXISTS ");
-    sql_put_table(d, schema, name, out);
-}
-
-void sql_put_rename(const struct sql_dialect *d, const char *schema, const char *from,
-                    const char *to, struct buf *out)
-{
-    buf_puts(out, "ALTER TABLE ");
-    sql_put_table(d, schema, from, out);
-    buf_puts(out, " RENAME TO ");
-    /* PostgreSQL takes no schema here; MySQL would move the table to the current one without. */
-    sql_put_table(d, d->ddl_in_transaction ? "" : schema, to, out);
-}
-
-void sql_put_exchange(const struct sql_dialect *d, const char *schema, const char *live,
-                      const char *aside, const char *generation, struct buf *out)
-{
-    buf_puts(out, "RENAME TABLE ");
-    sql_put_table(d, schema, live, out);
-    buf_puts(out, " TO ");
-    sql_put_table(d, schema, aside, out);
-    buf_puts(out, ", ");
-    sql_put_table(d, schema, generation, out);
-    buf_puts(out, " TO ");
-    sql_put_table(d, schema, live, out);
 }
 
 void sql_put_delete_all(const struct sql_dialect *d, const char *schema, const char *name,

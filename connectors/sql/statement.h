@@ -37,12 +37,12 @@ void sql_put_drop_index(const struct sql_dialect *d, const char *schema, const c
 void sql_put_drop_stage(const struct sql_dialect *d, const char *name, struct buf *out);
 void sql_put_add_column(const struct sql_dialect *d, const struct sql_table *t,
                         const struct sql_column *column, struct buf *out);
-/* For SQL_WIDEN_ALTER: gives the column the type it has in `column`. */
+/* For SQL_WIDEN_ALTER: gives the column, which has been `from`, the type it has in `column`. */
 void sql_put_widen(const struct sql_dialect *d, const struct sql_table *t,
-                   const struct sql_column *column, struct buf *out);
-/* By one of the dialect's templates that make JSON of other values. */
-void sql_put_widen_json(const struct sql_dialect *d, const struct sql_table *t,
-                        const struct sql_column *column, const char *template, struct buf *out);
+                   const struct sql_column *column, enum type from, struct buf *out);
+/* What has to follow; nothing is appended, and false returned, when nothing has to. */
+bool sql_put_widen_after(const struct sql_dialect *d, const struct sql_table *t,
+                         const struct sql_column *column, enum type from, struct buf *out);
 void sql_put_drop(const struct sql_dialect *d, const char *schema, const char *name,
                   struct buf *out);
 void sql_put_rename(const struct sql_dialect *d, const char *schema, const char *from,

@@ -307,9 +307,8 @@ static int exchange_in_transaction(struct swap *s, struct error *err)
     struct state_row next = state_after(d, l, l->live_exists ? s->aside : NULL);
 
     next.adopted = false;
-    if (load_begin(d, err) < 0 ||
-        (d->dialect->swap_wait[0] && load_run_text(d, d->dialect->swap_wait[0], err) < 0) ||
-        rename_both(s, err) < 0 || failpoint("after_swap_before_state", err) < 0)
+    if (load_begin(d, err) < 0 || load_wait_shortly(d, true, err) < 0 || rename_both(s, err) < 0 ||
+        failpoint("after_swap_before_state", err) < 0)
         return -1;
     return store_and_commit(d, l, &next, err);
 }
@@ -357,18 +356,11 @@ int swap_complete(struct sql_destination *d, struct load *l, bool generation_exi
     struct swap s = {
         .d = d, .l = l, .aside = recover_generation(d, l->row.target, l->row.live_generation)};
     struct state_row next;
-    int rc = 0;
 
     l->table_name = recover_generation(d, l->row.target, l->row.generation);
     if (generation_exists) {
-        if (d->dialect->swap_wait[0] && load_run_text(d, d->dialect->swap_wait[0], err) < 0)
-            return -1;
-        rc = be_patient(&s, exchange_at_once, err);
-        if (rc < 0)
-            return -1;
-        if (d->dialect->swap_wait[1] && load_run_text(d, d->dialect->swap_wait[1], err) < 0)
-            return -1;
-        if (failpoint("after_swap_before_state", err) < 0)
+        if (load_wait_shortly(d, true, err) < 0 || be_patient(&s, exchange_at_once, err) < 0 ||
+            load_wait_shortly(d, false, err) < 0 || failpoint("after_swap_before_state", err) < 0)
             return -1;
     }
     next = state_after(d, l, s.aside);
@@ -444,7 +436,8 @@ static int swap_by_copy(struct swap *s, struct error *err)
 
     if (d->dialect->ddl_in_transaction && load_begin(d, err) < 0)
         return -1;
-    if (make_way(s, err) < 0 || (d->in_transaction && load_commit(d, err) < 0) ||
+    if (load_wait_shortly(d, true, err) < 0 || make_way(s, err) < 0 ||
+        load_wait_shortly(d, false, err) < 0 || (d->in_transaction && load_commit(d, err) < 0) ||
         be_patient(s, copy_in_transaction, err) < 0)
         return -1;
     if (!l->keyed || l->row.adopted || s->how == HOW_APPEND)

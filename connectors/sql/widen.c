@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "connectors/base/failpoint.h"
 #include "connectors/sql/load.h"
 
 static const struct sql_column *find_changed(const struct sql_column *to, size_t n,
@@ -23,9 +24,13 @@ static const struct sql_column *find_changed(const struct sql_column *to, size_t
 static void put_converted(const struct sql_dialect *d, const struct known_column *from,
                           const struct sql_column *to, struct buf *out)
 {
+    char old_type[32], new_type[32];
+
+    type_format(from->type, old_type);
+    type_format(to->type, new_type);
     buf_puts(out, "connectord_convert(");
     sql_put_name(d, to->name, out);
-    buf_printf(out, ", '%s', '%s')", type_name(from->type.type), type_name(to->type.type));
+    buf_printf(out, ", '%s', '%s')", old_type, new_type);
 }
 
 /* The same text means the same value in both, or another text is needed. */
@@ -49,7 +54,7 @@ static void put_copy_definition(struct sql_destination *d, const struct load *l,
         sql_put_name(d->dialect, actual[i].name, out);
         buf_putc(out, ' ');
         if (changed) {
-            sql_format_type(d->dialect, changed->type, changed->role == SQL_ROLE_KEY, type);
+            sql_column_type(d->dialect, &l->table, changed, type);
             buf_puts(out, type);
         } else if (*actual[i].declared) {
             sql_put_name(d->dialect, actual[i].declared, out); /* a quoted type is a type */
@@ -129,53 +134,85 @@ static int rewrite(struct sql_destination *d, const struct load *l, const struct
     return load_run(d, &sql, &ignored, err);
 }
 
-/* Numbers are JSON as they stand; everything else has to become it. */
-static int alter_to_json(struct sql_destination *d, const struct load *l, enum type from,
-                         const struct sql_column *to, struct error *err)
+/* The type a column has while its values are made into others. */
+static struct column_type halfway(const struct sql_dialect *d, struct column_type from,
+                                  struct column_type to)
 {
-    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
-    const struct sql_dialect *dialect = d->dialect;
-    struct sql_column text = *to;
-    int64_t ignored;
+    bool by_text = d->json_by_text && to.type == TYPE_JSON && from.type != TYPE_JSON;
 
-    if (dialect->widen_to_json) {
-        sql_put_widen_json(dialect, &l->table, to,
-                           from == TYPE_BYTES ? dialect->bytes_to_json : dialect->widen_to_json,
-                           &sql);
-        return load_run(d, &sql, &ignored, err);
-    }
-    if (from == TYPE_BYTES) {
-        sql_put_widen_json(dialect, &l->table, to, dialect->bytes_to_json, &sql);
-        if (load_run(d, &sql, &ignored, err) < 0)
-            return -1;
-    }
-    text.type = type_plain(TYPE_STRING);
-    sql_put_widen(dialect, &l->table, &text, &sql);
-    if (load_run(d, &sql, &ignored, err) < 0)
-        return -1;
-    if (from != TYPE_INT && from != TYPE_DECIMAL && from != TYPE_FLOAT && from != TYPE_BYTES) {
-        sql_put_widen_json(dialect, &l->table, to,
-                           from == TYPE_BOOL ? dialect->bool_to_json : dialect->text_to_json, &sql);
-        if (load_run(d, &sql, &ignored, err) < 0)
-            return -1;
-    }
-    sql_put_widen(dialect, &l->table, to, &sql);
-    return load_run(d, &sql, &ignored, err);
+    /* Bytes become text only as base64. */
+    return !by_text ? to : from.type == TYPE_BYTES ? from : type_plain(TYPE_STRING);
 }
 
-static int alter_column(struct sql_destination *d, const struct load *l, enum type from,
+/* Six digits are all that becomes text of a float of 32 bits; as one of 64 it keeps its value. */
+static bool loses_digits(const struct sql_dialect *d, struct column_type from,
+                         struct column_type to)
+{
+    return d->float32_by_float && from.type == TYPE_FLOAT && from.bits == 32 &&
+           to.type != TYPE_FLOAT;
+}
+
+static int alter_column(struct sql_destination *d, const struct load *l, struct column_type from,
                         const struct sql_column *to, struct error *err)
 {
     CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
     int64_t ignored;
 
-    if (to->type.type == TYPE_JSON && from != TYPE_JSON)
-        return alter_to_json(d, l, from, to, err);
-    sql_put_widen(d->dialect, &l->table, to, &sql);
-    return load_run(d, &sql, &ignored, err);
+    if (type_equal(from, to->type))
+        return 0;
+    sql_put_widen(d->dialect, &l->table, to, from.type, &sql);
+    if (load_run(d, &sql, &ignored, err) < 0)
+        return error_wrap(err, "widening column \"%s\"", to->name);
+    return 0;
 }
 
-int widen_columns(struct sql_destination *d, const struct load *l, const struct known_column *from,
+/* What the values have become is remembered in the transaction that makes them so: they must not be
+ * made into it twice. */
+static int rewrite_columns(struct sql_destination *d, struct load *l,
+                           const struct known_column *from, const struct sql_column *to, size_t n,
+                           struct error *err)
+{
+    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    int64_t ignored;
+
+    if (!d->dialect->ddl_in_transaction && load_begin(d, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        if (sql_put_widen_after(d->dialect, &l->table, &to[i], from[i].type.type, &sql) &&
+            load_run(d, &sql, &ignored, err) < 0)
+            return error_wrap(err, "widening column \"%s\"", to[i].name);
+    }
+    if (d->dialect->ddl_in_transaction)
+        return 0;
+    return shape_record(d, l, err) < 0 ? -1 : load_commit(d, err);
+}
+
+static int alter_columns(struct sql_destination *d, struct load *l, const struct known_column *from,
+                         const struct sql_column *to, size_t n, struct error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct sql_column first = to[i];
+
+        if (loses_digits(d->dialect, from[i].type, to[i].type)) {
+            first.type = type_plain(TYPE_FLOAT);
+            if (alter_column(d, l, from[i].type, &first, err) < 0)
+                return -1;
+        }
+        first.type = halfway(d->dialect, from[i].type, to[i].type);
+        if (alter_column(d, l, from[i].type, &first, err) < 0)
+            return -1;
+    }
+    if (failpoint("during_widening", err) < 0 || rewrite_columns(d, l, from, to, n, err) < 0 ||
+        failpoint("after_rewriting", err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        if (alter_column(d, l, halfway(d->dialect, from[i].type, to[i].type), &to[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int widen_columns(struct sql_destination *d, struct load *l, const struct known_column *from,
                   const struct sql_column *to, size_t n, struct error *err)
 {
     bool other_declaration = false;
@@ -191,16 +228,13 @@ int widen_columns(struct sql_destination *d, const struct load *l, const struct 
         other_declaration |=
             strcmp(d->dialect->type[from[i].type.type], d->dialect->type[to[i].type.type]) != 0;
     }
-    if (d->dialect->widen == SQL_WIDEN_REBUILD && other_declaration)
+    if (d->dialect->widen == SQL_WIDEN_ALTER)
+        return alter_columns(d, l, from, to, n, err);
+    if (other_declaration)
         return rebuild(d, l, from, to, n, err);
     for (size_t i = 0; i < n; i++) {
-        if (d->dialect->widen == SQL_WIDEN_ALTER) {
-            if (alter_column(d, l, from[i].type.type, &to[i], err) < 0)
-                return error_wrap(err, "widening column \"%s\"", to[i].name);
-        } else if (needs_other_text(from[i].type, to[i].type) &&
-                   rewrite(d, l, &from[i], &to[i], err) < 0) {
+        if (needs_other_text(from[i].type, to[i].type) && rewrite(d, l, &from[i], &to[i], err) < 0)
             return error_wrap(err, "widening column \"%s\"", to[i].name);
-        }
     }
     return 0;
 }

@@ -514,6 +514,93 @@ Scenario(widen_columns_between_runs)
     rows_are(ALL, "1|a|10;2|b|twenty;3|c|007;4|d|40");
 }
 
+#define UUID "0f0e0d0c-0b0a-0908-0706-050403020100"
+
+/* What is there already becomes what would have been written in the wider type. */
+static const struct widening {
+    const char *from, *value, *to, *held; /* the value, and what it is in the wider type */
+    bool not_mysql;                       /* which has no such value */
+    bool not_text;                        /* servers show it in a way of their own */
+    const char *mysql;                    /* another text there, which means the same */
+} widenings[] = {
+    {"int", "7", "decimal", "7"},
+    {"float", "0.30000000000000004", "decimal", "0.30000000000000004"},
+    {"float32", "0.5", "float", "0.5"},
+    {"bool", "true", "string", "true"},
+    {"int", "7", "string", "7"},
+    {"decimal(10,2)", "1.50", "string", "1.50"},
+    {"decimal", "1.50", "string", "1.50"},
+    {"float", "0.1", "string", "0.1"},
+    {"float", "1e+22", "string", "1e+22", .mysql = "1e22"},
+    {"float32", "0.12345679", "string", "0.12345679", .mysql = "0.12345679104328156"},
+    {"float32", "0.12345679", "decimal", "0.12345679", .mysql = "0.12345679104328156"},
+    {"float32", "0.12345679", "json", "0.12345679", .mysql = "0.12345679104328156"},
+    {"date", "2024-02-29", "timestamp", "2024-02-29T00:00:00", .not_text = true},
+    {"date", "2024-02-29", "string", "2024-02-29"},
+    {"date", "-0043-03-15", "string", "-0043-03-15", .not_mysql = true},
+    {"date", "0000-03-15", "json", "\"0000-03-15\""},
+    {"date", "+12000-01-01", "json", "\"+12000-01-01\"", .not_mysql = true},
+    {"date", "infinity", "string", "infinity", .not_mysql = true},
+    {"time", "01:02:03.5", "string", "01:02:03.5"},
+    {"time", "01:02:00", "string", "01:02:00"},
+    {"timestamp", "2024-02-29T01:02:03.25", "string", "2024-02-29T01:02:03.25"},
+    {"timestamp", "2024-02-29T00:00:00", "string", "2024-02-29T00:00:00"},
+    {"timestamp", "-0043-03-15T01:02:03.5", "string", "-0043-03-15T01:02:03.5", .not_mysql = true},
+    {"timestamp", "-infinity", "json", "\"-infinity\"", .not_mysql = true},
+    {"timestamptz", "2024-02-29T01:00:00Z", "string", "2024-02-29T01:00:00Z"},
+    {"timestamptz", "+12000-01-01T00:00:00Z", "string", "+12000-01-01T00:00:00Z",
+     .not_mysql = true},
+    {"timestamptz", "-0001-12-31T00:00:00Z", "json", "\"-0001-12-31T00:00:00Z\"",
+     .not_mysql = true},
+    {"interval", "P1Y2M-2DT26H3.5S", "string", "P1Y2M-2DT26H3.5S"},
+    {"uuid", UUID, "string", UUID},
+    {"bool", "true", "json", "true"},
+    {"int", "7", "json", "7"},
+    {"decimal(10,2)", "1.50", "json", "1.50"},
+    {"float", "0.5", "json", "0.5"},
+    {"string", "7", "json", "\"7\""},
+    {"string", "a\"b", "json", "\"a\\\"b\""},
+    {"bytes", "AAECAwQ=", "json", "\"AAECAwQ=\""},
+    {"date", "2024-02-29", "json", "\"2024-02-29\""},
+    {"time", "01:02:03.5", "json", "\"01:02:03.5\""},
+    {"timestamp", "2024-02-29T01:02:03", "json", "\"2024-02-29T01:02:03\""},
+    {"timestamptz", "2024-02-29T01:00:00Z", "json", "\"2024-02-29T01:00:00Z\""},
+    {"interval", "P1M-2DT3.5S", "json", "\"P1M-2DT3.5S\""},
+    {"uuid", UUID, "json", "\"" UUID "\""},
+};
+
+static void widen(const struct widening *w)
+{
+    const char *held = t.engine == ENGINE_MYSQL && w->mysql ? w->mysql : w->held, *is;
+
+    if (t.engine == ENGINE_MYSQL && w->not_mysql)
+        return;
+    target_exec(&t, "drop table if exists t");
+    target_set_schema(&t, 0, target_columns(&t, arena_printf(t.mem, "id:int! x:%s", w->from)));
+    ok(target_run(&t, arena_printf(t.mem, "1,%s;2,~", w->value), "{}"));
+    target_set_schema(&t, 0, target_columns(&t, arena_printf(t.mem, "id:int! x:%s", w->to)));
+    ok(target_run(&t, "3,~", "{}"));
+    is = target_text(&t, target_words(&t, "select x from t where id = 1",
+                                      "select x::text from t where id = 1",
+                                      "select x from t where id = 1"));
+    cr_log_info("%s: %s %s to %s gives %s", engine_names[t.engine], w->from, w->value, w->to, is);
+    if (t.engine == ENGINE_SQLITE || !w->not_text)
+        cr_assert_str_eq(is, held, "%s: %s %s to %s gives %s", engine_names[t.engine], w->from,
+                         w->value, w->to, is);
+    rows_are("select count(*) from \"_connectord_quarantine\"", "0");
+    /* And so it is when it comes in the wider type. */
+    ok(target_run(&t, arena_printf(t.mem, "1,%s;2,~;3,~", held), "{}"));
+    counts_are(0, 0, 3, 0);
+}
+
+Scenario(turn_old_values_into_those_of_the_wider_type)
+{
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    for (size_t i = 0; i < sizeof widenings / sizeof widenings[0]; i++)
+        widen(&widenings[i]);
+}
+
 /* A shape that changes in the middle: one attempt may have to be repeated from its checkpoint. */
 static int run_two_shapes(const struct schema *second, const char *first_rows,
                           const char *second_rows)

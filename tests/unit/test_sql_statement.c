@@ -77,8 +77,13 @@ static void put_tables(const struct sql_dialect *d, struct buf *all)
     sql_put_add_column(d, &t, &text, &out);
     end(&out, "add a column", all);
     if (d->widen == SQL_WIDEN_ALTER) {
-        sql_put_widen(d, &t, &text, &out);
+        sql_put_widen(d, &t, &text, TYPE_INT, &out);
         end(&out, "widen a column", all);
+        sql_put_widen(d, &t, &text, TYPE_TIMESTAMPTZ, &out);
+        end(&out, "widen an instant to text", all);
+        if (sql_put_widen_after(d, &t, &text, TYPE_TIMESTAMPTZ, &out))
+            end(&out, "and write it as we do", all);
+        cr_assert_not(sql_put_widen_after(d, &t, &text, TYPE_INT, &out));
     }
     sql_put_drop(d, "shop", "orders", &out);
     end(&out, "drop", all);
@@ -285,6 +290,15 @@ Test(statement, is_what_the_golden_files_say)
     }
 }
 
+static void format(const struct sql_dialect *d, struct column_type type,
+                   char out[static SQL_TYPE_BYTES])
+{
+    const struct sql_column column = {.name = "c", .type = type};
+    const struct sql_table table = {"", "t", &column, 1};
+
+    sql_column_type(d, &table, &column, out);
+}
+
 Test(dialect, has_a_column_type_for_every_logical_type)
 {
     for (size_t i = 0; i < 3; i++) {
@@ -293,7 +307,7 @@ Test(dialect, has_a_column_type_for_every_logical_type)
 
             cr_assert_not_null(dialects[i]->type[t], "%s has no %s", dialects[i]->name,
                                type_name((enum type)t));
-            sql_format_type(dialects[i], type_plain((enum type)t), 0, text);
+            format(dialects[i], type_plain((enum type)t), text);
             cr_assert_str_eq(text, dialects[i]->type[t]);
         }
         cr_assert_not_null(dialects[i]->columns_query);
@@ -343,13 +357,13 @@ Test(dialect, fits_decimals_into_mysql_where_they_fit)
     char text[SQL_TYPE_BYTES];
     struct column_type t = {.type = TYPE_DECIMAL, .precision = 65, .scale = 30};
 
-    sql_format_type(&sql_mysql, t, 0, text);
+    format(&sql_mysql, t, text);
     cr_assert_str_eq(text, "decimal(65,30)");
     t = (struct column_type){.type = TYPE_DECIMAL, .precision = 66};
-    sql_format_type(&sql_mysql, t, 0, text);
+    format(&sql_mysql, t, text);
     cr_assert_str_eq(text, "longtext CHARACTER SET utf8mb4");
     t = (struct column_type){.type = TYPE_DECIMAL, .precision = 65, .scale = 31};
-    sql_format_type(&sql_mysql, t, 0, text);
+    format(&sql_mysql, t, text);
     cr_assert_str_eq(text, "longtext CHARACTER SET utf8mb4");
 }
 

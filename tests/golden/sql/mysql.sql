@@ -16,6 +16,12 @@ ALTER TABLE `shop`.`orders` ADD COLUMN `note` longtext CHARACTER SET utf8mb4;
 -- widen a column
 ALTER TABLE `shop`.`orders` MODIFY COLUMN `note` longtext CHARACTER SET utf8mb4;
 
+-- widen an instant to text
+ALTER TABLE `shop`.`orders` MODIFY COLUMN `note` longtext CHARACTER SET utf8mb4;
+
+-- and write it as we do
+UPDATE `shop`.`orders` SET `note` = concat(replace(trim(TRAILING '.' FROM trim(TRAILING '0' FROM `note`)), ' ', 'T'), 'Z');
+
 -- drop
 DROP TABLE IF EXISTS `shop`.`orders`;
 

@@ -16,6 +16,9 @@ ALTER TABLE "shop"."orders" ADD COLUMN "note" text;
 -- widen a column
 ALTER TABLE "shop"."orders" ALTER COLUMN "note" TYPE text USING "note"::text;
 
+-- widen an instant to text
+ALTER TABLE "shop"."orders" ALTER COLUMN "note" TYPE text USING replace(CASE WHEN isfinite("note") AND extract(year FROM "note") NOT BETWEEN 1 AND 9999 THEN regexp_replace(trim('"' FROM to_jsonb("note")::text), '^[0-9]+(.*?)( BC)?$', CASE WHEN extract(year FROM "note") > 0 THEN '+' || extract(year FROM "note")::int ELSE to_char(extract(year FROM "note") + 1, 'FM0000') END || '\1') ELSE trim('"' FROM to_jsonb("note")::text) END, '+00:00', 'Z');
+
 -- drop
 DROP TABLE IF EXISTS "shop"."orders";
 
