@@ -20,14 +20,27 @@ def stamp_text(value):
     return value and value.isoformat(timespec="microseconds")
 
 
+def truth_text(value):
+    """What a boolean is as text; text stays what it is."""
+    return value if value is None or isinstance(value, str) else "true" if value else "false"
+
+
+FORMS = {"changed_at": stamp_text, "flag": truth_text}
+
+
+def plain_row(columns, values):
+    return tuple(FORMS[c](v) if c in FORMS else v for c, v in zip(columns, values))
+
+
 class TableHistory:
-    """A table with a key, a cursor and a note; all versions of its rows are kept here."""
-    columns = ("id", "note", "changed_at")
+    """A table with a key, a note, a cursor and a flag, which becomes text with the first change; all versions of its
+    rows are kept here."""
+    columns = ("id", "note", "changed_at", "flag")
 
     def __init__(self, engine, name):
         self.engine, self.name = engine, name
         self.rows, self.versions, self.changes = {}, [], 0
-        engine.create(name, "id {int} not null primary key, note {text}, changed_at {time}")
+        engine.create(name, "id {int} not null primary key, note {text}, changed_at {time}, flag {bool}")
         self.write(range(1, BASE + 1), "first")
 
     def write(self, ids, note):
@@ -39,14 +52,16 @@ class TableHistory:
             if now.microsecond == 0:  # a fraction is always written, and never one to come
                 now -= datetime.timedelta(microseconds=1)
             stamp = f"{now:%Y-%m-%d %H:%M:%S.%f}"
-            row = (i, f"{note} {i} é", stamp)
-            batch.append(row)
-            self.rows[i] = (*row[:2], stamp_text(stamp))
+            flag = None if i % 3 == 0 else i % 3 == 1
+            batch.append((i, f"{note} {i} é", stamp, truth_text(flag) if self.changes else flag))
+            self.rows[i] = plain_row(self.columns, batch[-1])
             self.versions.append(self.rows[i])
         self.engine.replace(self.name, batch)
 
     def change(self):
         """Some rows change, others come, in one go and later than all that was there."""
+        if not self.changes:
+            self.engine.truth_to_text(self.name, "flag")
         self.changes += 1
         top = max(self.rows)
         self.write(range(10, 10 + UPDATED), f"change {self.changes}")
@@ -123,7 +138,7 @@ class TableDestination:
         if name not in self.engine.tables():
             return collections.Counter()
         rows = self.engine.execute(f"select {', '.join(columns)} from {name}")
-        return collections.Counter((*row[:2], *map(stamp_text, row[2:])) for row in rows)
+        return collections.Counter(plain_row(columns, row) for row in rows)
 
     def left(self, name):
         """What should be gone when a run has ended: generations, staging tables."""
@@ -153,7 +168,7 @@ class FileDestination:
                 with open(self.path / entry["name"], encoding="utf-8") as lines:
                     for line in lines:
                         record = json.loads(line)
-                        rows[(record["id"], record["note"], *(stamp_text(record[c]) for c in columns[2:]))] += 1
+                        rows[plain_row(columns, [record[c] for c in columns])] += 1
         return rows
 
     def left(self, name):

@@ -74,6 +74,14 @@ class Engine:
             self.execute(f"insert into {self.name(table)} select * from incoming", db=db)
             self.execute("commit", db=db)
 
+    def truth_to_text(self, table, column):
+        """A boolean column, which is the last one, becomes text: true and false."""
+        table, column, text = self.name(table), self.name(column), self.types["text"]
+        self.execute(f"alter table {table} rename column {column} to was")
+        self.execute(f"alter table {table} add column {column} {text}")
+        self.execute(f"update {table} set {column} = case when was then 'true' when not was then 'false' end")
+        self.execute(f"alter table {table} drop column was")
+
     copied_from = "as select * from {} where 1 = 0"
 
     def create(self, table, columns, more=""):
@@ -122,7 +130,7 @@ class Postgres(Engine):
     connector = "postgres"
     now = "clock_timestamp()"
     types = {"int": "bigint", "text": "text", "time": "timestamptz", "decimal": "numeric", "float": "double precision",
-             "bytes": "bytea", "json": "jsonb", "local": "timestamp", "key": "text"}
+             "bytes": "bytea", "json": "jsonb", "local": "timestamp", "key": "text", "bool": "boolean"}
 
     def __init__(self, prefix="t"):
         super().__init__()
@@ -159,7 +167,8 @@ class Mysql(Engine):
     now = "utc_timestamp(6)"
     created_with = " engine=innodb"
     types = {"int": "bigint", "text": "longtext", "time": "datetime(6)", "decimal": "decimal(65,10)", "float": "double",
-             "bytes": "longblob", "json": "json", "local": "datetime(6)", "key": "varchar(190) collate utf8mb4_bin"}
+             "bytes": "longblob", "json": "json", "local": "datetime(6)", "key": "varchar(190) collate utf8mb4_bin",
+             "bool": "tinyint(1)"}
 
     def __init__(self, prefix="t"):
         super().__init__()
@@ -192,7 +201,7 @@ class Sqlite(Engine):
     mark = "?"
     now = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
     types = {"int": "integer", "text": "text", "time": "timestamp", "decimal": "decimal", "float": "double",
-             "bytes": "blob", "json": "json", "local": "timestamp", "key": "text"}
+             "bytes": "blob", "json": "json", "local": "timestamp", "key": "text", "bool": "boolean"}
 
     def __init__(self, prefix="t"):
         super().__init__()
