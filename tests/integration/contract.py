@@ -20,8 +20,8 @@ def close(schema):
     if isinstance(schema, dict):
         if "properties" in schema and isinstance(schema["properties"], dict):
             schema.setdefault("additionalProperties", False)
-        for value in schema.values():
-            close(value)
+        for key, value in schema.items():
+            close(list(value.values()) if key == "properties" and isinstance(value, dict) else value)
     elif isinstance(schema, list):
         for value in schema:
             close(value)
@@ -68,7 +68,7 @@ class Contract:
         responses = operation["responses"]
         described = responses.get(str(status))
         if described is None and status in COMMON:
-            described = responses["default"]
+            described = responses[f"{status // 100}XX"]
         if described is None:
             return [f"{operation['operationId']} does not document {status}"]
         if status >= 400 and media == "application/problem+json":

@@ -6,6 +6,7 @@
 #include "connectors/base/doc.h"
 #include "handlers/openapi.h"
 #include "handlers/routes.h"
+#include "server/http/status.h"
 
 static struct doc *parse_openapi(void)
 {
@@ -114,4 +115,26 @@ Test(routes, the_document_has_a_tag_in_quotes)
     cr_assert_eq(openapi_etag[0], '"');
     cr_assert_eq(openapi_etag[n - 1], '"');
     cr_assert_eq(strlen(openapi_json), openapi_json_bytes);
+}
+
+/* The codes are the contract: what a client may meet is what the document lists, with its status.
+ */
+Test(routes, codes_of_problems_are_described)
+{
+    CLEANUP(doc_free_cleanup) struct doc *openapi = parse_openapi();
+    const struct doc *schemas = doc_get(doc_get(openapi, "components"), "schemas");
+    const struct doc *codes = doc_get(doc_get(schemas, "Problem"), "x-codes");
+    size_t n;
+    const struct status_row *rows = status_rows(&n);
+
+    cr_assert_eq(doc_count(codes), n);
+    for (size_t i = 0; i < n; i++) {
+        const struct doc *code = doc_get(codes, rows[i].reason);
+
+        cr_expect_eq(doc_int(doc_get(code, "status"), 0), rows[i].status, "%s", rows[i].reason);
+        cr_expect_eq(doc_bool(doc_get(code, "retryable"), false), rows[i].retryable, "%s",
+                     rows[i].reason);
+        cr_expect_str_eq(doc_string(doc_get(code, "title"), ""), rows[i].title, "%s",
+                         rows[i].reason);
+    }
 }
