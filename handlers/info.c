@@ -1,7 +1,4 @@
-#include <string.h>
-
 #include "connectors/base/jsonwrite.h"
-#include "handlers/openapi.h"
 #include "handlers/page.h"
 #include "handlers/routes.h"
 #include "handlers/wait.h"
@@ -71,40 +68,5 @@ int handle_info(struct app *app, struct request *req, struct response *res, stru
     (void)req;
     (void)err;
     write_info(app, &w);
-    return 0;
-}
-
-static const char page[] =
-    "<!doctype html>\n"
-    "<html lang=\"en\"><head><meta charset=\"utf-8\"><title>connectord</title></head>\n"
-    "<body><h1>connectord</h1>\n"
-    "<p>This service moves data from sources to destinations. It is used over HTTP:</p>\n"
-    "<ul>\n"
-    "<li><a href=\"openapi.json?pretty\">openapi.json</a>: every route</li>\n"
-    "<li><a href=\"v1/info?pretty\">v1/info</a>: version and limits</li>\n"
-    "<li><a href=\"v1/connectors?pretty\">v1/connectors</a>: what can be connected</li>\n"
-    "<li><a href=\"v1/connections?pretty\">v1/connections</a>: what is connected</li>\n"
-    "<li><a href=\"v1/runs?pretty\">v1/runs</a>: what ran</li>\n"
-    "</ul></body></html>\n";
-
-int handle_root(struct app *app, struct request *req, struct response *res, struct error *err)
-{
-    const char *accept = request_header(req, "Accept");
-
-    if (!accept || !strstr(accept, "text/html"))
-        return handle_info(app, req, res, err);
-    res->content_type = "text/html; charset=utf-8";
-    buf_puts(&res->body, page);
-    return 0;
-}
-
-int handle_openapi(struct app *app, struct request *req, struct response *res, struct error *err)
-{
-    (void)app;
-    (void)req;
-    (void)err;
-    response_header(res, "ETag", "%s", openapi_etag);
-    response_header(res, "Cache-Control", "no-cache");
-    buf_put(&res->body, openapi_json, openapi_json_bytes);
     return 0;
 }

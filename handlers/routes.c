@@ -10,6 +10,9 @@ const struct route routes[] = {
     {"GET",    "/readyz",                                     handle_readyz,                 "readyz",               "read",  ROUTE_PUBLIC},
     {"GET",    "/healthz",                                    handle_readyz,                 "healthz",              "read",  ROUTE_PUBLIC},
     {"GET",    "/openapi.json",                               handle_openapi,                "openapi",              "read",  ROUTE_PUBLIC},
+    {"GET",    "/docs",                                       handle_docs,                   "docs",                 "read",  ROUTE_PUBLIC},
+    {"GET",    "/docs/{asset}",                               handle_docs_asset,             "docs_asset",           "read",  ROUTE_PUBLIC},
+    {"GET",    "/docs/connectors/{kind}/{name}",              handle_docs_connector,         "docs_connector",       "read",  ROUTE_PUBLIC},
     {"GET",    "/v1/info",                                    handle_info,                   "info",                 "read",  0},
 
     {"GET",    "/v1/connectors",                              handle_connectors,             "list_connectors",      "read",  0},

@@ -12,7 +12,10 @@
 extern const struct route routes[]; /* ends with a NULL method */
 
 /* health.c, info.c */
-handler_fn handle_root, handle_livez, handle_readyz, handle_openapi, handle_info;
+handler_fn handle_livez, handle_readyz, handle_info;
+
+/* docs.c */
+handler_fn handle_root, handle_openapi, handle_docs, handle_docs_asset, handle_docs_connector;
 
 /* connectors.c */
 handler_fn handle_connectors, handle_connector, handle_connector_schema, handle_connector_template,

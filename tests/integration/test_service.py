@@ -21,7 +21,7 @@ class Health(ServiceTest):
 
     def test_root_for_browsers_and_programs(self):
         page = self.service.get("/", accept="text/html,application/xhtml+xml,*/*;q=0.8")
-        self.assertIn("<h1>connectord</h1>", page.text)
+        self.assertIn("<title>connectord</title>", page.text)
         self.assertEqual(self.ok(self.service.get("/"))["name"], "connectord")
 
     def test_info(self):

@@ -1,0 +1,32 @@
+#!/usr/bin/env python3
+"""Turns openapi.yaml into JSON.
+
+usage: embed.py openapi.yaml out.json
+"""
+import json
+import sys
+
+import yaml
+
+
+class Loader(yaml.SafeLoader):
+    """A key that is written twice is a mistake, not the last one's victory."""
+
+    def flatten_mapping(self, node):
+        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        twice = {key for key in keys if keys.count(key) > 1}
+        if twice:
+            raise yaml.YAMLError(f"{node.start_mark}: written twice: {', '.join(sorted(twice))}")
+        super().flatten_mapping(node)
+
+
+def main():
+    source, out = sys.argv[1:]
+    with open(source, encoding="utf-8") as f:
+        document = yaml.load(f, Loader)
+    with open(out, "w", encoding="utf-8") as f:
+        f.write(json.dumps(document, separators=(",", ":"), ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()
