@@ -15,6 +15,18 @@
 #ifndef CONNECTORS_CONNECTOR_H
 #define CONNECTORS_CONNECTOR_H
 
+/*
+ * The version of what connectors are written against, at the level of sources: it grows when a
+ * connector has to be changed to build again. A connector outside this tree says which one it was
+ * written for, and does not compile against another:
+ *
+ *     CONNECTORD_WRITTEN_FOR(1);
+ */
+#define CONNECTORD_API 1
+#define CONNECTORD_WRITTEN_FOR(version)         \
+    _Static_assert((version) == CONNECTORD_API, \
+                   "this connector was written for another version of connector.h")
+
 #include "connectors/base/cancel.h"
 #include "connectors/base/log.h"
 #include "connectors/catalog.h"

@@ -21,6 +21,8 @@ enum exit_code {
 /* Runs the connection described in a file: 0 succeeded, 1 failed, 2 cancelled, and the two above.
  */
 int cli_sync(const char *path);
+/* `connectord source NAME --FLAGS`: a built-in connector as a Singer tap; argv[0] is NAME. */
+int cli_source(int argc, char **argv);
 /* Asks the service at the configured address whether it is ready. */
 int cli_health(const struct settings *settings);
 

@@ -11,12 +11,15 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-# Folder (the longest match decides) -> what its files may include: folders, or single files.
+# Folder, or files whose names begin so (the longest match decides) -> what they may include:
+# folders, or single files.
 LAYERS = {
     "connectors/base": ["connectors/base"],
     "connectors/data": ["connectors/data", "connectors/base"],
     "connectors/http": ["connectors/http", "connectors/base"],
     "connectors": ["connectors/*", "connectors/base", "connectors/data"],
+    "connectors/main*": ["connectors/singer", "connectors/*", "connectors/base",
+                         "connectors/data"],
     "connectors/files": ["connectors/files", "connectors/*", "connectors/base", "connectors/data"],
     "connectors/rest": ["connectors/rest", "connectors/http", "connectors/*", "connectors/base",
                         "connectors/data"],
@@ -58,7 +61,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 
 def layer_of(path):
-    folders = [f for f in LAYERS if path.startswith(f + "/")]
+    folders = [f for f in LAYERS if path.startswith(f[:-1] if f.endswith("*") else f + "/")]
     return max(folders, key=len) if folders else None
 
 

@@ -1,0 +1,126 @@
+/*
+ * --load_sample_data: the first rows of each stream, read as in a sync into a sink that has enough.
+ */
+#include <string.h>
+
+#include "connectors/base/jsonwrite.h"
+#include "connectors/main_source.h"
+#include "connectors/singer/write.h"
+
+#define SAMPLE_ROWS  100
+#define SAMPLE_BYTES ((size_t)4 << 20)
+
+struct sampler {
+    struct sink sink; /* first */
+    struct buf rows;
+    size_t n, limit;
+    bool complete; /* there is more than was taken */
+};
+
+/* At least one row, whatever its size, so that something is seen. */
+static int on_write(struct sink *sink, size_t stream, struct batch *rows, struct error *err)
+{
+    struct sampler *s = (struct sampler *)sink;
+    struct singer_rows *encoder = singer_rows_new_plain(batch_schema(rows));
+    size_t row = 0;
+
+    (void)stream;
+    while (row < batch_rows(rows) && s->n < s->limit && s->rows.len < SAMPLE_BYTES &&
+           !s->rows.failed) {
+        size_t next = singer_rows_put(encoder, &s->rows, rows, row, s->rows.len + 1);
+
+        s->n += next - row;
+        row = next;
+    }
+    singer_rows_free(encoder);
+    s->complete = row < batch_rows(rows);
+    batch_clear(rows);
+    return s->complete ? error_set_reason(err, ERR_CANCELLED, "enough", "the sample is complete")
+                       : 0;
+}
+
+static int on_begin(struct sink *sink, size_t stream, struct error *err)
+{
+    (void)sink;
+    (void)stream;
+    (void)err;
+    return 0;
+}
+
+static int on_position(struct sink *sink, size_t stream, const char *position, struct error *err)
+{
+    (void)position;
+    return on_begin(sink, stream, err);
+}
+
+static int on_dropped(struct sink *sink, size_t stream, int64_t filtered, int64_t overlap_dropped,
+                      struct error *err)
+{
+    (void)filtered;
+    (void)overlap_dropped;
+    return on_begin(sink, stream, err);
+}
+
+static int on_fail(struct sink *sink, size_t stream, const struct error *why, struct error *err)
+{
+    (void)sink;
+    (void)stream;
+    *err = *why;
+    return -1;
+}
+
+static const struct sink_ops ops = {
+    .begin = on_begin,
+    .write = on_write,
+    .checkpoint = on_position,
+    .count_dropped = on_dropped,
+    .end = on_position,
+    .fail = on_fail,
+};
+
+static int put_sample(const char *id, const struct sampler *s)
+{
+    CLEANUP(buf_release) struct buf line = BUF_INIT((size_t)256 << 20);
+    struct jsonw w = JSONW_INIT(&line);
+
+    jsonw_object(&w);
+    jsonw_put_string(&w, "type", "SAMPLE_DATA");
+    jsonw_put_string(&w, "stream_id", id);
+    jsonw_key(&w, "sample_data");
+    jsonw_array(&w);
+    if (s->rows.len > 0)
+        jsonw_raw(&w, s->rows.data, s->rows.len - 1); /* but for the last comma */
+    jsonw_array_end(&w);
+    jsonw_object_end(&w);
+    return main_answer(&line);
+}
+
+static int sample_stream(struct main_run *p, const struct chosen *c, size_t i)
+{
+    const struct stream_request want = {.want = &c->selection.streams[i]};
+    const struct read_request request = {.streams = &want, .n = 1};
+    CLEANUP(buf_release) struct buf rows = BUF_INIT((size_t)256 << 20);
+    struct sampler s = {.sink = {&ops}, .rows = rows, .limit = SAMPLE_ROWS};
+    struct error err = ERROR_INIT;
+    int status;
+
+    if (c->limit > 0)
+        s.limit = (size_t)c->limit;
+    if (p->connector->source->read(p->config, &p->run, &request, &s.sink, &err) < 0 && !s.complete)
+        status = main_fail(&err);
+    else if (buf_ok(&s.rows, "the sample", &err) < 0)
+        status = main_fail(&err);
+    else
+        status = put_sample(c->ids[i], &s);
+    rows = s.rows;
+    return status;
+}
+
+int main_sample(struct main_run *p, const struct chosen *chosen)
+{
+    int status = MAIN_DONE;
+
+    for (size_t i = 0; i < chosen->selection.n && status == MAIN_DONE; i++)
+        status = sample_stream(p, chosen, i);
+    return status;
+}
