@@ -181,6 +181,19 @@ static int put_member(struct jsonrow *r, struct batch *rows, size_t column, stru
     return 0;
 }
 
+/* A member that must be there and is not. */
+static int check_required(const struct jsonrow *r, struct error *err)
+{
+    for (size_t i = 0; i < r->n_required; i++) {
+        size_t column = r->required[i];
+
+        if (r->seen[column] != r->n_records)
+            return error_set(err, ERR_DATA, "the required member \"%s\" is missing",
+                             r->bind->schema->columns[column].name);
+    }
+    return 0;
+}
+
 static int put_members(struct jsonrow *r, struct batch *rows, bool *out_unknown, struct error *err)
 {
     size_t at = 0;
@@ -251,7 +264,7 @@ int jsonrow_put(struct jsonrow *r, struct slice record, struct batch *rows,
         (void)error_set(why, ERR_DATA, "this is not a JSON object");
         return 0;
     }
-    if (put_members(r, rows, &unknown, why) < 0)
+    if (put_members(r, rows, &unknown, why) < 0 || check_required(r, why) < 0)
         return 0;
     if (unknown && !bind_ignores(r->bind) && meet_members(r, record, err) < 0)
         return -1;

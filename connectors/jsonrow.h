@@ -19,6 +19,8 @@ enum jsonrow_outcome {
 
 struct jsonrow {
     struct bind *bind;
+    const size_t *required; /* columns that every record has, be it as null; borrowed */
+    size_t n_required;
     /* Private: */
     struct jsonread json;
     struct buf text;
