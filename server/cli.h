@@ -23,6 +23,8 @@ enum exit_code {
 int cli_sync(const char *path);
 /* `connectord source NAME --FLAGS`: a built-in connector as a Singer tap; argv[0] is NAME. */
 int cli_source(int argc, char **argv);
+/* `connectord destination NAME --FLAGS`: a built-in connector as a Singer target. */
+int cli_destination(int argc, char **argv);
 /* Asks the service at the configured address whether it is ready. */
 int cli_health(const struct settings *settings);
 

@@ -1,5 +1,5 @@
 /*
- * connectord source NAME: built-in connectors as Singer programs.
+ * connectord source NAME, connectord destination NAME: built-in connectors as Singer programs.
  */
 #include <stdio.h>
 #include <string.h>
@@ -25,4 +25,25 @@ int cli_source(int argc, char **argv)
     if (argc > 0 && strncmp(argv[0], "--", 2) != 0)
         fprintf(stderr, "connectord: there is no source \"%s\"\n", argv[0]);
     return list_sources();
+}
+
+static int list_destinations(void)
+{
+    fprintf(stderr,
+            "usage: connectord destination NAME [--FLAG [VALUE]]..., where NAME is one of:\n");
+    for (size_t i = 0; registry_destination_at(i); i++)
+        fprintf(stderr, "  %-10s %s\n", registry_destination_at(i)->name,
+                registry_destination_at(i)->title);
+    return EXIT_USAGE;
+}
+
+int cli_destination(int argc, char **argv)
+{
+    const struct destination_connector *c = argc > 0 ? registry_destination(argv[0]) : NULL;
+
+    if (c)
+        return connector_main(argc, argv, c);
+    if (argc > 0 && strncmp(argv[0], "--", 2) != 0)
+        fprintf(stderr, "connectord: there is no destination \"%s\"\n", argv[0]);
+    return list_destinations();
 }

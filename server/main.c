@@ -37,6 +37,7 @@ static const char usage[] =
     "                 exit status 0 succeeded, 1 failed, 2 cancelled, 3 succeeded but for rows\n"
     "                 or cells that went to quarantine, 64 the file is wrong\n"
     "  source NAME    run a built-in source as a Singer tap; --help after NAME shows its flags\n"
+    "  destination NAME  run a built-in destination as a Singer target; the same\n"
     "  config print   show every setting and where it comes from\n"
     "  health         exit status 0 when the service at the configured address is ready\n"
     "  version        show the version\n"
@@ -304,6 +305,8 @@ int main(int argc, char **argv)
     mysql_forget_environment();
     if (!strcmp(command, "source"))
         return cli_source(argc - 2, argv + 2);
+    if (!strcmp(command, "destination"))
+        return cli_destination(argc - 2, argv + 2);
     for (int i = 1; i < argc; i++) {
         if (is_word(argv[i], "--help", "-h"))
             return help(stdout, EXIT_OK);

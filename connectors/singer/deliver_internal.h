@@ -41,6 +41,7 @@ struct delivery {
     struct counts *none, *did;
     struct pending states;
     int64_t rows, bytes, first_us; /* uncommitted; 0 = none */
+    char bad[400];                 /* the first record that was rejected, and why; "" = none */
     struct deliver_result *result;
 };
 

@@ -1,4 +1,5 @@
 /* The destination's side of a delivery: opening, writing, committing. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,14 +123,22 @@ int deliver_open(struct delivery *x, struct error *err)
 
         f->at = i;
         f->is_open = f->was_opened = true;
-        f->position = f->version || f->want.write_mode == WRITE_OVERWRITE
-                          ? position_text(x->mem, f->version)
-                          : NULL;
+        f->position = position_text(x->mem, f->version);
     }
     return 0;
 }
 
 /* ---------------------------------------------------------------------- writing */
+
+/* Where bad rows begin is what a person looks for. */
+static void note_bad(struct delivery *x, const struct batch *rows)
+{
+    size_t n;
+    const struct rejected_row *rejected = batch_rejected(rows, &n);
+
+    if (n > 0 && !*x->bad)
+        snprintf(x->bad, sizeof x->bad, "%s", rejected[0].detail);
+}
 
 int deliver_write(struct delivery *x, struct flow *f, struct error *err)
 {
@@ -138,6 +147,7 @@ int deliver_write(struct delivery *x, struct flow *f, struct error *err)
 
     if (!batch_is_empty(rows)) {
         batch_rejected(rows, &n_rejected);
+        note_bad(x, rows);
         if (x->d->ops->write(x->d, f->at, rows, err) < 0)
             return -1;
         f->rows += (int64_t)(batch_rows(rows) + n_rejected);
@@ -208,7 +218,7 @@ static int commit_rows(struct delivery *x, struct error *err)
         const struct flow *f = x->flows[i];
 
         if (f->is_open) {
-            x->upto[f->at] = f->rows > 0 ? f->position : NULL;
+            x->upto[f->at] = f->rows > 0 ? f->position : NULL; /* NULL: nothing is new */
             x->did[f->at] = (struct counts){0};
         }
     }

@@ -99,13 +99,15 @@ int intake_record(struct intake *in, const struct singer_message *m, enum intake
         return error_set_reason(err, ERR_DATA, "record_before_schema",
                                 "a RECORD of stream \"%s\" came before its SCHEMA",
                                 in->want->stream->name);
+    /* A SCHEMA has brought columns that the batch does not have yet. */
+    *out = INTAKE_WIDENED;
+    if (batch_schema(in->rows)->n_columns < in->bind.schema->n_columns)
+        return 0;
     if (jsonrow_put(&in->row, record, in->rows, &got, &why, err) < 0 ||
         (got == JSONROW_BAD && take_bad(in, m, &why, &got, &record, err) < 0))
         return -1;
-    if (got == JSONROW_WIDENED) {
-        *out = INTAKE_WIDENED;
+    if (got == JSONROW_WIDENED)
         return 0;
-    }
     in->n_records++;
     if (got == JSONROW_BAD)
         reject(in, record, &why);
