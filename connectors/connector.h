@@ -162,7 +162,7 @@ struct write_plan {
      * transaction: NULL = none, "" = forget the position, else the JSON text. */
     const char *const *override_positions;
     /* [n] or NULL: what the service last heard of the state that the destination holds, to notice
-     * one that is gone or older than that. */
+     * one that is gone or older than that; or to go on from, see state_by_service. */
     const struct stream_copy *copies;
 };
 
@@ -189,6 +189,8 @@ struct destination {
  * Order of calls: recover once; then any number of write and commit, and finish once for every
  * stream the source completed; close exactly once, whatever happened.
  */
+#define COMMIT_LATER 1
+
 struct destination_ops {
     /* Fences older workers and fills out[plan->n] with what is durably stored. */
     int (*recover)(struct destination *d, struct stream_position *out, struct error *err);
@@ -200,7 +202,8 @@ struct destination_ops {
      * Everything written so far, of all streams, becomes durable together with `upto`, or nothing
      * does. upto[i] is the new position of stream i, NULL = unchanged. `dropped[i]` is counted as
      * filtered and overlap_dropped with it. out[i] gets what this commit did, from the
-     * destination's own row counts.
+     * destination's own row counts. COMMIT_LATER: nothing is durable yet, out is not looked at, and
+     * a later commit, or finish, is for everything since the last one that returned 0.
      */
     int (*commit)(struct destination *d, const char *const *upto, const struct counts *dropped,
                   struct counts *out, struct error *err);
@@ -225,6 +228,9 @@ struct destination_connector {
     /* Several of them may be open at the same time, each with streams of its own: then a run can
      * write streams beside each other. `recover` for all of them together comes before. */
     bool parallel_writers;
+    /* It cannot keep a position: `recover` gives what plan->copies says, which is up to date then.
+     */
+    bool state_by_service;
 
     int (*check)(const void *config, struct run *run, struct error *err);
     int (*open)(const void *config, struct run *run, const struct write_plan *plan,

@@ -27,7 +27,7 @@ static int on_write(struct sink *sink, size_t stream, struct batch *rows, struct
     (void)stream;
     while (row < batch_rows(rows) && s->n < s->limit && s->rows.len < SAMPLE_BYTES &&
            !s->rows.failed) {
-        size_t next = singer_rows_put(encoder, &s->rows, rows, row, s->rows.len + 1);
+        size_t next = singer_rows_put(encoder, &s->rows, rows, row, row + 1, SIZE_MAX);
 
         s->n += next - row;
         row = next;

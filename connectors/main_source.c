@@ -182,7 +182,8 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* A stream is called by its alias, or in full where two have the same. */
+/* A stream is called by its alias; where two have the same, "namespace-alias", which is how targets
+ * of databases read it. */
 static void name_streams(struct arena *mem, struct chosen *c)
 {
     const char **sorted = arena_array(mem, c->selection.n + 1, sizeof *sorted);
@@ -200,7 +201,9 @@ static void name_streams(struct arena *mem, struct chosen *c)
             (at > sorted && !strcmp(at[-1], *at)) || (at + 1 < sorted + n && !strcmp(at[1], *at));
 
         c->ids[i] = stream_full_name(mem, s->stream);
-        c->names[i] = twice ? c->ids[i] : s->alias;
+        c->names[i] = twice && *s->stream->namespace
+                          ? arena_printf(mem, "%s-%s", s->stream->namespace, s->alias)
+                          : s->alias;
     }
 }
 

@@ -109,7 +109,8 @@ static void put_schema(struct tap *t, size_t stream, const struct schema *schema
     singer_put_schema(&t->out, t->chosen->names[stream], &t->chosen->selection.streams[stream],
                       schema);
     singer_rows_free(s->rows);
-    s->rows = singer_rows_new(t->chosen->names[stream], schema, s->tells_version ? s->version : 0);
+    s->rows =
+        singer_rows_new(t->chosen->names[stream], schema, NULL, s->tells_version ? s->version : 0);
 }
 
 static int on_begin(struct sink *sink, size_t stream, struct error *err)
@@ -147,7 +148,7 @@ static int put_rows(struct tap *t, struct tap_stream *s, const struct batch *row
                     struct error *err)
 {
     for (size_t row = 0; row < batch_rows(rows);) {
-        row = singer_rows_put(s->rows, &t->out, rows, row, FLUSH_BYTES);
+        row = singer_rows_put(s->rows, &t->out, rows, row, batch_rows(rows), FLUSH_BYTES);
         if (t->out.len >= FLUSH_BYTES || t->out.failed) {
             if (flush(t, err) < 0)
                 return -1;
@@ -163,7 +164,7 @@ static int put_limited(struct tap *t, struct tap_stream *s, const struct batch *
     size_t row = 0;
 
     for (; row < batch_rows(rows) && t->left > 0; t->left--) {
-        row = singer_rows_put(s->rows, &t->out, rows, row, t->out.len + 1);
+        row = singer_rows_put(s->rows, &t->out, rows, row, row + 1, SIZE_MAX);
         if (buf_ok(&t->out, "a record", err) < 0)
             return -1;
     }

@@ -8,7 +8,7 @@
 
 /* clang-format off */
 #define SOURCES(X) X(file) X(mysql) X(postgres) X(rest) X(sample) X(sqlite)
-#define DESTINATIONS(X) X(file) X(mysql) X(postgres) X(sqlite)
+#define DESTINATIONS(X) X(file) X(mysql) X(postgres) X(singer) X(sqlite)
 /* clang-format on */
 
 #define X(name) extern const struct source_connector source_##name;

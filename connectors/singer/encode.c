@@ -12,19 +12,22 @@
 
 #define MAX_HEAD_BYTES ((size_t)16 << 20)
 /* A text is taken for six times as long as it is, unless it is longer than this. */
-#define SHORT_TEXT 1024
+#define SHORT_TEXT     1024
+#define MAX_TAIL_BYTES 8
 
 typedef char *put_fn(char *p, const struct column_view *v, size_t row);
 
 struct encoded {
     put_fn *put;
+    size_t column;   /* of the batch */
     size_t head_end; /* of what stands before the value, in `heads` */
 };
 
 struct singer_rows {
     struct arena *mem;
     const struct schema *schema;
-    struct encoded *columns;
+    struct encoded *columns; /* those that are written */
+    size_t n_columns;
     struct buf heads; /* `,"name":` of all columns in a row; of the first with what begins */
     struct buf tail;  /* what ends a row */
     size_t fixed;     /* bytes of a row without its texts, at most */
@@ -228,7 +231,7 @@ static put_fn *const puts_of[TYPE_COUNT] = {
 
 /* ---------------------------------------------------------------------- rows */
 
-static void prepare_columns(struct singer_rows *r, const char *begin)
+static void prepare_columns(struct singer_rows *r, const struct schema *wanted, const char *begin)
 {
     const struct schema *s = r->schema;
 
@@ -239,35 +242,40 @@ static void prepare_columns(struct singer_rows *r, const char *begin)
     buf_puts(&r->heads, begin);
     for (size_t i = 0; i < s->n_columns; i++) {
         const struct column *c = &s->columns[i];
+        put_fn *put =
+            c->type.type == TYPE_FLOAT && c->type.bits == 32 ? put_float32 : puts_of[c->type.type];
 
-        if (i > 0)
+        if (wanted && schema_find(wanted, c->name) < 0)
+            continue;
+        if (r->n_columns > 0)
             buf_putc(&r->heads, ',');
         buf_putc(&r->heads, '"');
         jsonw_escape(&r->heads, c->name, strlen(c->name));
         buf_puts(&r->heads, "\":");
-        r->columns[i] = (struct encoded){puts_of[c->type.type], r->heads.len};
-        if (c->type.type == TYPE_FLOAT && c->type.bits == 32)
-            r->columns[i].put = put_float32;
+        r->columns[r->n_columns++] = (struct encoded){put, i, r->heads.len};
         if (type_storage(c->type.type) == STORAGE_TEXT)
             r->texts[r->n_texts++] = i;
     }
-    r->fixed = r->heads.len + r->tail.len + s->n_columns * (VALUE_TEXT_BYTES + 2);
+    r->fixed = r->heads.len + r->n_columns * (VALUE_TEXT_BYTES + 2);
 }
 
-static struct singer_rows *rows_new(const struct schema *schema, const char *begin)
+static struct singer_rows *rows_new(const struct schema *schema, const struct schema *wanted,
+                                    const char *begin, const char *end)
 {
     struct singer_rows *r = xalloc(sizeof *r);
 
     r->mem = arena_new();
     r->schema = schema_copy(r->mem, schema);
-    prepare_columns(r, begin);
+    r->tail = BUF_INIT(MAX_TAIL_BYTES);
+    buf_puts(&r->tail, end);
+    prepare_columns(r, wanted, begin);
     return r;
 }
 
-struct singer_rows *singer_rows_new(const char *name, const struct schema *schema, int64_t version)
+struct singer_rows *singer_rows_new(const char *name, const struct schema *schema,
+                                    const struct schema *wanted, int64_t version)
 {
     CLEANUP(buf_release) struct buf begin = BUF_INIT(MAX_HEAD_BYTES);
-    struct singer_rows *r;
 
     buf_puts(&begin, "{\"type\":\"RECORD\",\"stream\":\"");
     jsonw_escape(&begin, name, strlen(name));
@@ -275,19 +283,12 @@ struct singer_rows *singer_rows_new(const char *name, const struct schema *schem
     if (version)
         buf_printf(&begin, "\"version\":%lld,", (long long)version);
     buf_puts(&begin, "\"record\":{");
-    r = rows_new(schema, buf_str(&begin));
-    r->tail = BUF_INIT(8);
-    buf_puts(&r->tail, "}}\n");
-    return r;
+    return rows_new(schema, wanted, buf_str(&begin), "}}\n");
 }
 
 struct singer_rows *singer_rows_new_plain(const struct schema *schema)
 {
-    struct singer_rows *r = rows_new(schema, "{");
-
-    r->tail = BUF_INIT(8);
-    buf_puts(&r->tail, "},");
-    return r;
+    return rows_new(schema, NULL, "{", "},");
 }
 
 void singer_rows_free(struct singer_rows *r)
@@ -319,7 +320,7 @@ static size_t room_of(struct slice s)
 
 static size_t room_of_row(const struct singer_rows *r, size_t row)
 {
-    size_t n = r->fixed + 8;
+    size_t n = r->fixed + MAX_TAIL_BYTES;
 
     for (size_t i = 0; i < r->n_texts; i++) {
         const struct column_view *v = &r->seen[r->texts[i]];
@@ -335,20 +336,20 @@ static char *put_row(const struct singer_rows *r, char *p, size_t row)
     const char *head = r->heads.data;
     size_t at = 0;
 
-    for (size_t i = 0; i < r->schema->n_columns; i++) {
+    for (size_t i = 0; i < r->n_columns; i++) {
         const struct encoded *c = &r->columns[i];
 
         memcpy(p, head + at, c->head_end - at);
         p += c->head_end - at;
         at = c->head_end;
-        if (column_has(&r->seen[i], row)) {
-            p = c->put(p, &r->seen[i], row);
+        if (column_has(&r->seen[c->column], row)) {
+            p = c->put(p, &r->seen[c->column], row);
         } else {
             memcpy(p, "null", 4);
             p += 4;
         }
     }
-    if (!r->schema->n_columns) {
+    if (r->n_columns == 0) {
         memcpy(p, head, r->heads.len);
         p += r->heads.len;
     }
@@ -357,13 +358,13 @@ static char *put_row(const struct singer_rows *r, char *p, size_t row)
 }
 
 size_t singer_rows_put(const struct singer_rows *r, struct buf *out, const struct batch *rows,
-                       size_t first, size_t enough)
+                       size_t first, size_t end, size_t enough)
 {
-    size_t row = first, n = batch_rows(rows);
+    size_t row = first;
 
     for (size_t i = 0; i < r->schema->n_columns; i++)
         r->seen[i] = batch_column(rows, i);
-    for (; row < n && out->len < enough; row++) {
+    for (; row < end && out->len < enough; row++) {
         char *p = buf_reserve(out, room_of_row(r, row));
 
         if (!p)

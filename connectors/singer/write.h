@@ -24,8 +24,10 @@ void singer_put_state(struct buf *out, const char *value, size_t n);
 
 struct singer_rows; /* opaque: how rows of one shape are written */
 
-/* RECORD lines of the stream `name`; version 0 = without one. The schema is copied. */
-struct singer_rows *singer_rows_new(const char *name, const struct schema *schema, int64_t version);
+/* RECORD lines of the stream `name`; version 0 = without one. The schema is copied; only columns
+ * that `wanted` has are written (NULL = all). */
+struct singer_rows *singer_rows_new(const char *name, const struct schema *schema,
+                                    const struct schema *wanted, int64_t version);
 /* Rows as objects with a comma behind each, for arrays of them. */
 struct singer_rows *singer_rows_new_plain(const struct schema *schema);
 void singer_rows_free(struct singer_rows *r); /* accepts NULL */
@@ -33,11 +35,11 @@ void singer_rows_free(struct singer_rows *r); /* accepts NULL */
 bool singer_rows_fit(const struct singer_rows *r, const struct schema *schema);
 
 /*
- * Appends the rows from number `first` on until `out` holds `enough` bytes, and returns the number
- * of the first one that was not written. Odd cells are null: whoever must not lose them looks at
+ * Appends the rows [first, end) until `out` holds `enough` bytes, and returns the number of the
+ * first one that was not written. Odd cells are null: whoever must not lose them looks at
  * batch_odd_cells before.
  */
 size_t singer_rows_put(const struct singer_rows *r, struct buf *out, const struct batch *rows,
-                       size_t first, size_t enough);
+                       size_t first, size_t end, size_t enough);
 
 #endif

@@ -35,18 +35,19 @@ static void choose_streams(struct runner *r, const struct portion *p, struct att
         selected[a->n] = all->streams[stream];
         if (r->job->override_positions)
             overrides[a->n] = r->job->override_positions[stream];
-        if (r->job->copies)
-            copies[a->n] = r->job->copies[stream];
+        copies[a->n] = r->kept[stream];
         a->n++;
     }
     a->stream = number;
     a->selected = selected;
     a->positions = arena_array(a->mem, a->n, sizeof *a->positions);
     a->bases = r->bases;
+    a->kept = r->kept;
     a->bad_rows = &r->bad_rows;
     a->restart = r->job->full_refresh && !r->recovered;
     a->override_positions = r->job->override_positions && !r->recovered ? overrides : NULL;
-    a->copies = r->job->copies && !r->recovered ? copies : NULL;
+    if (r->job->destination->state_by_service || (r->job->copies && !r->recovered))
+        a->copies = copies;
 }
 
 static void move_rows(struct attempt *a, enum portion_goal goal)

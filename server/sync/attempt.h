@@ -39,6 +39,7 @@ struct attempt {
     bool restart;                      /* the plan's */
     struct stream_position *positions; /* [n], by recover */
     struct stream_base *bases;         /* of the whole selection, kept over attempts */
+    struct stream_copy *kept;          /* the same, as of now; positions are of the heap */
     struct bad_rows *bad_rows;         /* of the run */
     struct arena *mem;                 /* of the writer's side */
     bool recovered;                    /* the destination has taken over overrides and restart */

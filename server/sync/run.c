@@ -298,6 +298,25 @@ static void run_watched(struct runner *r, struct arena *mem)
     tell_progress(r, w.told);
 }
 
+/* What the store knows of the state, which a run with such a destination goes on from. */
+static void keep_copies(struct runner *r, struct arena *mem)
+{
+    size_t n = r->job->selection->n;
+
+    r->kept = arena_array(mem, n, sizeof *r->kept);
+    for (size_t i = 0; i < n && r->job->copies; i++) {
+        r->kept[i] = r->job->copies[i];
+        if (r->kept[i].position)
+            r->kept[i].position = xstrdup(r->kept[i].position);
+    }
+}
+
+static void forget_copies(struct runner *r)
+{
+    for (size_t i = 0; i < r->job->selection->n; i++)
+        free((void *)(uintptr_t)r->kept[i].position);
+}
+
 void sync_run(const struct sync_job *job, struct progress *progress, struct run_result *out)
 {
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
@@ -309,11 +328,13 @@ void sync_run(const struct sync_job *job, struct progress *progress, struct run_
 
     r.bases = arena_array(mem, job->selection->n, sizeof *r.bases);
     r.out = arena_array(mem, job->selection->n, sizeof *r.out);
+    keep_copies(&r, mem);
     progress_lanes(progress, (int64_t)r.n_lanes);
     pthread_mutex_init(&r.mutex, NULL);
     if (cancel_new(&r.halt, &r.why.error) == 0)
         run_watched(&r, mem);
     conclude(&r, out);
+    forget_copies(&r);
     cancel_free(r.halt);
     pthread_mutex_destroy(&r.mutex);
 }

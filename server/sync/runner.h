@@ -39,7 +39,8 @@ struct runner {
 
     /* Of the lane that has the stream. */
     struct stream_base *bases;
-    bool *out; /* failed for good */
+    struct stream_copy *kept; /* for a destination that keeps no state; see state_by_service */
+    bool *out;                /* failed for good */
 
     bool recovered; /* overrides and restart have been carried out; set before lanes are started */
     _Atomic int64_t retries;

@@ -76,7 +76,8 @@ static bool commit_is_due(const struct writer *w)
 {
     const struct commit_limits *limits = &w->a->job->commit;
 
-    return w->first_us != 0 && (w->rows >= limits->rows || w->bytes >= limits->bytes ||
+    return w->first_us != 0 && (w->rows - w->rows_put_off >= limits->rows ||
+                                w->bytes - w->bytes_put_off >= limits->bytes ||
                                 clock_monotonic_us() - w->first_us >= limits->age_us);
 }
 
@@ -115,6 +116,7 @@ static void settle(struct writer *w, size_t i)
     }
     w->rows -= flow->rows;
     w->bytes -= flow->bytes;
+    w->rows_put_off = w->bytes_put_off = 0;
     flow->rows = flow->bytes = 0;
     set_pending(w, flow, false);
     set_dirty(w, flow, false);
@@ -155,10 +157,22 @@ static int after_commit(struct writer *w, struct error *err)
     return failpoint("after_copy", err);
 }
 
+/* Nothing became durable, and nothing is settled; the destination is asked again when as much has
+ * come once more. */
+static int put_off(struct writer *w)
+{
+    w->rows_put_off = w->rows;
+    w->bytes_put_off = w->bytes;
+    w->first_us = clock_monotonic_us();
+    progress_touch(w->a->progress);
+    return 0;
+}
+
 /* Commits all flows, which stand at their checkpoints. */
 static int commit(struct writer *w)
 {
     struct error err = ERROR_INIT;
+    int status;
 
     if (w->n_pending == 0)
         return 0;
@@ -167,10 +181,13 @@ static int commit(struct writer *w)
         w->did[i] = (struct counts){0};
         w->changed[i] = w->flows[i].pending;
     }
-    if (w->d->ops->commit(w->d, w->upto, w->dropped, w->did, &err) < 0) {
+    status = w->d->ops->commit(w->d, w->upto, w->dropped, w->did, &err);
+    if (status < 0) {
         writer_fail(w, ORIGIN_DESTINATION, -1, &err);
         return -1;
     }
+    if (status == COMMIT_LATER)
+        return put_off(w);
     for (size_t i = 0; i < w->a->n; i++) {
         const char *name = w->a->selected[i].stream->name;
 

@@ -35,11 +35,12 @@ struct writer {
     size_t n_dirty, n_pending, n_ending; /* flows with that flag set and not over */
     struct counts *dropped, *did;
     struct state_copy *copies;
-    int64_t rows, bytes; /* of all flows since the last commit */
-    int64_t first_us;    /* when the first uncommitted row came; 0 = none */
-    int64_t told_us;     /* when the last state event was written */
-    int64_t n_rejected;  /* rows that the source could not read */
-    char rejected[256];  /* where the first of them is */
+    int64_t rows, bytes;                 /* of all flows since the last commit */
+    int64_t rows_put_off, bytes_put_off; /* of those, what the destination said COMMIT_LATER to */
+    int64_t first_us;                    /* when the first uncommitted row came; 0 = none */
+    int64_t told_us;                     /* when the last state event was written */
+    int64_t n_rejected;                  /* rows that the source could not read */
+    char rejected[256];                  /* where the first of them is */
     bool done;
 };
 

@@ -55,6 +55,18 @@ bool writer_error_is_of_stream(const struct error *err)
     abort();
 }
 
+/* Kept by the run as well, for a destination that asks for it when it is opened again. */
+static void keep_copy(struct writer *w, size_t i)
+{
+    const struct flow *flow = &w->flows[i];
+    struct stream_copy *kept = &w->a->kept[writer_stream(w, i)];
+    char *position = flow->durable ? xstrdup(flow->durable) : NULL;
+
+    free((void *)(uintptr_t)kept->position);
+    *kept = (struct stream_copy){
+        .known = true, .generation = flow->generation, .seq = flow->seq, .position = position};
+}
+
 /* The store's copy of these flows. Without it nothing is lost: the destination owns the state. */
 void writer_tell_copies(struct writer *w)
 {
@@ -65,6 +77,7 @@ void writer_tell_copies(struct writer *w)
 
         if (!w->changed[i])
             continue;
+        keep_copy(w, i);
         progress_get(w->a->progress, writer_stream(w, i), &now);
         w->copies[n++] = (struct state_copy){.stream = now.name,
                                              .position = w->flows[i].durable,

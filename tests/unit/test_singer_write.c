@@ -54,14 +54,14 @@ Test(singer_write, rows_of_every_type)
                                       NULL, NULL, NULL,       "null"};
     static const char *const none[14] = {[1] = "9223372036854775807"};
     struct batch *b = batch_new(&schema);
-    struct singer_rows *r = singer_rows_new("a\tb", &schema, 7);
+    struct singer_rows *r = singer_rows_new("a\tb", &schema, NULL, 7);
     struct buf out = BUF_INIT(1 << 20);
 
     put(b, full);
     put(b, odd);
     put(b, none);
     cr_assert_eq(batch_rows(b), 3);
-    cr_assert_eq(singer_rows_put(r, &out, b, 0, SIZE_MAX), 3);
+    cr_assert_eq(singer_rows_put(r, &out, b, 0, batch_rows(b), SIZE_MAX), 3);
     cr_expect_str_eq(
         buf_str(&out),
         "{\"type\":\"RECORD\",\"stream\":\"a\\tb\",\"version\":7,\"record\":{\"b\\\"\":true,\"i\":-"
@@ -104,7 +104,7 @@ Test(singer_write, escapes_like_the_plain_writer)
             batch_end_row(b);
             buf_clear(&out);
             buf_clear(&want);
-            cr_assert_eq(singer_rows_put(r, &out, b, 0, SIZE_MAX), 1);
+            cr_assert_eq(singer_rows_put(r, &out, b, 0, batch_rows(b), SIZE_MAX), 1);
             buf_puts(&want, "{\"s\":\"");
             for (size_t i = 0; i < sizeof s; i++) {
                 unsigned char c = (unsigned char)s[i];
@@ -148,10 +148,10 @@ Test(singer_write, large_values_and_pieces)
         batch_put_text(b, 1, big, (2 << 20) - (size_t)i);
         batch_end_row(b);
     }
-    cr_expect_eq(singer_rows_put(r, &out, b, 0, 1), 1);
+    cr_expect_eq(singer_rows_put(r, &out, b, 0, 3, 1), 1);
     cr_expect_eq(out.len, (size_t)(13 + (2 * (2 << 20)) + 4 * ((2 << 20) / 3 + 1)) + 3);
-    cr_expect_eq(singer_rows_put(r, &out, b, 1, SIZE_MAX), 3);
-    cr_expect_eq(singer_rows_put(r, &none, b, 0, SIZE_MAX), 0);
+    cr_expect_eq(singer_rows_put(r, &out, b, 1, 3, SIZE_MAX), 3);
+    cr_expect_eq(singer_rows_put(r, &none, b, 0, batch_rows(b), SIZE_MAX), 0);
     cr_expect(none.failed);
     free(big);
     singer_rows_free(r);
