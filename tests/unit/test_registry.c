@@ -278,6 +278,9 @@ Test(registry, has_a_conformance_case_for_every_connector)
     for (size_t i = 0; registry_destination_at(i); i++) {
         size_t k = 0;
 
+        /* What it holds is the matter of a program; integration/singer_target has a zoo of them. */
+        if (registry_destination_at(i)->state_by_service)
+            continue;
         while (destination_cases[k].destination &&
                destination_cases[k].destination != registry_destination_at(i))
             k++;
