@@ -28,6 +28,9 @@ int cli_destination(int argc, char **argv);
 /* Asks the service at the configured address whether it is ready. */
 int cli_health(const struct settings *settings);
 
+/* Resolves the host and prints what the policy of this process says about each address. */
+int cli_egress_explain(const char *host, const char *port);
+
 /* One line each on standard error. */
 void cli_print_problems(const char *what, const struct problems *problems);
 

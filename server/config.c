@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "connectors/base/egress.h"
 #include "connectors/base/text.h"
 
 #define ENV_PREFIX "CONNECTORD_"
@@ -85,6 +86,15 @@ const struct option settings_options[] = {
     OPTION(struct settings, run_max_age_s, .title = "Age of runs", .def = "7776000", .min = 0,
            .max = 315360000,
            .help = "Seconds that a finished run stays in the history; 0 = for ever."),
+    OPTION(struct settings, egress_allow, .title = "Allowed addresses",
+           .help = "Where connectors may connect to: networks (10.0.0.0/8), host names "
+                   "(db.example.com, *.example.com), \"public\" or \"private\", each with :PORT if "
+                   "it is for one port only. Without any, everything but what egress_deny names; "
+                   "with one, nothing else. Link-local and metadata addresses are never allowed, and "
+                   "loopback ones when the service listens elsewhere, unless one is named here."),
+    OPTION(struct settings, egress_deny, .title = "Denied addresses",
+           .help = "Where connectors may not connect to, in the form of egress_allow; wins over it. "
+                   "\"private\" closes all private networks."),
     OPTIONS_END,
 };
 /* clang-format on */
@@ -380,9 +390,23 @@ static const char *origin_of(const struct config *c, const char *name)
     return c->origins[number_of(option_find(settings_options, name))];
 }
 
+static void check_rules(struct loading *l, const char *name, const struct string_list *rules)
+{
+    struct error err = ERROR_INIT;
+
+    for (size_t i = 0; i < rules->n; i++) {
+        err = ERROR_INIT;
+        if (egress_check_rule(rules->items[i], &err) < 0)
+            problems_add(l->problems, origin_of(l->config, name), "invalid", "%s", err.message);
+    }
+}
+
 static void check(struct loading *l)
 {
     const struct settings *s = &l->config->settings;
+
+    check_rules(l, "egress_allow", &s->egress_allow);
+    check_rules(l, "egress_deny", &s->egress_deny);
 
     if (s->listen && !config_is_loopback(s->listen))
         problems_add(l->problems, origin_of(l->config, "listen"), "not_loopback",

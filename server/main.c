@@ -13,6 +13,7 @@
 
 #include "connectors/base/arena.h"
 #include "connectors/base/clock.h"
+#include "connectors/base/egress.h"
 #include "connectors/sql/mysql.h"
 #include "connectors/sql/postgres.h"
 #include "handlers/routes.h"
@@ -39,6 +40,9 @@ static const char usage[] =
     "  source NAME    run a built-in source as a Singer tap; --help after NAME shows its flags\n"
     "  destination NAME  run a built-in destination as a Singer target; the same\n"
     "  config print   show every setting and where it comes from\n"
+    "  egress explain HOST PORT\n"
+    "                 whether connectors may connect there, and which rule decides; exit status 1\n"
+    "                 when they may not\n"
     "  health         exit status 0 when the service at the configured address is ready\n"
     "  version        show the version\n"
     "\n"
@@ -92,6 +96,18 @@ static void set_limits(struct service *s)
                  .fields = {log_int("descriptors", (int64_t)files.rlim_max)});
 }
 
+/* Before there are threads. The rules have been checked with the other settings. */
+static int set_policies(const struct settings *settings, struct error *err)
+{
+    struct egress_policy policy = {.allow = settings->egress_allow.items,
+                                   .n_allow = settings->egress_allow.n,
+                                   .deny = settings->egress_deny.items,
+                                   .n_deny = settings->egress_deny.n,
+                                   .loopback = config_is_loopback(settings->listen)};
+
+    return egress_configure(&policy, err);
+}
+
 static int open_data(struct service *s, struct arena *mem, struct error *err)
 {
     const char *dir = s->settings->data;
@@ -141,6 +157,7 @@ static int start_http(struct service *s, struct error *err)
 
     if (http_start(&config, routes, &s->app, servicelog_for("access"), &s->app.http, err) < 0)
         return -1;
+    egress_protect(http_address(s->app.http));
     atomic_store(&notified, s->app.http);
     http_notify(s->app.http); /* for whoever has begun to wait in between */
     return 0;
@@ -153,7 +170,9 @@ static int open_service(struct service *s, struct arena *mem, int *out_status)
     s->app.settings = s->settings;
     s->app.started_unix_us = clock_unix_us();
     *out_status = EXIT_OK;
-    if (open_data(s, mem, &err) < 0)
+    if (set_policies(s->settings, &err) < 0)
+        *out_status = fail(&err, "reading the rules");
+    else if (open_data(s, mem, &err) < 0)
         *out_status = fail(&err, "opening the store");
     else if (logstreams_open(arena_printf(mem, "%s/logs", s->settings->data), notify, &notified,
                              &s->app.logs, &err) < 0)
@@ -260,9 +279,20 @@ static int print_config(const struct config *config)
     return EXIT_OK;
 }
 
-enum command { COMMAND_SERVE, COMMAND_CONFIG_PRINT, COMMAND_HEALTH };
+static int explain(const struct settings *settings, char *const *words)
+{
+    struct error err = ERROR_INIT;
 
-static int with_settings(enum command command, int argc, char **argv)
+    if (set_policies(settings, &err) < 0)
+        return fail(&err, "reading the rules");
+    egress_protect(settings->listen);
+    return cli_egress_explain(words[0], words[1]);
+}
+
+enum command { COMMAND_SERVE, COMMAND_CONFIG_PRINT, COMMAND_HEALTH, COMMAND_EXPLAIN };
+
+/* `words` are what stands between the subcommand and its settings. */
+static int with_settings(enum command command, char *const *words, int argc, char **argv)
 {
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
     struct problems problems = PROBLEMS_INIT(mem);
@@ -275,6 +305,8 @@ static int with_settings(enum command command, int argc, char **argv)
         status = serve(&config.settings);
     else if (command == COMMAND_CONFIG_PRINT)
         status = print_config(&config);
+    else if (command == COMMAND_EXPLAIN)
+        status = explain(&config.settings, words);
     else
         status = cli_health(&config.settings);
     config_release(&config);
@@ -312,11 +344,13 @@ int main(int argc, char **argv)
             return help(stdout, EXIT_OK);
     }
     if (!strcmp(command, "serve"))
-        return with_settings(COMMAND_SERVE, argc - 2, argv + 2);
+        return with_settings(COMMAND_SERVE, NULL, argc - 2, argv + 2);
     if (!strcmp(command, "config") && argc > 2 && !strcmp(argv[2], "print"))
-        return with_settings(COMMAND_CONFIG_PRINT, argc - 3, argv + 3);
+        return with_settings(COMMAND_CONFIG_PRINT, NULL, argc - 3, argv + 3);
+    if (!strcmp(command, "egress") && argc > 4 && !strcmp(argv[2], "explain"))
+        return with_settings(COMMAND_EXPLAIN, argv + 3, argc - 5, argv + 5);
     if (!strcmp(command, "health"))
-        return with_settings(COMMAND_HEALTH, argc - 2, argv + 2);
+        return with_settings(COMMAND_HEALTH, NULL, argc - 2, argv + 2);
     if (!strcmp(command, "sync") && argc == 3)
         return cli_sync(argv[2]);
     if (is_word(command, "version", "--version")) {

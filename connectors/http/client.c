@@ -41,6 +41,10 @@ static int fail(struct http_exchange *x, CURLcode rc, struct error *err)
         return -1;
     if (url_origin(x->mem, x->url, &at, &ignored) < 0)
         at.host = "?";
+    if (rc == CURLE_COULDNT_CONNECT && x->denied.code != ERR_NONE) {
+        *err = x->denied;
+        return -1;
+    }
     if (x->head_too_large)
         return error_set(err, ERR_TOO_LARGE, "%s: the headers of the answer are beyond %zu bytes",
                          at.host, HTTP_MAX_HEADERS);

@@ -28,6 +28,8 @@ struct http_exchange {
     struct arena *mem;
     struct curl_slist *list; /* headers as curl takes them */
     const char *method, *url;
+    const char *host;    /* of the url */
+    struct error denied; /* why the last socket was not opened */
     const struct http_header *headers;
     size_t n_headers;
     struct slice body;

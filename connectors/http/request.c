@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "connectors/base/clock.h"
+#include "connectors/base/egress.h"
 #include "connectors/http/client_internal.h"
 
 /* Nothing that is honest grows more than this when it is unpacked; gzip can by a thousand. */
@@ -60,6 +62,18 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
         return 0;
     buf_put(&x->inbox, bytes, len);
     return x->inbox.failed ? 0 : len;
+}
+
+/* Where the connection really goes, whatever the name said before; also for a redirect. */
+static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+    struct http_exchange *x = arg;
+
+    (void)purpose;
+    x->denied = ERROR_INIT;
+    if (egress_check(x->host, &to->addr, &x->denied) < 0)
+        return CURL_SOCKET_BAD;
+    return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 }
 
 /* -------------------------------------------------------------------- starting */
@@ -177,6 +191,8 @@ static void set_options(struct http_exchange *x)
     curl_easy_setopt(e, CURLOPT_URL, x->url);
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_PROXY, s->proxy ? s->proxy : "");
+    curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+    curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, x);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_HTTP09_ALLOWED, 0L);
     curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "");
@@ -201,8 +217,28 @@ static void set_options(struct http_exchange *x)
     set_headers(x);
 }
 
+/* Whose address the socket will have; what a proxy connects to can only be judged by its name. */
+static int set_host(struct http_exchange *x, struct error *err)
+{
+    const char *proxy = x->client->set.proxy;
+    struct url_origin to;
+
+    if (url_origin(x->mem, x->url, &to, err) < 0)
+        return -1;
+    x->host = to.host;
+    if (!proxy || !*proxy)
+        return 0;
+    if (egress_check_name(to.host, (int)to.port, err) < 0)
+        return -1;
+    x->host = proxy;
+    return 0;
+}
+
 int request_launch(struct http_exchange *x, struct error *err)
 {
+    if (set_host(x, err) < 0)
+        return -1;
+    x->denied = ERROR_INIT;
     curl_easy_reset(x->easy);
     set_options(x);
     x->stage = STAGE_HEAD;

@@ -19,8 +19,9 @@
 #include <unistd.h>
 
 #include "connectors/base/clock.h"
+#include "connectors/base/egress.h"
+#include "connectors/base/resolve.h"
 #include "connectors/sql/mysql_internal.h"
-#include "connectors/sql/resolve.h"
 
 #define SYSTEM_AUTHORITIES "/etc/ssl/certs/ca-certificates.crt"
 #define MAX_PACKET         (256ul << 20) /* what we accept; the server's own limit is for sending */
@@ -182,9 +183,9 @@ static int connect_within(struct mysql_conn *c, const struct mysql_server *to, s
     MYSQL *done = NULL;
     int events;
 
-    /* The library asks again, since it needs the name for the certificate; by now the answer is
-     * known near by. */
-    if (resolve_host(to->host, end, c->run->cancel, c->run->mem, &found, err) < 0)
+    /* The library is given the name, which it compares with the certificate, and so resolves it
+     * once more. Whatever the answer is this time, its sockets pass the gate of egress.h. */
+    if (resolve_host(to->host, to->port, end, c->run->cancel, c->run->mem, &found, err) < 0)
         return -1;
     events = mysql_real_connect_start(&done, c->my, to->host, to->username, password, to->database,
                                       (unsigned)to->port, NULL, CLIENT_FOUND_ROWS);
@@ -194,6 +195,8 @@ static int connect_within(struct mysql_conn *c, const struct mysql_server *to, s
     }
     if (!done) {
         stop_watching(c);
+        if (egress_refused(to->host, err))
+            return -1;
         if (clock_monotonic_us() < end)
             return mysql_fail(c, NULL, "connecting", err);
         if (cancel_check(c->run->cancel, err) < 0)

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "connectors/base/clock.h"
+#include "connectors/base/resolve.h"
 #include "connectors/base/text.h"
 #include "connectors/sql/postgres_internal.h"
-#include "connectors/sql/resolve.h"
 
 #define NOWHERE "/nonexistent/postgresql/"
 /* The package ca-certificates keeps those of the system here. */
@@ -248,7 +248,7 @@ static int connect_any(struct postgres_conn *c, const struct postgres_server *to
     ConnStatusType stage = CONNECTION_STARTED;
     struct resolved found;
 
-    if (resolve_host(to->host, deadline_us, c->run->cancel, c->run->mem, &found, err) < 0)
+    if (resolve_host(to->host, to->port, deadline_us, c->run->cancel, c->run->mem, &found, err) < 0)
         return -1;
     for (size_t i = 0; i < found.n; i++) {
         int64_t now = clock_monotonic_us(), share = (deadline_us - now) / (int64_t)(found.n - i);

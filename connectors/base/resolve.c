@@ -1,4 +1,4 @@
-#include "connectors/sql/resolve.h"
+#include "connectors/base/resolve.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "connectors/base/clock.h"
+#include "connectors/base/egress.h"
+#include "connectors/base/text.h"
 
 /* More addresses than this are more than anybody wants to wait for. */
 #define MAX_ADDRESSES 8
@@ -23,7 +25,7 @@
 struct question {
     struct gaicb ask;
     struct addrinfo hints;
-    char *host;
+    char *host, port[24];
     int done; /* readable once there is an answer */
     _Atomic int owners;
 };
@@ -60,7 +62,7 @@ static int check_host(const char *host, struct error *err)
     return 0;
 }
 
-static int ask(const char *host, struct question **out, struct error *err)
+static int ask(const char *host, int64_t port, struct question **out, struct error *err)
 {
     struct question *q = xalloc(sizeof *q);
     struct gaicb *list[1] = {&q->ask};
@@ -75,8 +77,11 @@ static int ask(const char *host, struct question **out, struct error *err)
         return error_set_errno(err, errno, "resolving \"%s\"", host);
     }
     q->host = xstrdup(host);
-    q->hints = (struct addrinfo){.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    text_from_int64(port, q->port);
+    q->hints = (struct addrinfo){
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     q->ask.ar_name = q->host;
+    q->ask.ar_service = q->port;
     q->ask.ar_request = &q->hints;
     atomic_store(&q->owners, 2);
     rc = getaddrinfo_a(GAI_NOWAIT, list, 1, &when_done);
@@ -119,6 +124,7 @@ static int take_answer(struct question *q, struct arena *mem, struct resolved *o
 {
     /* The callback ran after the answer was stored, and its eventfd orders the two. */
     int rc = gai_error(&q->ask);
+    struct error refused = ERROR_INIT;
     char text[NI_MAXHOST];
 
     if (rc != 0)
@@ -127,8 +133,14 @@ static int take_answer(struct question *q, struct arena *mem, struct resolved *o
     out->n = 0;
     out->addresses = arena_array(mem, MAX_ADDRESSES, sizeof *out->addresses);
     for (struct addrinfo *a = q->ask.ar_result; a && out->n < MAX_ADDRESSES; a = a->ai_next) {
-        if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) == 0)
+        refused = ERROR_INIT;
+        if (egress_check(q->host, a->ai_addr, &refused) == 0 &&
+            getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) == 0)
             out->addresses[out->n++] = arena_strdup(mem, text);
+    }
+    if (out->n == 0 && refused.code != ERR_NONE) {
+        *err = refused;
+        return -1;
     }
     if (out->n == 0)
         return error_set_reason(err, ERR_CONFIG, "host_unknown", "the host \"%s\" has no address",
@@ -136,13 +148,13 @@ static int take_answer(struct question *q, struct arena *mem, struct resolved *o
     return 0;
 }
 
-int resolve_host(const char *host, int64_t deadline_us, struct cancel *cancel, struct arena *mem,
-                 struct resolved *out, struct error *err)
+int resolve_host(const char *host, int64_t port, int64_t deadline_us, struct cancel *cancel,
+                 struct arena *mem, struct resolved *out, struct error *err)
 {
     struct question *q;
     int rc;
 
-    if (check_host(host, err) < 0 || ask(host, &q, err) < 0)
+    if (check_host(host, err) < 0 || ask(host, port, &q, err) < 0)
         return -1;
     rc = wait_for_answer(q, deadline_us, cancel, err);
     if (rc == 0)

@@ -1,0 +1,48 @@
+/*
+ * connectord egress explain: what the policy says, address by address.
+ */
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "connectors/base/cleanup.h"
+#include "connectors/base/egress.h"
+#include "connectors/base/text.h"
+#include "server/cli.h"
+
+static void free_addresses(struct addrinfo **list)
+{
+    if (*list)
+        freeaddrinfo(*list);
+}
+
+int cli_egress_explain(const char *host, const char *port)
+{
+    const struct addrinfo hints = {.ai_flags = AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    CLEANUP(free_addresses) struct addrinfo *list = NULL;
+    char text[NI_MAXHOST];
+    bool any = false;
+    int64_t number;
+    int rc;
+
+    if (!text_to_int64(port, strlen(port), &number) || number < 1 || number > 65535) {
+        fprintf(stderr, "connectord: \"%s\" is no port\n", port);
+        return EXIT_USAGE;
+    }
+    rc = getaddrinfo(host, port, &hints, &list);
+    if (rc != 0) {
+        fprintf(stderr, "connectord: the host \"%s\" has no address: %s\n", host, gai_strerror(rc));
+        return EXIT_RUNTIME;
+    }
+    for (const struct addrinfo *a = list; a; a = a->ai_next) {
+        struct egress_decision d;
+
+        if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0)
+            continue;
+        egress_decide(host, a->ai_addr, &d);
+        any |= d.allowed;
+        printf("%s %s port %s: %s (%s)\n", d.allowed ? "allowed" : "denied ", text, port, d.kind,
+               d.rule);
+    }
+    return any ? EXIT_OK : EXIT_RUNTIME;
+}
