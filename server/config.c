@@ -95,6 +95,11 @@ const struct option settings_options[] = {
     OPTION(struct settings, egress_deny, .title = "Denied addresses",
            .help = "Where connectors may not connect to, in the form of egress_allow; wins over it. "
                    "\"private\" closes all private networks."),
+    OPTION(struct settings, file_roots, .title = "Folders",
+           .help = "Absolute paths of the folders that connectors may read and write files in; links "
+                   "are not followed there. Without any, every path that the service's user may use "
+                   "while the service listens on loopback, and none when it listens elsewhere. The "
+                   "data directory is never open to connectors."),
     OPTIONS_END,
 };
 /* clang-format on */
@@ -450,7 +455,10 @@ void config_print(const struct config *c, struct buf *out)
 
     for (const struct option *o = settings_options; o->name; o++) {
         buf_printf(out, "%s = ", o->name);
-        doc_write(doc_get(all, o->name), out);
+        if (doc_get(all, o->name))
+            doc_write(doc_get(all, o->name), out);
+        else
+            buf_puts(out, "[]");
         buf_printf(out, "  # %s\n", c->origins[number_of(o)]);
     }
     doc_free(all);
@@ -462,6 +470,6 @@ void config_help(struct buf *out)
         buf_puts(out, "  --");
         for (const char *c = o->name; *c; c++)
             buf_putc(out, *c == '_' ? '-' : *c);
-        buf_printf(out, " (%s)\n      %s\n", *o->def ? o->def : "empty", o->help);
+        buf_printf(out, " (%s)\n      %s\n", o->def && *o->def ? o->def : "empty", o->help);
     }
 }

@@ -14,8 +14,10 @@
 #include "connectors/base/arena.h"
 #include "connectors/base/clock.h"
 #include "connectors/base/egress.h"
+#include "connectors/base/roots.h"
 #include "connectors/sql/mysql.h"
 #include "connectors/sql/postgres.h"
+#include "connectors/sql/sqlite.h"
 #include "handlers/routes.h"
 #include "server/app.h"
 #include "server/cli.h"
@@ -108,12 +110,24 @@ static int set_policies(const struct settings *settings, struct error *err)
     return egress_configure(&policy, err);
 }
 
+static int set_roots(const struct settings *settings, struct error *err)
+{
+    struct roots_policy policy = {.roots = settings->file_roots.items,
+                                  .n = settings->file_roots.n,
+                                  .open = config_is_loopback(settings->listen),
+                                  .closed = settings->data};
+
+    return roots_configure(&policy, err);
+}
+
 static int open_data(struct service *s, struct arena *mem, struct error *err)
 {
     const char *dir = s->settings->data;
 
     if (mkdir(dir, 0700) < 0 && errno != EEXIST)
         return error_set_errno(err, errno, "creating the data directory \"%s\"", dir);
+    if (set_roots(s->settings, err) < 0)
+        return -1;
     return store_open(arena_printf(mem, "%s/connectord.db", dir), &s->app.store, err);
 }
 
@@ -335,6 +349,7 @@ int main(int argc, char **argv)
 
     postgres_forget_environment();
     mysql_forget_environment();
+    sqlite_forget_uris();
     if (!strcmp(command, "source"))
         return cli_source(argc - 2, argv + 2);
     if (!strcmp(command, "destination"))

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "connectors/base/roots.h"
+
 DEFINE_CLEANUP(DIR *, dir_cleanup, closedir);
 
 /* The path in two: folder and last part. */
@@ -37,22 +39,10 @@ static struct place split(struct arena *mem, const char *path)
     return (struct place){arena_memdup(mem, path, (size_t)(slash - path)), slash + 1};
 }
 
-static int cannot_reach(const char *path, struct error *err)
-{
-    int why = errno;
-
-    if (why == ENOENT || why == ENOTDIR)
-        return error_set(err, ERR_NOT_FOUND, "the path \"%s\" does not exist", path);
-    if (why == EACCES || why == EPERM)
-        return error_set(err, ERR_PERMISSION, "the path \"%s\" may not be read", path);
-    return error_set_errno(err, why, "opening \"%s\"", path);
-}
-
 static int open_folder(const char *path, struct files_list *l, struct error *err)
 {
     l->folder = path;
-    l->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return l->dir < 0 ? cannot_reach(path, err) : 0;
+    return roots_open_folder(path, &l->dir, err);
 }
 
 static struct files_entry *add(struct files_list *l, size_t *cap, struct arena *mem)
@@ -131,7 +121,7 @@ static int scan_folder(const struct files_config *c, struct run *run, const char
     size_t cap = 0;
 
     if (!d) {
-        cannot_reach(l->folder, err);
+        error_set_errno(err, errno, "listing \"%s\"", l->folder);
         if (fd >= 0)
             close(fd);
         return -1;
@@ -177,34 +167,51 @@ static const char *stem_of_folder(struct arena *mem, const char *folder)
     return *last && strcmp(last, ".") != 0 && strcmp(last, "..") != 0 ? last : "files";
 }
 
+/* What stands at the path; *out_mode 0 = nothing. The folder it is in stays open. */
+static int look(const char *path, struct run *run, struct files_list *l, mode_t *out_mode,
+                struct stat *out, struct error *err)
+{
+    const char *name;
+
+    if (roots_open_parent(path, run->mem, &l->dir, &name, err) < 0)
+        return -1;
+    *out_mode = 0;
+    if (fstatat(l->dir, *name ? name : ".", out, roots_limited() ? AT_SYMLINK_NOFOLLOW : 0) < 0)
+        return errno == ENOENT ? 0 : error_set_errno(err, errno, "opening \"%s\"", path);
+    *out_mode = out->st_mode;
+    return 0;
+}
+
 static int find_files(const struct files_config *c, struct run *run, struct files_list *l,
                       struct error *err)
 {
     struct place place = split(run->mem, c->path);
+    bool wild = is_pattern(place.last);
     struct stat st;
+    mode_t mode;
 
-    /* A file may really be called "a[1].csv". */
-    if (stat(c->path, &st) < 0) {
-        if (!is_pattern(c->path))
-            return cannot_reach(c->path, err);
-        if (is_pattern(place.folder))
-            return error_set(err, ERR_CONFIG,
-                             "\"%s\": wildcards may stand in the last part of the path only",
-                             c->path);
-        l->stem = stem_of_folder(run->mem, place.folder);
-        if (open_folder(place.folder, l, err) < 0)
+    if (look(c->path, run, l, &mode, &st, err) < 0) {
+        if (err->code != ERR_NOT_FOUND || !is_pattern(place.folder))
             return -1;
+        *err = ERROR_INIT;
+        return error_set(err, ERR_CONFIG,
+                         "\"%s\": wildcards may stand in the last part of the path only", c->path);
+    }
+    l->folder = place.folder;
+    /* A file may really be called "a[1].csv". */
+    if (mode == 0 && !wild)
+        return error_set(err, ERR_NOT_FOUND, "the path \"%s\" does not exist", c->path);
+    if (mode == 0) {
+        l->stem = stem_of_folder(run->mem, place.folder);
         return scan_folder(c, run, place.last, l, err);
     }
-    if (S_ISDIR(st.st_mode)) {
-        l->stem = stem_of_folder(run->mem, c->path);
-        if (open_folder(arena_strdup(run->mem, c->path), l, err) < 0)
-            return -1;
-        return scan_folder(c, run, NULL, l, err);
-    }
-    if (open_folder(place.folder, l, err) < 0)
+    if (!S_ISDIR(mode))
+        return one_file(run, c->path, place.last, &st, l, err);
+    l->stem = stem_of_folder(run->mem, c->path);
+    files_list_close(l);
+    if (open_folder(arena_strdup(run->mem, c->path), l, err) < 0)
         return -1;
-    return one_file(run, c->path, place.last, &st, l, err);
+    return scan_folder(c, run, NULL, l, err);
 }
 
 int files_list_open(const struct files_config *c, struct run *run, struct files_list *out,

@@ -1,6 +1,5 @@
 #include "connectors/files/target.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "connectors/base/failpoint.h"
+#include "connectors/base/roots.h"
 #include "connectors/base/text.h"
 #include "connectors/files/target_stream.h"
 
@@ -278,14 +278,9 @@ static int open_root(const struct files_target_config *c, int *out, struct error
 {
     if (check_settings(c, err) < 0)
         return -1;
-    if (mkdir(c->path, 0700) < 0 && errno != EEXIST)
-        return error_set_errno(err, errno, "creating the folder \"%s\"", c->path);
-    *out = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*out < 0 && errno == ENOTDIR)
-        return error_set(err, ERR_CONFIG, "\"%s\" is no folder", c->path);
-    if (*out < 0)
-        return error_set_errno(err, errno, "opening the folder \"%s\"", c->path);
-    return 0;
+    if (roots_make_folder(c->path, err) < 0)
+        return -1;
+    return roots_open_folder(c->path, out, err);
 }
 
 static int by_text(const void *a, const void *b)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "connectors/sql/sqlite_internal.h"
@@ -82,59 +81,42 @@ static int on_busy(void *arg, int n)
     return cancel_sleep_ms(c->run->cancel, ms, &ignored) == 0;
 }
 
-/* What a missing file and a folder say better than "unable to open database file". */
-static int check_path(const char *path, enum sqlite_mode mode, struct error *err)
-{
-    struct stat st;
-
-    if (*path == '\0')
-        return error_set(err, ERR_CONFIG, "the path of the database is empty");
-    if (stat(path, &st) < 0) {
-        if (errno == ENOENT && mode == SQLITE_MODE_CREATE)
-            return 0;
-        return error_set_errno(err, errno, "cannot open the database \"%s\"", path);
-    }
-    if (S_ISDIR(st.st_mode))
-        return error_set(err, ERR_CONFIG, "\"%s\" is a folder, not a database file", path);
-    return 0;
-}
-
 static const int open_flags[] = {
     [SQLITE_MODE_READ] = SQLITE_OPEN_READONLY,
     [SQLITE_MODE_WRITE] = SQLITE_OPEN_READWRITE,
     [SQLITE_MODE_CREATE] = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
 };
 
-/* Files come from anybody: nothing in them may run code or reach outside. */
-static void protect(struct sqlite_conn *c)
+static struct sqlite_conn *new_conn(const char *path, enum sqlite_mode mode, int64_t busy_ms,
+                                    struct run *run)
 {
-    sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(c->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
-    sqlite3_limit(c->db, SQLITE_LIMIT_ATTACHED, 0);
-    sqlite3_limit(c->db, SQLITE_LIMIT_WORKER_THREADS, 0);
+    struct sqlite_conn *c = xalloc(sizeof *c);
+
+    c->run = run;
+    c->busy_ms = busy_ms;
+    c->path = xstrdup(path);
+    c->folder = -1;
+    c->mode = mode;
+    c->base.dialect = &sql_sqlite;
+    c->base.driver = &sqlite_driver;
+    return c;
 }
 
 int sqlite_open_conn(const char *path, enum sqlite_mode mode, int64_t busy_ms, struct run *run,
                      struct sqlite_conn **out, struct error *err)
 {
-    struct sqlite_conn *c;
-    /* A build may take "file:..." and ":memory:" for more than names of files. */
-    bool special = path[0] == ':' || strncmp(path, "file:", 5) == 0;
+    struct sqlite_conn *c = new_conn(path, mode, busy_ms, run);
+    const char *name, *vfs;
     int rc;
 
-    if (check_path(path, mode, err) < 0)
+    if (sqlite_find_file(c, &name, &vfs, err) < 0) {
+        sqlite_close_conn(c);
         return -1;
-    c = xalloc(sizeof *c);
-    c->run = run;
-    c->busy_ms = busy_ms;
-    c->path = xstrdup(special ? arena_printf(run->mem, "./%s", path) : path);
-    c->base.dialect = &sql_sqlite;
-    c->base.driver = &sqlite_driver;
-    rc = sqlite3_open_v2(c->path, &c->db,
-                         open_flags[mode] | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    }
+    rc = sqlite3_open_v2(name, &c->db,
+                         open_flags[mode] | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs);
     if (rc == SQLITE_OK) {
-        protect(c);
+        sqlite_protect(c);
         sqlite3_busy_handler(c->db, on_busy, c);
         sqlite3_progress_handler(c->db, STEPS_PER_LOOK, on_progress, c);
         /* Reads the header, so that a file that is no database is found here. */
@@ -149,6 +131,8 @@ int sqlite_open_conn(const char *path, enum sqlite_mode mode, int64_t busy_ms, s
         sqlite_close_conn(c);
         return -1;
     }
+    if (mode == SQLITE_MODE_READ)
+        sqlite_authorize(c);
     *out = c;
     return 0;
 }
@@ -166,6 +150,8 @@ void sqlite_close_conn(struct sqlite_conn *c)
         sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
     }
     sqlite3_close_v2(c->db);
+    if (c->folder >= 0)
+        close(c->folder);
     free(c->path);
     free(c);
 }
@@ -308,6 +294,7 @@ static int open_destination(const void *config, struct run *run, struct sql_conn
             return -1;
         }
     }
+    sqlite_authorize(c);
     *out = &c->base;
     return 0;
 }
@@ -327,20 +314,19 @@ const struct sql_driver sqlite_driver = {
 
 int sqlite_check_writable(const char *path, struct run *run, struct error *err)
 {
-    struct sqlite_conn *c;
-    const char *slash = strrchr(path, '/');
+    struct sqlite_conn *c = new_conn(path, SQLITE_MODE_CREATE, 0, run);
+    const char *name, *vfs;
     int64_t ignored;
+    bool is_new;
     int rc;
 
-    if (check_path(path, SQLITE_MODE_CREATE, err) < 0)
-        return -1;
-    if (access(path, F_OK) < 0) {
-        const char *folder = slash ? arena_memdup(run->mem, path, (size_t)(slash - path) + 1) : ".";
-
-        if (access(folder, W_OK | X_OK) == 0)
-            return 0;
-        return error_set_errno(err, errno, "cannot create \"%s\" in its folder", path);
-    }
+    rc = sqlite_find_file(c, &name, &vfs, err);
+    is_new = rc == 0 && access(name, F_OK) < 0;
+    if (is_new && faccessat(c->folder, ".", W_OK | X_OK, 0) < 0)
+        rc = error_set_errno(err, errno, "cannot create \"%s\" in its folder", path);
+    sqlite_close_conn(c);
+    if (rc < 0 || is_new)
+        return rc;
     if (sqlite_open_conn(path, SQLITE_MODE_WRITE, 1000, run, &c, err) < 0)
         return -1;
     rc = exec(&c->base, "BEGIN IMMEDIATE", NULL, 0, &ignored, err);

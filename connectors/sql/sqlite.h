@@ -1,9 +1,10 @@
 /*
  * sqlite.h - SQLite behind the SQL engine: the driver, and what its source and destination share.
  *
- * Databases are opened by path (never as a URI) with DEFENSIVE on, TRUSTED_SCHEMA off and extension
- * loading off, since a file may come from anybody. Every statement ends early when its run is
- * cancelled.
+ * Databases are opened below the roots of roots.h, by path (never as a URI), with DEFENSIVE on,
+ * TRUSTED_SCHEMA and extension loading off, and an authorizer that knows no other files and no
+ * settings, since a file may come from anybody, and so may a query. Every statement ends early when
+ * its run is cancelled.
  */
 #ifndef CONNECTORS_SQL_SQLITE_H
 #define CONNECTORS_SQL_SQLITE_H
@@ -11,6 +12,10 @@
 #include "connectors/sql/dialect.h"
 
 struct sql_source_driver;
+
+/* Names are files and never URIs, in the whole process: before SQLite is used for the first time.
+ */
+void sqlite_forget_uris(void);
 
 /*
  * The logical type of a declared column type: "VARCHAR(20)", "BIGINT", "NUMERIC(15,2)", ... False

@@ -287,8 +287,11 @@ static int prepare_query(struct sqlite_conn *c, const char *text, struct sqlite3
                          struct error *err)
 {
     const char *tail;
+    int rc = sqlite3_prepare_v3(c->db, text, -1, 0, out, &tail);
 
-    if (sqlite3_prepare_v3(c->db, text, -1, 0, out, &tail) != SQLITE_OK)
+    if (rc == SQLITE_AUTH)
+        return invalid("it does not only read", err);
+    if (rc != SQLITE_OK)
         return invalid(sqlite3_errmsg(c->db), err);
     if (!*out || tail[strspn(tail, " \t\r\n")] != '\0')
         return invalid("it is not exactly one statement", err);
