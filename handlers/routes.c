@@ -9,6 +9,8 @@ const struct route routes[] = {
     {"GET",    "/livez",                                      handle_livez,                  "livez",                "read",  ROUTE_PUBLIC},
     {"GET",    "/readyz",                                     handle_readyz,                 "readyz",               "read",  ROUTE_PUBLIC},
     {"GET",    "/healthz",                                    handle_readyz,                 "healthz",              "read",  ROUTE_PUBLIC},
+    {"GET",    "/startupz",                                   handle_startupz,               "startupz",             "read",  ROUTE_PUBLIC},
+    {"GET",    "/metrics",                                    handle_metrics,                "metrics",              "read",  0},
     {"GET",    "/openapi.json",                               handle_openapi,                "openapi",              "read",  ROUTE_PUBLIC},
     {"GET",    "/docs",                                       handle_docs,                   "docs",                 "read",  ROUTE_PUBLIC},
     {"GET",    "/docs/{asset}",                               handle_docs_asset,             "docs_asset",           "read",  ROUTE_PUBLIC},

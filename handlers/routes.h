@@ -12,7 +12,10 @@
 extern const struct route routes[]; /* ends with a NULL method */
 
 /* health.c, info.c */
-handler_fn handle_livez, handle_readyz, handle_info;
+handler_fn handle_livez, handle_readyz, handle_startupz, handle_info;
+
+/* metrics.c */
+handler_fn handle_metrics;
 
 /* docs.c */
 handler_fn handle_root, handle_openapi, handle_docs, handle_docs_asset, handle_docs_connector;

@@ -218,7 +218,8 @@ static int run_plan(const struct plan *plan, struct cli_show *show, struct cance
                             .destination_log = cli_show_log(show, "destination"),
                             .engine_log = cli_show_log(show, "engine"),
                             .observer = cli_show_observer(show)};
-    progress = progress_new(&streams.selection);
+    progress = progress_new(&streams.selection, plan->source.connector->name,
+                            plan->destination.connector->name);
     cli_show_begin(show, progress);
     sync_run(&job, progress, &result);
     cli_show_end(show, &result, progress);

@@ -100,6 +100,9 @@ const struct option settings_options[] = {
                    "are not followed there. Without any, every path that the service's user may use "
                    "while the service listens on loopback, and none when it listens elsewhere. The "
                    "data directory is never open to connectors."),
+    OPTION(struct settings, min_free_bytes, .title = "Least free space", .def = "67108864", .min = 0,
+           .max = (int64_t)1 << 44,
+           .help = "Bytes that must be free where the data directory is; with less, readiness is off."),
     OPTIONS_END,
 };
 /* clang-format on */

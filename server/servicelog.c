@@ -10,6 +10,7 @@
 #include "connectors/base/cleanup.h"
 #include "connectors/base/clock.h"
 #include "connectors/base/jsonwrite.h"
+#include "connectors/base/metric.h"
 #include "connectors/base/text.h"
 
 #define MAX_CALLERS 8
@@ -81,6 +82,12 @@ static bool write_now(const struct buf *line)
            write(out_fd, line->data, line->len) == (ssize_t)line->len;
 }
 
+static void drop(void)
+{
+    dropped++;
+    metric_add(METRIC_LOG_DROPPED, 1);
+}
+
 static void emit(struct log *log, enum log_level level, const struct log_line *line)
 {
     CLEANUP(buf_release) struct buf b = BUF_INIT(1 << 16);
@@ -93,14 +100,15 @@ static void emit(struct log *log, enum log_level level, const struct log_line *l
 
         put_line(&b, LOG_WARN, caller, &lost);
         if (!write_now(&b)) {
-            dropped++;
+            drop();
             return;
         }
         dropped = 0;
     }
     put_line(&b, level, caller, line);
+    metric_add_for(METRIC_LOG_LINES, METRIC_LABELS(log_level_name(level)), 1);
     if (!write_now(&b))
-        dropped++;
+        drop();
 }
 
 struct log *servicelog_for(const char *caller)

@@ -13,6 +13,7 @@ unit_test(test_hash base)
 unit_test(test_jsonread base)
 unit_test(test_jsonwrite base)
 unit_test(test_log base)
+unit_test(test_metric base)
 unit_test(test_problem base)
 unit_test(test_text base m)
 

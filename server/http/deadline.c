@@ -159,8 +159,11 @@ void deadline_check(struct http *h, struct conn *c, int64_t now_us)
 {
     LOCK_GUARD(&c->mutex);
 
-    if (!c->closed && is_late(h, c, now_us))
+    if (!c->closed && is_late(h, c, now_us)) {
+        if (!c->left_us)
+            measure_late(mark_phase(c->last_mark));
         shutdown(c->fd, SHUT_RDWR);
+    }
 }
 
 int64_t deadline_tick_us(const struct http_config *config)

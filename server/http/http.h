@@ -152,6 +152,8 @@ void http_stop(struct http *h, int64_t grace_ms);
 
 struct http_stats {
     int64_t connections, in_flight, streams;
+    int64_t
+        beat_age_us; /* since the thread that keeps deadlines and wakes waiters was last awake */
 };
 struct http_stats http_stats(const struct http *h);
 

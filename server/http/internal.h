@@ -50,7 +50,8 @@ struct keeper {
     _Atomic bool poked;
     _Atomic uint64_t changes; /* http_notify counts here */
     _Atomic int64_t waiting;
-    pthread_mutex_t mutex; /* of the fields down to quit */
+    _Atomic int64_t beat_us; /* when the thread was last awake */
+    pthread_mutex_t mutex;   /* of the fields down to quit */
     struct wait *arrived;
     struct conn *opened, *closed;
     bool quit, no_more_waits;
@@ -174,6 +175,15 @@ bool problem_is_private(const struct error *err);
 bool etag_matches(const char *if_none_match, const char *etag);
 /* Appends `json` indented by two blanks; numbers and strings are copied as they are. */
 void json_indent(struct buf *out, const char *json, size_t n);
+
+/* ------------------------------------------------------------------ measure.c */
+
+/* Of a request that has ended. */
+void measure_request(const struct request *req);
+/* Of one that is refused with this reason, where that says something about the load. */
+void measure_refusal(const char *reason);
+/* Of a connection that is cut in this phase. */
+void measure_late(enum conn_phase phase);
 
 /* -------------------------------------------------------------------- server */
 

@@ -312,5 +312,6 @@ struct http_stats http_stats(const struct http *h)
         .connections = atomic_load(&h->connections),
         .in_flight = atomic_load(&h->in_flight),
         .streams = atomic_load(&h->streams),
+        .beat_age_us = clock_monotonic_us() - atomic_load(&h->keeper.beat_us),
     };
 }

@@ -291,6 +291,7 @@ static enum MHD_Result send_refusal(struct request *req, bool close)
     struct response res;
 
     response_init(&res, &priv, req->mem);
+    measure_refusal(req->refusal->reason);
     return send_problem(req, &res, req->refusal, close);
 }
 
@@ -511,6 +512,7 @@ void exchange_end(void *cls, struct MHD_Connection *c, void **state,
     conn_mark(req->conn, PHASE_IDLE);
     if (req->seen) {
         log_request(req);
+        measure_request(req);
         if (atomic_fetch_sub(&h->in_flight, 1) == 1 && atomic_load(&h->stopping)) {
             LOCK_GUARD(&h->mutex);
             pthread_cond_broadcast(&h->idle);

@@ -15,7 +15,8 @@
  * descriptor that has waited once is watched by an epoll set of our own for the rest of its life.
  */
 
-#define PASS_US    10000 /* at most one look at all that wait in this time */
+#define BEAT_US    2000000 /* the thread is awake at least so often */
+#define PASS_US    10000   /* at most one look at all that wait in this time */
 #define MAX_EVENTS 256
 
 void keeper_poke(struct keeper *k)
@@ -202,10 +203,10 @@ static void watch_deadlines(struct http *h, int64_t now)
     h->keeper.next_watch_us = now + deadline_tick_us(&h->config);
 }
 
-/* Milliseconds until something has to be done without being asked; -1 = never. */
+/* Milliseconds until something has to be done without being asked, or to show that we are alive. */
 static int time_left(const struct keeper *k, bool wanted)
 {
-    int64_t now = clock_monotonic_us(), at = INT64_MAX;
+    int64_t now = clock_monotonic_us(), at = now + BEAT_US;
 
     if (k->waits && k->next_deadline_us < at)
         at = k->next_deadline_us;
@@ -213,10 +214,7 @@ static int time_left(const struct keeper *k, bool wanted)
         at = k->next_pass_us;
     if (k->conns && k->next_watch_us < at)
         at = k->next_watch_us;
-    if (at == INT64_MAX)
-        return -1;
-    at = at <= now ? 0 : (at - now + 999) / 1000;
-    return at > 60000 ? 60000 : (int)at;
+    return at <= now ? 0 : (int)((at - now + 999) / 1000);
 }
 
 /* Collects events; true when a peer has gone or somebody has poked. */
@@ -250,6 +248,7 @@ static void *keeper_main(void *arg)
 
         wanted |= collect(k, time_left(k, wanted));
         now = clock_monotonic_us();
+        atomic_store(&k->beat_us, now);
         watch = k->conns && now >= k->next_watch_us;
         if (now >= k->next_pass_us && (wanted || watch || now >= k->next_deadline_us)) {
             /* Not earlier: as long as it is set, pokes cost nothing, however many they are. */
@@ -270,6 +269,7 @@ int keeper_start(struct http *h, struct error *err)
     int rc;
 
     k->next_deadline_us = INT64_MAX;
+    k->beat_us = clock_monotonic_us();
     k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     k->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (k->epoll_fd < 0 || k->event_fd < 0)

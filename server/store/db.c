@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "connectors/base/buf.h"
+#include "connectors/base/metric.h"
 #include "connectors/base/text.h"
 
 struct statement {
@@ -54,8 +55,11 @@ static int fail(struct db *db, int rc, struct error *err)
     if (rc == SQLITE_IOERR || rc == SQLITE_CORRUPT || rc == SQLITE_CANTOPEN || rc == SQLITE_NOMEM)
         db->broken = true;
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
-        if (classes[i].rc == rc)
-            return error_set_reason(err, classes[i].code, classes[i].reason, "the store: %s", text);
+        if (classes[i].rc != rc)
+            continue;
+        if (classes[i].reason)
+            metric_add_for(METRIC_STORE_ERRORS, METRIC_LABELS(classes[i].reason), 1);
+        return error_set_reason(err, classes[i].code, classes[i].reason, "the store: %s", text);
     }
     return error_set(err, ERR_INTERNAL, "the store: %s (%d)", text, rc);
 }

@@ -139,6 +139,10 @@ static const struct step {
     "    document TEXT NOT NULL"
     ") STRICT;",
     }},
+    {{
+    "ALTER TABLE health ADD COLUMN backup_us INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE health ADD COLUMN backup_took_us INTEGER NOT NULL DEFAULT 0;",
+    }},
 };
 /* clang-format on */
 

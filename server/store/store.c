@@ -9,12 +9,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "connectors/base/clock.h"
 #include "connectors/base/failpoint.h"
 #include "connectors/base/hash.h"
+#include "connectors/base/metric.h"
 #include "connectors/base/text.h"
 #include "server/store/migrations.h"
 #include "server/store/txn.h"
@@ -252,11 +254,11 @@ static int64_t now_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static int busy(struct error *err)
+static int busy(int64_t limit_ms, struct error *err)
 {
-    error_set_reason(err, ERR_CONTENTION, "database_busy", "the store was busy for %d seconds",
-                     STORE_BUSY_MS / 1000);
-    return -1;
+    metric_add(METRIC_STORE_BUSY, 1);
+    return error_set_reason(err, ERR_CONTENTION, "database_busy",
+                            "the store was busy for %" PRId64 " milliseconds", limit_ms);
 }
 
 /* With the mutex held: false when `until_ms` has come. */
@@ -323,21 +325,30 @@ static int begin_on(struct store *s, enum txn_kind kind, struct seat *seat, int6
     return db_exec(seat->db, kind == TXN_READ ? "BEGIN" : "BEGIN IMMEDIATE", err);
 }
 
-int txn_begin(struct store *s, enum txn_kind kind, struct txn *out, struct error *err)
+int txn_begin_within(struct store *s, enum txn_kind kind, int64_t limit_ms, struct txn *out,
+                     struct error *err)
 {
-    int64_t until_ms = now_ms() + STORE_BUSY_MS;
+    static const char *const kinds[] = {
+        [TXN_READ] = "read", [TXN_WRITE] = "write", [TXN_PROGRESS] = "relax"};
+    int64_t until_ms = now_ms() + limit_ms;
     struct seat *seat =
         kind == TXN_READ ? take_reader(s, until_ms) : take_writer(s, kind, until_ms);
 
     if (!seat)
-        return busy(err);
+        return busy(limit_ms, err);
     *out = (struct txn){.store = s, .kind = kind, .seat = seat};
     if (begin_on(s, kind, seat, until_ms, err) < 0) {
         txn_end(out);
         return -1;
     }
     out->db = seat->db;
+    metric_add_for(METRIC_STORE_TRANSACTIONS, METRIC_LABELS(kinds[kind]), 1);
     return 0;
+}
+
+int txn_begin(struct store *s, enum txn_kind kind, struct txn *out, struct error *err)
+{
+    return txn_begin_within(s, kind, STORE_BUSY_MS, out, err);
 }
 
 int txn_commit(struct txn *t, struct error *err)
@@ -364,7 +375,7 @@ void txn_end(struct txn *t)
     *t = (struct txn){0};
 }
 
-int store_ping(struct store *s, struct error *err)
+int store_ping(struct store *s, int64_t limit_ms, struct error *err)
 {
     CLEANUP(txn_end) struct txn write = {0};
     CLEANUP(txn_end) struct txn read = {0};
@@ -372,7 +383,7 @@ int store_ping(struct store *s, struct error *err)
     struct query q = {0};
     int rc;
 
-    if (txn_begin(s, TXN_WRITE, &write, err) < 0 ||
+    if (txn_begin_within(s, TXN_WRITE, limit_ms, &write, err) < 0 ||
         query_open(write.db, "UPDATE health SET pinged_us = ?", &q, err) < 0)
         return -1;
     query_int(&q, now_us);
@@ -381,8 +392,27 @@ int store_ping(struct store *s, struct error *err)
     if (rc < 0 || txn_commit(&write, err) < 0)
         return -1;
     txn_end(&write);
-    if (txn_begin(s, TXN_READ, &read, err) < 0 ||
+    if (txn_begin_within(s, TXN_READ, limit_ms, &read, err) < 0 ||
         db_get_int(read.db, "SELECT pinged_us FROM health", &seen_us, err) < 0)
+        return -1;
+    return 0;
+}
+
+int store_get_stats(struct store *s, struct store_stats *out, struct error *err)
+{
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    CLEANUP(txn_end) struct txn t = {0};
+    struct statvfs fs;
+
+    *out = (struct store_stats){.bytes = size_of(s->path, "", mem),
+                                .wal_bytes = size_of(s->path, "-wal", mem)};
+    if (statvfs(s->path, &fs) < 0)
+        return error_set_errno(err, errno, "%s", s->path);
+    out->free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+    if (txn_begin(s, TXN_READ, &t, err) < 0 ||
+        db_get_int(t.db, "PRAGMA user_version", &out->schema_version, err) < 0 ||
+        db_get_int(t.db, "SELECT backup_us FROM health", &out->backup_us, err) < 0 ||
+        db_get_int(t.db, "SELECT backup_took_us FROM health", &out->backup_took_us, err) < 0)
         return -1;
     return 0;
 }

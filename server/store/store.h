@@ -26,8 +26,15 @@ struct store; /* opaque */
  * "store_newer" for a newer schema, DATA "store_corrupt" when it is not intact. */
 CHECKED int store_open(const char *path, struct store **out, struct error *err);
 void store_close(struct store *s); /* checkpoints; accepts NULL */
-/* A write and a read, for readiness. */
-CHECKED int store_ping(struct store *s, struct error *err);
+/* A write and a read, for readiness; gives up after `limit_ms` of waiting for other writers. */
+CHECKED int store_ping(struct store *s, int64_t limit_ms, struct error *err);
+
+struct store_stats {
+    int64_t bytes, wal_bytes, free_bytes; /* of the file, its log, its file system */
+    int64_t schema_version;
+    int64_t backup_us, backup_took_us; /* the last backup that was completed; 0 = never */
+};
+CHECKED int store_get_stats(struct store *s, struct store_stats *out, struct error *err);
 
 /* ------------------------------------------------------ sources and destinations */
 

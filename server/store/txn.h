@@ -28,6 +28,9 @@ struct txn {
     struct seat *seat; /* private to store.c; NULL before txn_begin and after txn_end */
 };
 CHECKED int txn_begin(struct store *s, enum txn_kind kind, struct txn *out, struct error *err);
+/* Gives up after `limit_ms` instead of STORE_BUSY_MS. */
+CHECKED int txn_begin_within(struct store *s, enum txn_kind kind, int64_t limit_ms, struct txn *out,
+                             struct error *err);
 CHECKED int txn_commit(struct txn *t, struct error *err);
 void txn_end(struct txn *t);
 

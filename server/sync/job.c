@@ -74,6 +74,7 @@ int job_source(struct job *j, struct source_setup *out, struct error *err)
     if (found == 0)
         return error_set_reason(err, ERR_CONFIG, "unknown_connector",
                                 "%s: there is no source connector \"%s\"", end.what, end.connector);
+    j->source = connector->name;
     if (setup_source_config(connector, end.config, "", j->mem, out, &problems))
         return 0;
     return setup_error(&problems, end.what, err);
@@ -86,6 +87,7 @@ int job_destination(struct job *j, struct destination_setup *out, struct error *
 
     if (find_end(j, RESOURCE_DESTINATION, j->row.destination_id, "destination", &end, err) < 0)
         return -1;
+    j->destination = end.connector;
     if (setup_destination(end.connector, end.config, "", j->mem, out, &problems))
         return 0;
     return setup_error(&problems, end.what, err);

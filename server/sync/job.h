@@ -15,7 +15,8 @@ struct job {
     struct runs *runs;
     struct arena *mem; /* of the run */
     struct run_row row;
-    const struct doc *request; /* what to do, see runs.h */
+    const struct doc *request;        /* what to do, see runs.h */
+    const char *source, *destination; /* names of the connectors, once known; for counting */
     struct cancel *cancel;
     struct logstream *log;
     /* What comes of it. */

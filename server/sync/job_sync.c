@@ -49,6 +49,7 @@ static void on_copy(struct run_observer *o, const struct state_copy *rows, size_
     struct state_row *copy;
     struct error err = ERROR_INIT;
 
+    runs_note_commit(j->runs, j->row.id);
     if (!j->row.connection_id)
         return;
     copy = arena_array(mem, n, sizeof *copy);
@@ -183,7 +184,8 @@ static void run_plan(struct job *j, const struct sync_plan *plan, const struct k
         .observer = &observer.observer,
     };
 
-    j->progress = progress_new(&plan->streams.selection);
+    runs_note_commit(j->runs, j->row.id); /* from here on commits are expected */
+    j->progress = progress_new(&plan->streams.selection, j->source, j->destination);
     sync_run(&job, j->progress, &j->result);
 }
 

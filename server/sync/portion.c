@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "connectors/base/arena.h"
+#include "connectors/base/metric.h"
 #include "server/sync/retry.h"
 #include "server/sync/runner.h"
 
@@ -154,6 +155,7 @@ static bool prepare_next(struct runner *r, const struct portion *p, const struct
     if (!step.again || (step.counted && !may_retry(r)))
         return false;
     log_retry(r, p, &v->why, &step);
+    metric_add_for(METRIC_RUN_RETRIES, METRIC_LABELS(error_reason(&v->why.error)), 1);
     return wait_ms(r, step.wait_ms);
 }
 

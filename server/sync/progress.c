@@ -4,11 +4,13 @@
 
 #include "connectors/base/arena.h"
 #include "connectors/base/clock.h"
+#include "connectors/base/metric.h"
 
 struct progress {
     pthread_mutex_t mutex;
     pthread_mutex_t *lock; /* the same, for those who only look */
     struct arena *mem;
+    const char *source, *destination; /* connectors */
     struct stream_progress *streams;
     size_t n;
     int64_t attempts, lanes;
@@ -37,13 +39,16 @@ const char *fault_origin_name(enum fault_origin o)
     return names[o];
 }
 
-struct progress *progress_new(const struct selection *selection)
+struct progress *progress_new(const struct selection *selection, const char *source,
+                              const char *destination)
 {
     struct progress *p = xalloc(sizeof *p);
 
     pthread_mutex_init(&p->mutex, NULL);
     p->lock = &p->mutex;
     p->mem = arena_new();
+    p->source = source;
+    p->destination = destination;
     p->n = selection->n;
     p->lanes = 1;
     p->streams = arena_array(p->mem, selection->n, sizeof *p->streams);
@@ -75,6 +80,8 @@ void progress_read(struct progress *p, size_t stream, int64_t rows, int64_t byte
 
     p->streams[stream].rows_read += rows;
     p->streams[stream].bytes_read += bytes;
+    metric_add_for(METRIC_RUN_ROWS, METRIC_LABELS(p->source, "read"), rows);
+    metric_add_for(METRIC_RUN_BYTES, METRIC_LABELS(p->source, "read"), bytes);
     p->touched_us = clock_monotonic_us();
 }
 
@@ -86,6 +93,12 @@ void progress_committed(struct progress *p, size_t stream, const struct counts *
     counts_add(&p->streams[stream].committed, more);
     p->streams[stream].bytes_committed += bytes;
     p->streams[stream].states_committed += states;
+    metric_add_for(METRIC_RUN_ROWS, METRIC_LABELS(p->destination, "committed"),
+                   counts_records_committed(more));
+    metric_add_for(METRIC_RUN_BYTES, METRIC_LABELS(p->destination, "committed"), bytes);
+    if (more->quarantined_rows > 0)
+        metric_add_for(METRIC_RUN_QUARANTINED, METRIC_LABELS(p->destination),
+                       more->quarantined_rows);
     p->touched_us = clock_monotonic_us();
 }
 

@@ -38,8 +38,9 @@ struct stream_progress {
 
 struct progress; /* opaque */
 
-/* The selection must outlive it. */
-struct progress *progress_new(const struct selection *selection);
+/* The selection and the names of the connectors, under which rows are counted, must outlive it. */
+struct progress *progress_new(const struct selection *selection, const char *source,
+                              const char *destination);
 void progress_free(struct progress *p); /* accepts NULL */
 
 size_t progress_n(const struct progress *p);

@@ -94,6 +94,32 @@ int64_t runs_active_count(const struct runs *r)
     return (int64_t)r->n_running;
 }
 
+void runs_note_commit(struct runs *r, int64_t id)
+{
+    LOCK_GUARD(&r->mutex);
+    struct active_run *a = find_locked(r, id);
+
+    if (a)
+        a->committed_us = clock_monotonic_us();
+}
+
+struct runs_stats runs_stats(const struct runs *r)
+{
+    int64_t now_us = clock_monotonic_us();
+    struct runs_stats out = {.beat_age_us = now_us - atomic_load(&r->beat_us)};
+    LOCK_GUARD(r->lock);
+
+    out.active = (int64_t)r->n_running;
+    out.queued = (int64_t)(r->n_active - r->n_running);
+    for (size_t i = 0; i < r->n_active; i++) {
+        const struct active_run *a = &r->active[i];
+
+        if (a->committed_us && now_us - a->committed_us > out.checkpoint_age_us)
+            out.checkpoint_age_us = now_us - a->committed_us;
+    }
+    return out;
+}
+
 void runs_wake(struct runs *r)
 {
     LOCK_GUARD(&r->mutex);
@@ -343,6 +369,7 @@ int runs_start(const struct runs_config *config, struct store *store, struct log
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&r->changed, &attr);
     pthread_condattr_destroy(&attr);
+    r->beat_us = clock_monotonic_us();
     if (recover(r, err) < 0 || start_threads(r, err) < 0) {
         runs_free(r);
         return -1;

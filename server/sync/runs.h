@@ -77,6 +77,14 @@ CHECKED int runs_cancel(struct runs *r, int64_t id, const char *reason, bool for
 bool runs_is_active(const struct runs *r, int64_t id);
 int64_t runs_active_count(const struct runs *r);
 
+/* For metrics and health, without asking the store. */
+struct runs_stats {
+    int64_t active, queued;
+    int64_t checkpoint_age_us; /* the longest of an active sync without a commit */
+    int64_t beat_age_us;       /* since the thread that watches over the runs was last awake */
+};
+struct runs_stats runs_stats(const struct runs *r);
+
 /* Refuses new runs (UNSUPPORTED is not it: RESOURCE "shutting_down"), cancels what runs, joins the
  * workers; what does not stop within `grace_ms` is left as interrupted. False when there is such a
  * one: its thread goes on, so store and logs must stay open until the process ends. */

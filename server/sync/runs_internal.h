@@ -9,6 +9,7 @@
 #define SERVER_SYNC_RUNS_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "connectors/base/cancel.h"
 #include "server/sync/runs.h"
@@ -26,6 +27,7 @@ struct active_run {
     struct cancel *cancel; /* NULL while it is queued */
     int64_t deadline_us;   /* of clock_monotonic_us; 0 = none */
     int64_t cancelled_us;  /* when it was told to stop; 0 = not yet, -1 = warned about */
+    int64_t committed_us;  /* of a sync: its last commit, or its start; 0 = none is expected */
 };
 
 struct worker {
@@ -50,6 +52,7 @@ struct runs {
     pthread_cond_t changed; /* there may be something to claim, or to stop for */
     uint64_t changes;
     bool stopping;
+    _Atomic int64_t beat_us;   /* of clock_monotonic_us: the ticker was last awake */
     struct active_run *active; /* by id */
     size_t n_active, cap_active, n_running;
 
@@ -64,6 +67,8 @@ void runs_add_queued(struct runs *r, int64_t id);
 /* `cancel` is asked to stop at once when the service is stopping. */
 void runs_set_running(struct runs *r, int64_t id, struct cancel *cancel, int64_t deadline_us);
 void runs_remove(struct runs *r, int64_t id);
+/* The destination has committed something. */
+void runs_note_commit(struct runs *r, int64_t id);
 /* Wakes all workers. */
 void runs_wake(struct runs *r);
 

@@ -8,6 +8,7 @@
 
 #include "connectors/base/clock.h"
 #include "connectors/base/failpoint.h"
+#include "connectors/base/metric.h"
 #include "server/sync/job.h"
 
 /* A worker looks at the queue this often even when nobody wakes it. */
@@ -110,11 +111,24 @@ static void end_run(struct job *j)
                    log_int("duration_ms", j->result.duration_us / 1000)});
 }
 
+static void count_run(const struct job *j)
+{
+    const char *status = run_status_name(status_of(j->result.outcome));
+
+    metric_add_for(METRIC_RUNS,
+                   METRIC_LABELS(run_kind_name(j->row.kind), j->source, j->destination, status,
+                                 j->row.trigger),
+                   1);
+    if (j->row.kind == RUN_SYNC || j->row.kind == RUN_CLEAR)
+        metric_observe_for(METRIC_RUN_DURATION, METRIC_LABELS(status), j->result.duration_us);
+}
+
 static void work_on(struct job *j)
 {
-    int64_t began_us = clock_monotonic_us();
+    int64_t began_us = clock_monotonic_us(), waited_us = clock_unix_us() - j->row.created_us;
     struct error err = ERROR_INIT;
 
+    metric_observe(METRIC_RUN_QUEUE_WAIT, waited_us > 0 ? waited_us : 0);
     j->result = (struct run_result){.outcome = OUTCOME_SUCCEEDED, .stream = -1};
     if (failpoint("after_claim", &err) < 0 ||
         logstream_open(j->runs->logs, j->row.id, &j->log, &err) < 0 ||
@@ -127,6 +141,7 @@ static void work_on(struct job *j)
         work[j->row.kind](j);
     }
     j->result.duration_us = clock_monotonic_us() - began_us;
+    count_run(j);
     end_run(j);
     progress_free(j->progress);
     for (size_t i = 0; i < j->n_docs; i++)
@@ -255,6 +270,7 @@ static void look_at_deadlines(struct runs *r)
             log_warn(r->log, .message = "a cancelled run has not stopped yet",
                      .fields = {log_int("run", a->id)});
             a->cancelled_us = -1;
+            metric_add(METRIC_RUNS_STUCK, 1);
         }
     }
 }
@@ -290,6 +306,7 @@ void *ticker_main(void *arg)
     struct timespec until;
 
     while (!is_stopping(r)) {
+        atomic_store(&r->beat_us, clock_monotonic_us());
         look_at_deadlines(r);
         if (clock_monotonic_us() - retained_us >= RETAIN_US) {
             retained_us = clock_monotonic_us();

@@ -17,7 +17,8 @@ class Health(ServiceTest):
     def test_readyz_and_its_alias(self):
         for path in ("/readyz", "/healthz"):
             self.assertEqual(self.ok(self.service.get(path)), {"ready": True})
-        self.assertEqual(self.ok(self.service.get("/readyz?verbose"))["checks"], {"store": "ok", "draining": "ok"})
+        self.assertEqual(self.ok(self.service.get("/readyz?verbose"))["checks"], {
+            "store": "ok", "disk": "ok", "threads": "ok", "draining": "ok"})
 
     def test_root_for_browsers_and_programs(self):
         page = self.service.get("/", accept="text/html,application/xhtml+xml,*/*;q=0.8")

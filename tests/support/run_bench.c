@@ -102,7 +102,7 @@ struct bench *bench_new(size_t n_streams)
 void bench_run(struct bench *b)
 {
     progress_free(b->progress);
-    b->progress = progress_new(&b->selection);
+    b->progress = progress_new(&b->selection, "fake", "fake");
     b->source.calls = b->destination.calls = 0;
     sync_run(&b->job, b->progress, &b->result);
 }

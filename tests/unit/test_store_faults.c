@@ -158,7 +158,7 @@ static int step(struct job *j, const char *connection, int i, struct error *err)
         j->run.status = RUN_SUCCEEDED;
         return store_finish_run(fx.store, &j->run, err) < 0 ? -1 : 0;
     default:
-        return store_ping(fx.store, err);
+        return store_ping(fx.store, 5000, err);
     }
 }
 
@@ -207,7 +207,7 @@ static bool torture_once(enum fault what, int nth, const char *connection)
     }
     hit = struck();
     disarm();
-    ok(store_ping(fx.store, &fx.err));
+    ok(store_ping(fx.store, 5000, &fx.err));
     check(&j, connection);
     fixture_reopen();
     check(&j, connection);
@@ -279,7 +279,7 @@ Test(store_faults, a_first_start_that_fails_can_be_repeated)
             disarm();
             store_close(s);
             ok(store_open(path, &s, &fx.err));
-            ok(store_ping(s, &fx.err));
+            ok(store_ping(s, 5000, &fx.err));
             store_close(s);
             cr_assert_lt(nth, 500, "%s never ends", fault_names[what]);
         }
@@ -296,9 +296,9 @@ Test(store_faults, a_disk_that_stays_broken_is_said_every_time)
     arm(FAULT_SYNC, 1);
     for (int i = 0; i < 5; i++)
         fails(store_create_run(fx.store, &run, true, &active, &fx.err), ERR_RESOURCE, "store_io");
-    fails(store_ping(fx.store, &fx.err), ERR_RESOURCE, "store_io");
+    fails(store_ping(fx.store, 5000, &fx.err), ERR_RESOURCE, "store_io");
     ok(store_get_connection(fx.store, "a", fx.mem, &c, &fx.err));
     disarm();
-    ok(store_ping(fx.store, &fx.err));
+    ok(store_ping(fx.store, 5000, &fx.err));
     ok(store_create_run(fx.store, &run, true, &active, &fx.err));
 }

@@ -90,7 +90,7 @@ Test(store_open, closing_leaves_one_whole_file)
     cr_assert_eq(size_of(beside("-wal")), -1);
     cr_assert_gt(size_of(fx.path), 0);
     ok(try_open());
-    ok(store_ping(fx.store, &fx.err));
+    ok(store_ping(fx.store, 5000, &fx.err));
     store_close(NULL);
 }
 
@@ -158,7 +158,7 @@ Test(store_open, is_refused_to_a_second_one_until_the_first_closes)
     }
     cr_assert_eq(waitpid(pid, &status, 0), pid);
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "another process came in");
-    ok(store_ping(fx.store, &fx.err));
+    ok(store_ping(fx.store, 5000, &fx.err));
     shut();
     ok(store_open(fx.path, &second, &fx.err));
     store_close(second);
@@ -303,7 +303,7 @@ Test(store_open, begins_anew_after_a_first_start_that_was_cut_off)
         if (*left[i])
             raw(left[i]);
         ok(try_open());
-        ok(store_ping(fx.store, &fx.err));
+        ok(store_ping(fx.store, 5000, &fx.err));
     }
 }
 
@@ -467,7 +467,7 @@ Test(store_open, survives_a_file_that_must_not_grow)
     ok(store_get_resource(fx.store, RESOURCE_SOURCE, "a", fx.mem, &(struct resource){0}, &fx.err));
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
     make_resource(RESOURCE_SOURCE, "b"); /* it has recovered by itself */
-    ok(store_ping(fx.store, &fx.err));
+    ok(store_ping(fx.store, 5000, &fx.err));
     fixture_reopen();
     for (int i = 0; i <= n; i++) {
         char name[16];
