@@ -18,18 +18,25 @@ enum exit_code {
     EXIT_BAD_FILE = 64,   /* of sync, where 1 and 2 say how the run ended */
 };
 
+/* What stands behind the name of a subcommand. */
+struct cli_call {
+    const struct config *config; /* NULL for a command without settings */
+    int argc;
+    char **argv; /* its operands; of a command that reads its own words, all of them */
+};
+/* A subcommand, which is a row of the table in main.c: returns the exit status. */
+typedef int cli_command(const struct cli_call *call);
+
 /* Runs the connection described in a file: 0 succeeded, 1 failed, 2 cancelled, and the two above.
  */
-int cli_sync(const char *path);
-/* `connectord source NAME --FLAGS`: a built-in connector as a Singer tap; argv[0] is NAME. */
-int cli_source(int argc, char **argv);
-/* `connectord destination NAME --FLAGS`: a built-in connector as a Singer target. */
-int cli_destination(int argc, char **argv);
+cli_command cli_sync;
+/* `connectord source NAME --FLAGS`: a built-in connector as a Singer tap, and as a target. */
+cli_command cli_source, cli_destination;
 /* Asks the service at the configured address whether it is ready. */
-int cli_health(const struct settings *settings);
+cli_command cli_health;
 
 /* Resolves the host and prints what the policy of this process says about each address. */
-int cli_egress_explain(const char *host, const char *port);
+cli_command cli_egress_explain;
 
 /* One line each on standard error. */
 void cli_print_problems(const char *what, const struct problems *problems);

@@ -16,8 +16,10 @@ static int list_sources(void)
     return EXIT_USAGE;
 }
 
-int cli_source(int argc, char **argv)
+int cli_source(const struct cli_call *call)
 {
+    int argc = call->argc;
+    char **argv = call->argv;
     const struct source_connector *c = argc > 0 ? registry_source(argv[0]) : NULL;
 
     if (c)
@@ -37,8 +39,10 @@ static int list_destinations(void)
     return EXIT_USAGE;
 }
 
-int cli_destination(int argc, char **argv)
+int cli_destination(const struct cli_call *call)
 {
+    int argc = call->argc;
+    char **argv = call->argv;
     const struct destination_connector *c = argc > 0 ? registry_destination(argv[0]) : NULL;
 
     if (c)

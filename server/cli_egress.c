@@ -9,6 +9,7 @@
 #include "connectors/base/egress.h"
 #include "connectors/base/text.h"
 #include "server/cli.h"
+#include "server/policies.h"
 
 static void free_addresses(struct addrinfo **list)
 {
@@ -16,7 +17,7 @@ static void free_addresses(struct addrinfo **list)
         freeaddrinfo(*list);
 }
 
-int cli_egress_explain(const char *host, const char *port)
+static int explain(const char *host, const char *port)
 {
     const struct addrinfo hints = {.ai_flags = AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
     CLEANUP(free_addresses) struct addrinfo *list = NULL;
@@ -45,4 +46,17 @@ int cli_egress_explain(const char *host, const char *port)
                d.rule);
     }
     return any ? EXIT_OK : EXIT_RUNTIME;
+}
+
+int cli_egress_explain(const struct cli_call *call)
+{
+    const struct settings *settings = &call->config->settings;
+    struct error err = ERROR_INIT;
+
+    if (policies_set_egress(settings, &err) < 0) {
+        fprintf(stderr, "connectord: reading the rules: %s\n", err.message);
+        return EXIT_RUNTIME;
+    }
+    egress_protect(settings->listen);
+    return explain(call->argv[0], call->argv[1]);
 }

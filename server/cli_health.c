@@ -55,9 +55,10 @@ static size_t ask(int fd, const char *request, char *out, size_t max)
     return n;
 }
 
-int cli_health(const struct settings *settings)
+int cli_health(const struct cli_call *call)
 {
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    const struct settings *settings = &call->config->settings;
     const char *request = arena_printf(mem,
                                        "GET %s/readyz HTTP/1.1\r\nHost: %s\r\n"
                                        "Connection: close\r\n\r\n",

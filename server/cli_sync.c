@@ -266,10 +266,11 @@ static bool is_yaml(const char *path)
     return ends_with(path, ".yaml") || ends_with(path, ".yml");
 }
 
-int cli_sync(const char *path)
+int cli_sync(const struct cli_call *call)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT(MAX_FILE_BYTES);
     CLEANUP(doc_free_cleanup) struct doc *d = NULL;
+    const char *path = call->argv[0];
     struct error err = ERROR_INIT;
 
     if (read_all(path, &text, &err) < 0) {

@@ -14,7 +14,6 @@
 #include "connectors/base/arena.h"
 #include "connectors/base/clock.h"
 #include "connectors/base/egress.h"
-#include "connectors/base/roots.h"
 #include "connectors/sql/mysql.h"
 #include "connectors/sql/postgres.h"
 #include "connectors/sql/sqlite.h"
@@ -22,6 +21,7 @@
 #include "server/app.h"
 #include "server/cli.h"
 #include "server/http/http.h"
+#include "server/policies.h"
 #include "server/servicelog.h"
 #include "server/store/store.h"
 #include "server/sync/runs.h"
@@ -31,28 +31,6 @@
 
 /* Descriptors beside connections: store, logs, what connectors open. */
 #define SPARE_DESCRIPTORS 512
-
-static const char usage[] =
-    "usage: connectord COMMAND [--SETTING VALUE]...\n"
-    "\n"
-    "  serve          run the service\n"
-    "  sync FILE      run one connection described in a JSON file, without a server;\n"
-    "                 exit status 0 succeeded, 1 failed, 2 cancelled, 3 succeeded but for rows\n"
-    "                 or cells that went to quarantine, 64 the file is wrong\n"
-    "  source NAME    run a built-in source as a Singer tap; --help after NAME shows its flags\n"
-    "  destination NAME  run a built-in destination as a Singer target; the same\n"
-    "  config print   show every setting and where it comes from\n"
-    "  egress explain HOST PORT\n"
-    "                 whether connectors may connect there, and which rule decides; exit status 1\n"
-    "                 when they may not\n"
-    "  health         exit status 0 when the service at the configured address is ready\n"
-    "  version        show the version\n"
-    "\n"
-    "Exit status: 0 done, 1 failed, 2 wrong settings or arguments, 3 the store is damaged or of a\n"
-    "newer version, 4 another process uses the data directory.\n"
-    "\n"
-    "Settings come from --config FILE (JSON), from the environment (CONNECTORD_ and the name in\n"
-    "capitals), and from flags; the later wins.\n\n";
 
 /* Who wakes waiting requests: known once the server has started. */
 static _Atomic(struct http *) notified;
@@ -98,35 +76,13 @@ static void set_limits(struct service *s)
                  .fields = {log_int("descriptors", (int64_t)files.rlim_max)});
 }
 
-/* Before there are threads. The rules have been checked with the other settings. */
-static int set_policies(const struct settings *settings, struct error *err)
-{
-    struct egress_policy policy = {.allow = settings->egress_allow.items,
-                                   .n_allow = settings->egress_allow.n,
-                                   .deny = settings->egress_deny.items,
-                                   .n_deny = settings->egress_deny.n,
-                                   .loopback = config_is_loopback(settings->listen)};
-
-    return egress_configure(&policy, err);
-}
-
-static int set_roots(const struct settings *settings, struct error *err)
-{
-    struct roots_policy policy = {.roots = settings->file_roots.items,
-                                  .n = settings->file_roots.n,
-                                  .open = config_is_loopback(settings->listen),
-                                  .closed = settings->data};
-
-    return roots_configure(&policy, err);
-}
-
 static int open_data(struct service *s, struct arena *mem, struct error *err)
 {
     const char *dir = s->settings->data;
 
     if (mkdir(dir, 0700) < 0 && errno != EEXIST)
         return error_set_errno(err, errno, "creating the data directory \"%s\"", dir);
-    if (set_roots(s->settings, err) < 0)
+    if (policies_set_roots(s->settings, err) < 0)
         return -1;
     return store_open(arena_printf(mem, "%s/connectord.db", dir), &s->app.store, err);
 }
@@ -184,7 +140,7 @@ static int open_service(struct service *s, struct arena *mem, int *out_status)
     s->app.settings = s->settings;
     s->app.started_unix_us = clock_unix_us();
     *out_status = EXIT_OK;
-    if (set_policies(s->settings, &err) < 0)
+    if (policies_set_egress(s->settings, &err) < 0)
         *out_status = fail(&err, "reading the rules");
     else if (open_data(s, mem, &err) < 0)
         *out_status = fail(&err, "opening the store");
@@ -245,9 +201,10 @@ static void wait_for_signal(struct service *s, const sigset_t *signals)
         sigtimedwait(signals, NULL, &delay);
 }
 
-static int serve(const struct settings *settings)
+static int serve(const struct cli_call *call)
 {
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    const struct settings *settings = &call->config->settings;
     struct service s = {.settings = settings};
     sigset_t signals;
     int status;
@@ -284,95 +241,190 @@ void cli_print_problems(const char *what, const struct problems *problems)
         fprintf(stderr, "  and %zu more\n", problems->dropped);
 }
 
-static int print_config(const struct config *config)
+static int config_print_all(const struct cli_call *call)
 {
     CLEANUP(buf_release) struct buf out = BUF_INIT(1 << 20);
 
-    config_print(config, &out);
+    config_print(call->config, &out);
     fputs(buf_str(&out), stdout);
     return EXIT_OK;
 }
 
-static int explain(const struct settings *settings, char *const *words)
+static int version(const struct cli_call *call)
 {
-    struct error err = ERROR_INIT;
-
-    if (set_policies(settings, &err) < 0)
-        return fail(&err, "reading the rules");
-    egress_protect(settings->listen);
-    return cli_egress_explain(words[0], words[1]);
+    (void)call;
+    puts("connectord " CONNECTORD_VERSION);
+    return EXIT_OK;
 }
 
-enum command { COMMAND_SERVE, COMMAND_CONFIG_PRINT, COMMAND_HEALTH, COMMAND_EXPLAIN };
+static cli_command help;
 
-/* `words` are what stands between the subcommand and its settings. */
-static int with_settings(enum command command, char *const *words, int argc, char **argv)
+enum settings_use {
+    WITH_SETTINGS, /* loaded from file, environment and the flags behind the operands */
+    NO_SETTINGS,   /* operands and nothing else */
+    OWN_WORDS,     /* reads all its words itself, --help included */
+};
+
+/* clang-format off */
+static const struct command {
+    const char *name;     /* one or two words */
+    const char *operands; /* as many words have to follow, but for OWN_WORDS */
+    cli_command *run;
+    enum settings_use settings;
+    const char *help;
+} commands[] = {
+    {"serve", "", serve, WITH_SETTINGS,
+     "run the service"},
+    {"sync", "FILE", cli_sync, NO_SETTINGS,
+     "run one connection described in a JSON or YAML file, without a server; exit status 0\n"
+     "succeeded, 1 failed, 2 cancelled, 3 succeeded but for rows or cells that went to\n"
+     "quarantine, 64 the file is wrong"},
+    {"source", "NAME [--FLAG [VALUE]]...", cli_source, OWN_WORDS,
+     "run a built-in source as a Singer tap; --help after NAME shows its flags"},
+    {"destination", "NAME [--FLAG [VALUE]]...", cli_destination, OWN_WORDS,
+     "run a built-in destination as a Singer target; the same"},
+    {"config print", "", config_print_all, WITH_SETTINGS,
+     "show every setting and where it comes from"},
+    {"egress explain", "HOST PORT", cli_egress_explain, WITH_SETTINGS,
+     "whether connectors may connect there, and which rule decides; exit status 1 when they\n"
+     "may not"},
+    {"health", "", cli_health, WITH_SETTINGS,
+     "exit status 0 when the service at the configured address is ready"},
+    {"version", "", version, NO_SETTINGS,
+     "show the version"},
+    {"help", "", help, NO_SETTINGS,
+     "show this, and every setting"},
+};
+/* clang-format on */
+
+#define N_COMMANDS (sizeof commands / sizeof *commands)
+
+static void put_indented(FILE *to, const char *text)
+{
+    for (const char *line = text; *line;) {
+        size_t n = strcspn(line, "\n");
+
+        fprintf(to, "      %.*s\n", (int)n, line);
+        line += n + (line[n] == '\n');
+    }
+}
+
+static void put_usage(FILE *to)
+{
+    fputs("usage: connectord COMMAND [--SETTING VALUE]...\n\n", to);
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        const struct command *c = &commands[i];
+
+        fprintf(to, "  %s%s%s\n", c->name, *c->operands ? " " : "", c->operands);
+        put_indented(to, c->help);
+    }
+    fputs(
+        "\nExit status: 0 done, 1 failed, 2 wrong settings or arguments, 3 the store is damaged\n"
+        "or of a newer version, 4 another process uses the data directory.\n\n"
+        "Settings come from --config FILE (JSON), from the environment (CONNECTORD_ and the name\n"
+        "in capitals), and from flags; the later wins.\n\n",
+        to);
+}
+
+static int help(const struct cli_call *call)
+{
+    CLEANUP(buf_release) struct buf settings = BUF_INIT(1 << 20);
+
+    (void)call;
+    config_help(&settings);
+    put_usage(stdout);
+    fputs(buf_str(&settings), stdout);
+    return EXIT_OK;
+}
+
+static int run_with_settings(const struct command *c, int argc, char **argv, int n_operands)
 {
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
     struct problems problems = PROBLEMS_INIT(mem);
     struct config config;
     int status = EXIT_USAGE;
 
-    if (!config_load(argc, argv, mem, &config, &problems))
-        cli_print_problems("the settings are wrong", &problems);
-    else if (command == COMMAND_SERVE)
-        status = serve(&config.settings);
-    else if (command == COMMAND_CONFIG_PRINT)
-        status = print_config(&config);
-    else if (command == COMMAND_EXPLAIN)
-        status = explain(&config.settings, words);
+    if (config_load(argc - n_operands, argv + n_operands, mem, &config, &problems))
+        status = c->run(&(struct cli_call){.config = &config, .argc = n_operands, .argv = argv});
     else
-        status = cli_health(&config.settings);
+        cli_print_problems("the settings are wrong", &problems);
     config_release(&config);
     return status;
 }
 
-static int help(FILE *to, int status)
+/* How many words there are in a text that separates them by one blank. */
+static int count_words(const char *text)
 {
-    CLEANUP(buf_release) struct buf settings = BUF_INIT(1 << 20);
+    int n = *text != '\0';
 
-    config_help(&settings);
-    fputs(usage, to);
-    if (to == stdout)
-        fputs(buf_str(&settings), to);
-    return status;
+    for (; *text; text++)
+        n += *text == ' ';
+    return n;
 }
 
-static bool is_word(const char *word, const char *a, const char *b)
+/* As many words of argv as the name has, or 0 when they say something else. */
+static int match(const char *name, int argc, char **argv)
 {
-    return !strcmp(word, a) || !strcmp(word, b);
+    int n = count_words(name);
+
+    for (int i = 0; i < n; i++) {
+        size_t length = strcspn(name, " ");
+
+        if (i >= argc || strlen(argv[i]) != length || strncmp(name, argv[i], length) != 0)
+            return 0;
+        name += length + (name[length] == ' ');
+    }
+    return n;
+}
+
+static bool is_operand(const char *word)
+{
+    return strncmp(word, "--", 2) != 0;
+}
+
+/* `argv` begins behind the name. */
+static int run_command(const struct command *c, int argc, char **argv)
+{
+    int wanted = count_words(c->operands), given = 0;
+
+    if (c->settings == OWN_WORDS)
+        return c->run(&(struct cli_call){.argc = argc, .argv = argv});
+    while (given < argc && is_operand(argv[given]))
+        given++;
+    if (given == wanted && c->settings == WITH_SETTINGS)
+        return run_with_settings(c, argc, argv, given);
+    if (given == wanted && given == argc)
+        return c->run(&(struct cli_call){.argc = argc, .argv = argv});
+    put_usage(stderr);
+    return EXIT_USAGE;
+}
+
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+            return true;
+    }
+    return false;
 }
 
 int main(int argc, char **argv)
 {
-    const char *command = argc > 1 ? argv[1] : "";
-
     postgres_forget_environment();
     mysql_forget_environment();
     sqlite_forget_uris();
-    if (!strcmp(command, "source"))
-        return cli_source(argc - 2, argv + 2);
-    if (!strcmp(command, "destination"))
-        return cli_destination(argc - 2, argv + 2);
-    for (int i = 1; i < argc; i++) {
-        if (is_word(argv[i], "--help", "-h"))
-            return help(stdout, EXIT_OK);
+    argc--;
+    argv++;
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        int n = match(commands[i].name, argc, argv);
+
+        if (n > 0 && (commands[i].settings == OWN_WORDS || !asks_for_help(argc, argv)))
+            return run_command(&commands[i], argc - n, argv + n);
     }
-    if (!strcmp(command, "serve"))
-        return with_settings(COMMAND_SERVE, NULL, argc - 2, argv + 2);
-    if (!strcmp(command, "config") && argc > 2 && !strcmp(argv[2], "print"))
-        return with_settings(COMMAND_CONFIG_PRINT, NULL, argc - 3, argv + 3);
-    if (!strcmp(command, "egress") && argc > 4 && !strcmp(argv[2], "explain"))
-        return with_settings(COMMAND_EXPLAIN, argv + 3, argc - 5, argv + 5);
-    if (!strcmp(command, "health"))
-        return with_settings(COMMAND_HEALTH, NULL, argc - 2, argv + 2);
-    if (!strcmp(command, "sync") && argc == 3)
-        return cli_sync(argv[2]);
-    if (is_word(command, "version", "--version")) {
-        puts("connectord " CONNECTORD_VERSION);
-        return EXIT_OK;
-    }
-    if (!strcmp(command, "help"))
-        return help(stdout, EXIT_OK);
-    return help(stderr, EXIT_USAGE);
+    if (asks_for_help(argc, argv))
+        return help(NULL);
+    if (argc == 1 && !strcmp(argv[0], "--version"))
+        return version(NULL);
+    put_usage(stderr);
+    return EXIT_USAGE;
 }
