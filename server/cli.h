@@ -21,6 +21,7 @@ enum exit_code {
 /* What stands behind the name of a subcommand. */
 struct cli_call {
     const struct config *config; /* NULL for a command without settings */
+    bool flagged;                /* the flag of its row was given */
     int argc;
     char **argv; /* its operands; of a command that reads its own words, all of them */
 };
@@ -32,12 +33,16 @@ typedef int cli_command(const struct cli_call *call);
 cli_command cli_sync;
 /* `connectord source NAME --FLAGS`: a built-in connector as a Singer tap, and as a target. */
 cli_command cli_source, cli_destination;
+/* Copies the store while it is in use, and makes a store of a copy. */
+cli_command cli_backup, cli_restore;
 /* Asks the service at the configured address whether it is ready. */
 cli_command cli_health;
 
 /* Resolves the host and prints what the policy of this process says about each address. */
 cli_command cli_egress_explain;
 
+/* Says what failed on standard error and returns the exit status of such a failure. */
+int cli_fail(const struct error *err, const char *what);
 /* One line each on standard error. */
 void cli_print_problems(const char *what, const struct problems *problems);
 

@@ -50,7 +50,7 @@ struct service {
     struct log *log;
 };
 
-static int fail(const struct error *err, const char *what)
+int cli_fail(const struct error *err, const char *what)
 {
     fprintf(stderr, "connectord: %s: %s\n", what, err->message);
     if (err->reason && !strcmp(err->reason, "store_in_use"))
@@ -141,16 +141,16 @@ static int open_service(struct service *s, struct arena *mem, int *out_status)
     s->app.started_unix_us = clock_unix_us();
     *out_status = EXIT_OK;
     if (policies_set_egress(s->settings, &err) < 0)
-        *out_status = fail(&err, "reading the rules");
+        *out_status = cli_fail(&err, "reading the rules");
     else if (open_data(s, mem, &err) < 0)
-        *out_status = fail(&err, "opening the store");
+        *out_status = cli_fail(&err, "opening the store");
     else if (logstreams_open(arena_printf(mem, "%s/logs", s->settings->data), notify, &notified,
                              &s->app.logs, &err) < 0)
-        *out_status = fail(&err, "opening the logs");
+        *out_status = cli_fail(&err, "opening the logs");
     else if (start_runs(s, &err) < 0)
-        *out_status = fail(&err, "starting the workers");
+        *out_status = cli_fail(&err, "starting the workers");
     else if (start_http(s, &err) < 0)
-        *out_status = fail(&err, "listening");
+        *out_status = cli_fail(&err, "listening");
     return *out_status == EXIT_OK ? 0 : -1;
 }
 
@@ -272,28 +272,34 @@ static const struct command {
     cli_command *run;
     enum settings_use settings;
     const char *help;
+    const char *flag; /* one that takes no value, or NULL */
 } commands[] = {
     {"serve", "", serve, WITH_SETTINGS,
-     "run the service"},
+     "run the service", NULL},
     {"sync", "FILE", cli_sync, NO_SETTINGS,
      "run one connection described in a JSON or YAML file, without a server; exit status 0\n"
      "succeeded, 1 failed, 2 cancelled, 3 succeeded but for rows or cells that went to\n"
-     "quarantine, 64 the file is wrong"},
+     "quarantine, 64 the file is wrong", NULL},
     {"source", "NAME [--FLAG [VALUE]]...", cli_source, OWN_WORDS,
-     "run a built-in source as a Singer tap; --help after NAME shows its flags"},
+     "run a built-in source as a Singer tap; --help after NAME shows its flags", NULL},
     {"destination", "NAME [--FLAG [VALUE]]...", cli_destination, OWN_WORDS,
-     "run a built-in destination as a Singer target; the same"},
+     "run a built-in destination as a Singer target; the same", NULL},
     {"config print", "", config_print_all, WITH_SETTINGS,
-     "show every setting and where it comes from"},
+     "show every setting and where it comes from", NULL},
     {"egress explain", "HOST PORT", cli_egress_explain, WITH_SETTINGS,
      "whether connectors may connect there, and which rule decides; exit status 1 when they\n"
-     "may not"},
+     "may not", NULL},
+    {"backup", "FILE", cli_backup, WITH_SETTINGS,
+     "copy the store of the data directory to a file, also while the service runs", NULL},
+    {"restore", "FILE", cli_restore, WITH_SETTINGS,
+     "make the store of the data directory, which must have none, of a backup;\n"
+     "with --verify only say whether the backup is whole", "--verify"},
     {"health", "", cli_health, WITH_SETTINGS,
-     "exit status 0 when the service at the configured address is ready"},
+     "exit status 0 when the service at the configured address is ready", NULL},
     {"version", "", version, NO_SETTINGS,
-     "show the version"},
+     "show the version", NULL},
     {"help", "", help, NO_SETTINGS,
-     "show this, and every setting"},
+     "show this, and every setting", NULL},
 };
 /* clang-format on */
 
@@ -315,7 +321,10 @@ static void put_usage(FILE *to)
     for (size_t i = 0; i < N_COMMANDS; i++) {
         const struct command *c = &commands[i];
 
-        fprintf(to, "  %s%s%s\n", c->name, *c->operands ? " " : "", c->operands);
+        fprintf(to, "  %s%s%s", c->name, *c->operands ? " " : "", c->operands);
+        if (c->flag)
+            fprintf(to, " [%s]", c->flag);
+        fputc('\n', to);
         put_indented(to, c->help);
     }
     fputs(
@@ -337,15 +346,31 @@ static int help(const struct cli_call *call)
     return EXIT_OK;
 }
 
-static int run_with_settings(const struct command *c, int argc, char **argv, int n_operands)
+/* Takes the flag of the command out of its words. */
+static bool take_flag(const struct command *c, int *argc, char **argv)
+{
+    int n = 0, given = *argc;
+
+    for (int i = 0; i < given; i++) {
+        if (!c->flag || strcmp(argv[i], c->flag) != 0)
+            argv[n++] = argv[i];
+    }
+    *argc = n;
+    return n < given;
+}
+
+static int run_with_settings(const struct command *c, int argc, char **argv, int n_operands,
+                             bool flagged)
 {
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
     struct problems problems = PROBLEMS_INIT(mem);
     struct config config;
     int status = EXIT_USAGE;
+    struct cli_call call = {
+        .config = &config, .flagged = flagged, .argc = n_operands, .argv = argv};
 
     if (config_load(argc - n_operands, argv + n_operands, mem, &config, &problems))
-        status = c->run(&(struct cli_call){.config = &config, .argc = n_operands, .argv = argv});
+        status = c->run(&call);
     else
         cli_print_problems("the settings are wrong", &problems);
     config_release(&config);
@@ -386,13 +411,15 @@ static bool is_operand(const char *word)
 static int run_command(const struct command *c, int argc, char **argv)
 {
     int wanted = count_words(c->operands), given = 0;
+    bool flagged;
 
     if (c->settings == OWN_WORDS)
         return c->run(&(struct cli_call){.argc = argc, .argv = argv});
+    flagged = take_flag(c, &argc, argv);
     while (given < argc && is_operand(argv[given]))
         given++;
     if (given == wanted && c->settings == WITH_SETTINGS)
-        return run_with_settings(c, argc, argv, given);
+        return run_with_settings(c, argc, argv, given, flagged);
     if (given == wanted && given == argc)
         return c->run(&(struct cli_call){.argc = argc, .argv = argv});
     put_usage(stderr);

@@ -150,6 +150,45 @@ int db_exec(struct db *db, const char *sql, struct error *err)
     return rc == SQLITE_OK ? 0 : fail(db, rc, err);
 }
 
+/* Pages, and the pause after them. */
+#define COPY_PAGES    256
+#define COPY_PAUSE_MS 5
+
+static int copy_pages(struct db *from, struct db *to, struct error *err)
+{
+    sqlite3_backup *b = sqlite3_backup_init(to->handle, "main", from->handle, "main");
+    int rc, closed;
+
+    if (!b)
+        return fail(to, sqlite3_errcode(to->handle), err);
+    do {
+        rc = sqlite3_backup_step(b, COPY_PAGES);
+        if (rc == SQLITE_OK)
+            sqlite3_sleep(COPY_PAUSE_MS);
+    } while (rc == SQLITE_OK);
+    closed = sqlite3_backup_finish(b);
+    if (rc == SQLITE_DONE && closed == SQLITE_OK)
+        return 0;
+    return fail(to, closed != SQLITE_OK ? closed : rc, err);
+}
+
+int db_copy(struct db *from, struct db *to, struct error *err)
+{
+    int64_t objects;
+    int rc;
+
+    /* A transaction of ours holds one moment of the source: without it, every write of another
+     * process would begin the copy anew. */
+    if (db_exec(from, "BEGIN", err) < 0 ||
+        db_get_int(from, "SELECT count(*) FROM sqlite_schema", &objects, err) < 0) {
+        db_rollback(from);
+        return -1;
+    }
+    rc = copy_pages(from, to, err);
+    db_rollback(from);
+    return rc;
+}
+
 int64_t db_changes(const struct db *db)
 {
     return sqlite3_changes64(db->handle);

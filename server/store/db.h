@@ -37,6 +37,9 @@ bool db_is_broken(const struct db *db);
 void db_rollback(struct db *db);
 /* Any number of statements without parameters and results. */
 CHECKED int db_exec(struct db *db, const char *sql, struct error *err);
+/* Makes `to` a copy of `from` as it is now, whoever writes meanwhile; page by page with pauses, so
+ * that others get their turn. */
+CHECKED int db_copy(struct db *from, struct db *to, struct error *err);
 /* The first column of the first row of a statement without parameters; 0 or NULL when empty. */
 CHECKED int db_get_int(struct db *db, const char *sql, int64_t *out, struct error *err);
 CHECKED int db_get_text(struct db *db, const char *sql, struct arena *mem, const char **out,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "connectors/base/clock.h"
+#include "connectors/base/failpoint.h"
 #include "connectors/base/hash.h"
 
 /*
@@ -241,10 +242,19 @@ static int run_step(struct db *db, int64_t version, struct error *err)
     if (db_exec(db, "BEGIN EXCLUSIVE", err) < 0)
         return -1;
     if (run_parts(db, &steps[version - 1], err) < 0 || note_step(db, version, err) < 0 ||
-        db_exec(db, mark, err) < 0 || db_exec(db, "COMMIT", err) < 0) {
+        db_exec(db, mark, err) < 0 || failpoint("migration_commit", err) < 0 ||
+        db_exec(db, "COMMIT", err) < 0) {
         db_rollback(db);
         return error_wrap(err, "step %" PRId64 " of its schema", version);
     }
+    return 0;
+}
+
+int migrations_are_due(struct db *db, int64_t *out_version, bool *out_old, struct error *err)
+{
+    if (db_get_int(db, "PRAGMA user_version", out_version, err) < 0)
+        return -1;
+    *out_old = *out_version > 0 && *out_version < NEWEST;
     return 0;
 }
 

@@ -14,6 +14,10 @@
 /* Fails with DATA "store_corrupt" when the file is a database of somebody else's, and with CONFLICT
  * "store_newer" when a newer version of this program has written it. 1 = it is empty. */
 CHECKED int migrations_check(struct db *db, struct error *err);
+/* Which version the file has, and whether that is an old one; a new file has version 0 and is not
+ * old. */
+CHECKED int migrations_are_due(struct db *db, int64_t *out_version, bool *out_old,
+                               struct error *err);
 /* Brings the file to the newest version. */
 CHECKED int migrations_run(struct db *db, struct error *err);
 

@@ -18,6 +18,7 @@
 #include "connectors/base/hash.h"
 #include "connectors/base/metric.h"
 #include "connectors/base/text.h"
+#include "server/store/backup.h"
 #include "server/store/migrations.h"
 #include "server/store/txn.h"
 
@@ -54,29 +55,45 @@ static void close_fd(int *fd)
         close(*fd);
 }
 
+int store_lock(const char *path, struct error *err)
+{
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    CLEANUP(close_fd) int fd = -1;
+    const char *name = arena_printf(mem, "%s.lock", path);
+    char text[64] = "";
+    int taken;
+
+    fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return error_set_errno(err, errno, "%s", name);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return error_set_errno(err, errno, "locking %s", name);
+        if (pread(fd, text, sizeof text - 1, 0) < 0)
+            text[0] = '\0';
+        return error_set_reason(err, ERR_CONFLICT, "store_in_use",
+                                "%s is used by another process (%.*s)", path,
+                                (int)strcspn(text, "\n"), text);
+    }
+    taken = fd;
+    fd = -1;
+    return taken;
+}
+
 /*
  * Takes "<path>.lock" for this process. *out_made tells whether a store was completed here before:
  * then an empty file is not a new one but what is left of that store.
  */
 static int take_lock(struct store *s, bool *out_made, struct error *err)
 {
-    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
-    const char *name = arena_printf(mem, "%s.lock", s->path);
-    char text[64] = "";
-    ssize_t n;
+    struct stat st;
 
-    s->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    s->lock_fd = store_lock(s->path, err);
     if (s->lock_fd < 0)
-        return error_set_errno(err, errno, "%s", name);
-    n = pread(s->lock_fd, text, sizeof text - 1, 0);
-    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK)
-            return error_set_errno(err, errno, "locking %s", name);
-        return error_set_reason(err, ERR_CONFLICT, "store_in_use",
-                                "%s is used by another process (%.*s)", s->path,
-                                (int)strcspn(text, "\n"), text);
-    }
-    *out_made = n > 0;
+        return -1;
+    if (fstat(s->lock_fd, &st) < 0)
+        return error_set_errno(err, errno, "%s.lock", s->path);
+    *out_made = st.st_size > 0;
     return 0;
 }
 
@@ -180,6 +197,19 @@ static int check_file(struct store *s, bool made, int64_t bytes, struct error *e
     return check_intact(s, s->writer.db, bytes, err);
 }
 
+/* A copy is kept of what a newer schema replaces. */
+static int migrate(struct store *s, struct error *err)
+{
+    int64_t version;
+    bool old;
+
+    if (migrations_are_due(s->writer.db, &version, &old, err) < 0)
+        return -1;
+    if (old && store_copy_before(s->writer.db, s->path, version, err) < 0)
+        return -1;
+    return migrations_run(s->writer.db, err);
+}
+
 static int open_seats(struct store *s, struct error *err)
 {
     if (db_open(s->path, DB_RELAX, &s->progress.db, err) < 0)
@@ -217,7 +247,7 @@ int store_open(const char *path, struct store **out, struct error *err)
     if (take_lock(s, &made, err) < 0 || prepare_file(s, &made, &bytes, err) < 0)
         return -1;
     if (db_open(path, DB_WRITE, &s->writer.db, err) < 0 || check_file(s, made, bytes, err) < 0 ||
-        use_wal(s, s->writer.db, err) < 0 || migrations_run(s->writer.db, err) < 0 ||
+        use_wal(s, s->writer.db, err) < 0 || migrate(s, err) < 0 ||
         idempotency_recover(s->writer.db, err) < 0 || open_seats(s, err) < 0)
         return error_wrap(err, "opening %s", path);
     if (mark_made(s, err) < 0)

@@ -36,6 +36,29 @@ struct store_stats {
 };
 CHECKED int store_get_stats(struct store *s, struct store_stats *out, struct error *err);
 
+/* ---------------------------------------------------------------------- backups */
+
+/* What is in a copy. */
+struct store_summary {
+    int64_t schema_version, resources, connections, runs;
+};
+
+/*
+ * Copies the store at `path`, open in whichever process and being written to, as it is at one
+ * moment. `to` appears as a whole or not at all; one that exists is replaced. The copy has been
+ * checked. Logs of runs and the keys of sealed values are not in it.
+ */
+CHECKED int store_backup(const char *path, const char *to, struct store_summary *out,
+                         struct error *err);
+/* Notes in the store, for metrics, that a backup is complete. */
+CHECKED int store_note_backup(const char *path, int64_t took_us, struct error *err);
+/* Reads a whole copy: DATA "store_corrupt", CONFLICT "store_newer". */
+CHECKED int store_verify(const char *path, struct store_summary *out, struct error *err);
+/* Makes the store at `path` of a copy, which is verified first. CONFLICT "store_exists" unless
+ * there is none, "store_in_use". Numbers of later runs begin a million above those in the copy. */
+CHECKED int store_restore(const char *from, const char *path, struct store_summary *out,
+                          struct error *err);
+
 /* ------------------------------------------------------ sources and destinations */
 
 enum resource_kind { RESOURCE_SOURCE, RESOURCE_DESTINATION };
