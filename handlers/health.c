@@ -9,9 +9,6 @@
 #include "server/store/store.h"
 #include "server/sync/runs.h"
 
-/* A thread that was not awake for so long will not wake up again by itself. */
-#define STALE_US 10000000
-
 /* The store is asked at most so often, however many probes there are, and has to answer in time. */
 #define VERDICT_US     1000000
 #define STORE_LIMIT_MS 2000
@@ -20,8 +17,8 @@ static const char *const none[] = {NULL};
 
 static bool is_stale(const struct app *app)
 {
-    return http_stats(app->http).beat_age_us > STALE_US ||
-           runs_stats(app->runs).beat_age_us > STALE_US;
+    return http_stats(app->http).beat_age_us > HTTP_STALE_US ||
+           runs_stats(app->runs).beat_age_us > HTTP_STALE_US;
 }
 
 /* No dependency is asked: a store that is down does not get better when we are restarted. */

@@ -6,11 +6,11 @@
 const struct route routes[] = {
     /* method   pattern                                       handler                        operation               scope    flags */
     {"GET",    "/",                                           handle_root,                   "root",                 "read",  ROUTE_PUBLIC},
-    {"GET",    "/livez",                                      handle_livez,                  "livez",                "read",  ROUTE_PUBLIC},
-    {"GET",    "/readyz",                                     handle_readyz,                 "readyz",               "read",  ROUTE_PUBLIC},
-    {"GET",    "/healthz",                                    handle_readyz,                 "healthz",              "read",  ROUTE_PUBLIC},
-    {"GET",    "/startupz",                                   handle_startupz,               "startupz",             "read",  ROUTE_PUBLIC},
-    {"GET",    "/metrics",                                    handle_metrics,                "metrics",              "read",  0},
+    {"GET",    "/livez",                                      handle_livez,                  "livez",                "read",  ROUTE_PUBLIC | ROUTE_OPERATOR},
+    {"GET",    "/readyz",                                     handle_readyz,                 "readyz",               "read",  ROUTE_PUBLIC | ROUTE_OPERATOR},
+    {"GET",    "/healthz",                                    handle_readyz,                 "healthz",              "read",  ROUTE_PUBLIC | ROUTE_OPERATOR},
+    {"GET",    "/startupz",                                   handle_startupz,               "startupz",             "read",  ROUTE_PUBLIC | ROUTE_OPERATOR},
+    {"GET",    "/metrics",                                    handle_metrics,                "metrics",              "read",  ROUTE_OPERATOR},
     {"GET",    "/openapi.json",                               handle_openapi,                "openapi",              "read",  ROUTE_PUBLIC},
     {"GET",    "/docs",                                       handle_docs,                   "docs",                 "read",  ROUTE_PUBLIC},
     {"GET",    "/docs/{asset}",                               handle_docs_asset,             "docs_asset",           "read",  ROUTE_PUBLIC},

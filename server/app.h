@@ -17,6 +17,7 @@ struct app {
     struct runs *runs;
     struct logstreams *logs;
     struct http *http;
+    struct http *operator_http; /* the server of admin_listen; NULL without one */
     const struct settings *settings;
     int64_t started_unix_us;
 };

@@ -28,6 +28,8 @@ struct cli_call {
 /* A subcommand, which is a row of the table in main.c: returns the exit status. */
 typedef int cli_command(const struct cli_call *call);
 
+/* Runs the service until a signal ends it. */
+cli_command cli_serve;
 /* Runs the connection described in a file: 0 succeeded, 1 failed, 2 cancelled, and the two above.
  */
 cli_command cli_sync;

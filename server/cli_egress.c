@@ -53,10 +53,8 @@ int cli_egress_explain(const struct cli_call *call)
     const struct settings *settings = &call->config->settings;
     struct error err = ERROR_INIT;
 
-    if (policies_set_egress(settings, &err) < 0) {
-        fprintf(stderr, "connectord: reading the rules: %s\n", err.message);
-        return EXIT_RUNTIME;
-    }
+    if (policies_set_egress(settings, &err) < 0)
+        return cli_fail(&err, "reading the rules");
     egress_protect(settings->listen);
     return explain(call->argv[0], call->argv[1]);
 }

@@ -25,7 +25,7 @@ static int dial(const char *listen, struct arena *mem)
     struct addrinfo *address;
     int fd;
 
-    if (getaddrinfo(host, colon + 1, &hints, &address) != 0)
+    if (getaddrinfo(*host ? host : "127.0.0.1", colon + 1, &hints, &address) != 0)
         return -1;
     fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0) {
@@ -59,16 +59,17 @@ int cli_health(const struct cli_call *call)
 {
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
     const struct settings *settings = &call->config->settings;
+    const char *address = *settings->admin_listen ? settings->admin_listen : settings->listen;
     const char *request = arena_printf(mem,
                                        "GET %s/readyz HTTP/1.1\r\nHost: %s\r\n"
                                        "Connection: close\r\n\r\n",
-                                       settings->base_path, settings->listen);
+                                       settings->base_path, address);
     char answer[12];
-    int fd = dial(settings->listen, mem);
+    int fd = dial(address, mem);
     size_t n;
 
     if (fd < 0) {
-        fprintf(stderr, "connectord: nothing answers at %s\n", settings->listen);
+        fprintf(stderr, "connectord: nothing answers at %s\n", address);
         return EXIT_RUNTIME;
     }
     n = ask(fd, request, answer, sizeof answer);
@@ -77,7 +78,6 @@ int cli_health(const struct cli_call *call)
         puts("ready");
         return EXIT_OK;
     }
-    fprintf(stderr, "connectord: the service at %s is not ready (%.*s)\n", settings->listen, (int)n,
-            answer);
+    fprintf(stderr, "connectord: the service at %s is not ready (%.*s)\n", address, (int)n, answer);
     return EXIT_RUNTIME;
 }

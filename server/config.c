@@ -24,6 +24,9 @@ const struct option settings_options[] = {
     OPTION(struct settings, listen, .title = "Address", .def = "127.0.0.1:8080",
            .help = "Address and port of the HTTP interface; port 0 picks a free one. Only loopback "
                    "addresses are accepted for now: there are no access tokens yet."),
+    OPTION(struct settings, admin_listen, .title = "Operator's address", .def = "",
+           .help = "Address and port for /livez, /readyz, /startupz, /healthz and /metrics, which are "
+                   "then answered there, without tokens, and nowhere else; empty = at the address of the API."),
     OPTION(struct settings, data, .title = "Data directory", .def = "./data", .min = 1, .max = 4000,
            .help = "Where the store and the logs of runs live."),
     OPTION(struct settings, base_path, .title = "Base path", .def = "", .max = 200,
@@ -71,10 +74,10 @@ const struct option settings_options[] = {
     OPTION(struct settings, cancel_grace_ms, .title = "Grace of a cancellation", .def = "10000",
            .min = 0, .max = 600000,
            .help = "Milliseconds after which a cancelled run that goes on is warned about."),
-    OPTION(struct settings, drain_delay_ms, .title = "Drain delay", .def = "0", .min = 0,
+    OPTION(struct settings, drain_delay_ms, .title = "Drain delay", .def = "-1", .min = -1,
            .max = 60000,
            .help = "Milliseconds at shutdown in which readiness is off and requests are still "
-                   "served, for load balancers to notice."),
+                   "served, for load balancers to notice; -1 = 5000, but 0 on a loopback address."),
     OPTION(struct settings, shutdown_grace_ms, .title = "Grace of a shutdown", .def = "10000",
            .min = 0, .max = 600000,
            .help = "Milliseconds that active runs get to stop at their last checkpoint."),
@@ -354,15 +357,21 @@ static const char *config_path(struct arena *mem, int argc, char *const *argv)
 
 /* ------------------------------------------------------------------- the whole */
 
-bool config_is_loopback(const char *listen)
+/* An address to listen at; "" before the colon is every address. */
+struct place {
+    bool is_v6;
+    struct in6_addr v6;
+    struct in_addr v4;
+};
+
+static bool read_place(const char *listen, struct place *out)
 {
     const char *colon = strrchr(listen, ':');
     char host[INET6_ADDRSTRLEN + 2];
-    struct in6_addr v6;
-    struct in_addr v4;
     int64_t port;
     size_t n;
 
+    *out = (struct place){0};
     if (!colon || (size_t)(colon - listen) >= sizeof host)
         return false;
     n = (size_t)(colon - listen);
@@ -372,9 +381,26 @@ bool config_is_loopback(const char *listen)
         return false;
     if (n > 2 && host[0] == '[' && host[n - 1] == ']') {
         host[n - 1] = '\0';
-        return inet_pton(AF_INET6, host + 1, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+        out->is_v6 = true;
+        return inet_pton(AF_INET6, host + 1, &out->v6) == 1;
     }
-    return inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
+    return n == 0 || inet_pton(AF_INET, host, &out->v4) == 1;
+}
+
+bool config_is_address(const char *listen)
+{
+    struct place p;
+
+    return read_place(listen, &p);
+}
+
+bool config_is_loopback(const char *listen)
+{
+    struct place p;
+
+    if (!read_place(listen, &p))
+        return false;
+    return p.is_v6 ? IN6_IS_ADDR_LOOPBACK(&p.v6) : ntohl(p.v4.s_addr) >> 24 == 127;
 }
 
 /* Problems of the table, whose pointers name the setting, get the place it came from. */
@@ -393,9 +419,21 @@ static void decode(struct loading *l)
     }
 }
 
-static const char *origin_of(const struct config *c, const char *name)
+const char *config_origin(const struct config *c, const char *setting)
 {
-    return c->origins[number_of(option_find(settings_options, name))];
+    return c->origins[number_of(option_find(settings_options, setting))];
+}
+
+bool config_is_same(const struct config *a, const struct config *b, const struct option *o)
+{
+    CLEANUP(buf_release) struct buf x = BUF_INIT(1 << 20), y = BUF_INIT(1 << 20);
+    const struct doc *left = doc_get(a->values, o->name), *right = doc_get(b->values, o->name);
+
+    if (left)
+        doc_write(left, &x);
+    if (right)
+        doc_write(right, &y);
+    return !strcmp(buf_str(&x), buf_str(&y));
 }
 
 static void check_rules(struct loading *l, const char *name, const struct string_list *rules)
@@ -405,7 +443,7 @@ static void check_rules(struct loading *l, const char *name, const struct string
     for (size_t i = 0; i < rules->n; i++) {
         err = ERROR_INIT;
         if (egress_check_rule(rules->items[i], &err) < 0)
-            problems_add(l->problems, origin_of(l->config, name), "invalid", "%s", err.message);
+            problems_add(l->problems, config_origin(l->config, name), "invalid", "%s", err.message);
     }
 }
 
@@ -417,13 +455,17 @@ static void check(struct loading *l)
     check_rules(l, "egress_deny", &s->egress_deny);
 
     if (s->listen && !config_is_loopback(s->listen))
-        problems_add(l->problems, origin_of(l->config, "listen"), "not_loopback",
+        problems_add(l->problems, config_origin(l->config, "listen"), "not_loopback",
                      "\"%s\" is refused: without access tokens the service listens on loopback "
                      "only, such as 127.0.0.1:8080 or [::1]:8080",
                      s->listen);
     if (s->base_path && *s->base_path && (*s->base_path != '/' || ends_with(s->base_path, "/")))
-        problems_add(l->problems, origin_of(l->config, "base_path"), "invalid",
+        problems_add(l->problems, config_origin(l->config, "base_path"), "invalid",
                      "expected a path such as /connectord, found \"%s\"", s->base_path);
+    if (s->admin_listen && *s->admin_listen && !config_is_address(s->admin_listen))
+        problems_add(l->problems, config_origin(l->config, "admin_listen"), "invalid",
+                     "expected a numeric address and a port such as 127.0.0.1:9090, found \"%s\"",
+                     s->admin_listen);
 }
 
 bool config_load(int argc, char *const *argv, struct arena *mem, struct config *out,
@@ -434,7 +476,9 @@ bool config_load(int argc, char *const *argv, struct arena *mem, struct config *
     const char *path = config_path(mem, argc, argv);
 
     *out = (struct config){.origins = arena_array(mem, n, sizeof *out->origins),
-                           .values = doc_new_object()};
+                           .values = doc_new_object(),
+                           .argc = argc,
+                           .argv = argv};
     for (size_t i = 0; i < n; i++)
         out->origins[i] = "default";
     if (path)
@@ -452,19 +496,29 @@ void config_release(struct config *c)
     c->values = NULL;
 }
 
+const char *config_value(const struct config *c, const struct option *o, struct arena *mem)
+{
+    CLEANUP(buf_release) struct buf b = BUF_INIT(1 << 20);
+    struct doc *all;
+
+    if (o->flags & OPTION_SECRET)
+        return strcmp(config_origin(c, o->name), "default") != 0 ? "\"***\"" : "\"\"";
+    all = options_normalized(settings_options, c->values);
+    if (doc_get(all, o->name))
+        doc_write(doc_get(all, o->name), &b);
+    else
+        buf_puts(&b, "[]");
+    doc_free(all);
+    return arena_strdup(mem, buf_str(&b));
+}
+
 void config_print(const struct config *c, struct buf *out)
 {
-    struct doc *all = options_normalized(settings_options, c->values);
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
 
-    for (const struct option *o = settings_options; o->name; o++) {
-        buf_printf(out, "%s = ", o->name);
-        if (doc_get(all, o->name))
-            doc_write(doc_get(all, o->name), out);
-        else
-            buf_puts(out, "[]");
-        buf_printf(out, "  # %s\n", c->origins[number_of(o)]);
-    }
-    doc_free(all);
+    for (const struct option *o = settings_options; o->name; o++)
+        buf_printf(out, "%s = %s  # %s\n", o->name, config_value(c, o, mem),
+                   config_origin(c, o->name));
 }
 
 void config_help(struct buf *out)

@@ -11,7 +11,7 @@
 #include "connectors/option.h"
 
 struct settings {
-    const char *listen, *data, *base_path, *log_level;
+    const char *listen, *admin_listen, *data, *base_path, *log_level;
     int64_t workers, short_workers, memory_budget_bytes, max_parallel_streams;
     int64_t http_threads, max_connections;
     int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
@@ -30,6 +30,8 @@ struct config {
     struct settings settings;
     const char **origins; /* one for each row of the table */
     struct doc *values;   /* what was given, without defaults */
+    int argc;             /* as given to config_load, to load them again */
+    char *const *argv;
 };
 
 /*
@@ -40,6 +42,12 @@ bool config_load(int argc, char *const *argv, struct arena *mem, struct config *
                  struct problems *problems);
 void config_release(struct config *c);
 
+const char *config_origin(const struct config *c, const char *setting);
+/* Whether both say the same of this setting. */
+bool config_is_same(const struct config *a, const struct config *b, const struct option *o);
+
+/* Its effective value as JSON, "***" for a secret. */
+const char *config_value(const struct config *c, const struct option *o, struct arena *mem);
 /* One line for each setting: its value as JSON, and the origin. */
 void config_print(const struct config *c, struct buf *out);
 /* --help: one paragraph for each setting. */
@@ -47,5 +55,7 @@ void config_help(struct buf *out);
 
 /* True for 127.0.0.0/8 and ::1 with a port, the only addresses that are safe without tokens. */
 bool config_is_loopback(const char *listen);
+/* True for a numeric address and a port: "127.0.0.1:80", "[::1]:0", "0.0.0.0:9090", ":9090". */
+bool config_is_address(const char *listen);
 
 #endif

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,14 +24,26 @@ struct caller_log {
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct caller_log callers[MAX_CALLERS];
 static size_t n_callers;
-static enum log_level least;
+static _Atomic int least;
 static int out_fd = STDOUT_FILENO;
 static int64_t dropped;
 
 void servicelog_init(int fd, enum log_level threshold)
 {
     out_fd = fd;
-    least = threshold;
+    servicelog_set_level(threshold);
+}
+
+void servicelog_set_level(enum log_level threshold)
+{
+    atomic_store(&least, (int)threshold);
+}
+
+static uint64_t hash_text(uint64_t h, const char *s)
+{
+    for (; *s; s++)
+        h = (h ^ (unsigned char)*s) * 1099511628211u;
+    return (h ^ 0xff) * 1099511628211u;
 }
 
 static void put_tags(struct jsonw *w, const struct log_line *line, size_t most)
@@ -88,27 +101,101 @@ static void drop(void)
     metric_add(METRIC_LOG_DROPPED, 1);
 }
 
-static void emit(struct log *log, enum log_level level, const struct log_line *line)
+/* Tells first how many lines had to be dropped before. */
+static void put_out(struct buf *b, enum log_level level, const char *caller,
+                    const struct log_line *line)
 {
-    CLEANUP(buf_release) struct buf b = BUF_INIT(1 << 16);
-    const char *caller = ((struct caller_log *)log)->caller;
-    LOCK_GUARD(&mutex);
-
     if (dropped > 0) {
         struct log_line lost = {.message = "log lines dropped",
                                 .fields = {log_int("lines", dropped)}};
 
-        put_line(&b, LOG_WARN, caller, &lost);
-        if (!write_now(&b)) {
+        put_line(b, LOG_WARN, caller, &lost);
+        if (!write_now(b)) {
             drop();
             return;
         }
         dropped = 0;
     }
-    put_line(&b, level, caller, line);
+    put_line(b, level, caller, line);
     metric_add_for(METRIC_LOG_LINES, METRIC_LABELS(log_level_name(level)), 1);
-    if (!write_now(&b))
+    if (!write_now(b))
         drop();
+}
+
+/* ---------------------------------------------------------------------- repeats */
+
+#define REPEAT_SLOTS 16
+#define REPEAT_MOST  10 /* equal lines in REPEAT_US that come through */
+#define REPEAT_US    1000000
+
+/* What was said lately, by the hash of the line. */
+static struct repeat {
+    uint64_t hash;
+    int64_t since_us;
+    int64_t n; /* 0 = nothing */
+    enum log_level level;
+    const char *caller, *message;
+} repeats[REPEAT_SLOTS];
+
+static uint64_t hash_line(enum log_level level, const char *caller, const struct log_line *line)
+{
+    uint64_t h = hash_text(hash_text((uint64_t)level + 1, caller), line->message);
+
+    for (size_t i = 0; i < LOG_MAX_FIELDS && line->fields[i].key; i++) {
+        const struct log_field *f = &line->fields[i];
+
+        h = hash_text(h, f->key);
+        h = f->text ? hash_text(h, f->text) : (h ^ (uint64_t)f->number) * 1099511628211u;
+    }
+    return h;
+}
+
+static void sum_up(struct repeat *r, struct buf *b)
+{
+    struct log_line line = {
+        .message = "log lines left out because they repeat",
+        .fields = {log_text("line", r->message), log_int("lines", r->n - REPEAT_MOST)}};
+
+    if (r->n > REPEAT_MOST)
+        put_out(b, r->level, r->caller, &line);
+    r->n = 0;
+}
+
+/* True when the line has come often enough in this second. */
+static bool is_repeated(enum log_level level, const char *caller, const struct log_line *line,
+                        struct buf *b)
+{
+    uint64_t hash = hash_line(level, caller, line);
+    struct repeat *mine = &repeats[hash % REPEAT_SLOTS];
+    int64_t now_us = clock_monotonic_us();
+
+    for (size_t i = 0; i < REPEAT_SLOTS; i++) {
+        if (repeats[i].n > 0 && now_us - repeats[i].since_us >= REPEAT_US)
+            sum_up(&repeats[i], b);
+    }
+    if (mine->n > 0 && mine->hash != hash)
+        sum_up(mine, b);
+    if (mine->n == 0)
+        *mine = (struct repeat){hash, now_us, 0, level, caller, line->message};
+    if (++mine->n <= REPEAT_MOST)
+        return false;
+    metric_add(METRIC_LOG_REPEATED, 1);
+    return true;
+}
+
+static void emit(struct log *log, enum log_level level, const struct log_line *line)
+{
+    CLEANUP(buf_release) struct buf b = BUF_INIT(1 << 16);
+    const char *caller = ((struct caller_log *)log)->caller;
+
+    if ((int)level < atomic_load(&least))
+        return;
+    {
+        LOCK_GUARD(&mutex);
+
+        if (!is_repeated(level, caller, line, &b))
+            put_out(&b, level, caller, line);
+    }
 }
 
 struct log *servicelog_for(const char *caller)
@@ -116,6 +203,6 @@ struct log *servicelog_for(const char *caller)
     LOCK_GUARD(&mutex);
 
     assert(n_callers < MAX_CALLERS);
-    callers[n_callers] = (struct caller_log){{.emit = emit, .threshold = least}, caller};
+    callers[n_callers] = (struct caller_log){{.emit = emit, .threshold = LOG_DEBUG}, caller};
     return &callers[n_callers++].log;
 }

@@ -110,7 +110,8 @@ enum route_flags {
     ROUTE_PUBLIC = 1 << 0,   /* no token, ever: spelled out, and in a golden list */
     ROUTE_BIG_BODY = 1 << 1, /* 8 MiB instead of 1 MiB */
     ROUTE_ANY_QUERY = 1 << 2,
-    ROUTE_YAML = 1 << 3, /* the body may be application/yaml */
+    ROUTE_YAML = 1 << 3,     /* the body may be application/yaml */
+    ROUTE_OPERATOR = 1 << 4, /* for whoever runs the service: may have an address of its own */
 };
 
 struct route {
@@ -124,6 +125,13 @@ struct route {
 
 /* -------------------------------------------------------------------- server */
 
+/* Which of the routes a server answers. */
+enum http_role {
+    HTTP_ALL,
+    HTTP_API,      /* all but those with ROUTE_OPERATOR */
+    HTTP_OPERATOR, /* only those */
+};
+
 /* A value of 0 stands for the default of the service. */
 struct http_config {
     const char *address; /* "127.0.0.1:8080", "[::1]:0"; port 0 picks one */
@@ -133,7 +141,8 @@ struct http_config {
     int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
     int64_t max_body_bytes, max_big_body_bytes;
     int64_t max_bodies_bytes; /* of all requests together */
-    const char *base_path;    /* "" or "/prefix", put in front of every route */
+    enum http_role role;
+    const char *base_path; /* "" or "/prefix", put in front of every route */
 };
 
 /* `routes` ends with a NULL method and must stay valid. *out is set before the first request can
@@ -149,6 +158,10 @@ void http_drain(struct http *h);
 bool http_is_draining(const struct http *h);
 /* Ends streams and waiting requests, answers what is in flight (at most `grace_ms`), stops. */
 void http_stop(struct http *h, int64_t grace_ms);
+
+/* A thread that was not awake for so long, in microseconds, hangs: it wakes up every two seconds.
+ */
+#define HTTP_STALE_US 10000000
 
 struct http_stats {
     int64_t connections, in_flight, streams;

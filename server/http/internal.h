@@ -191,6 +191,7 @@ struct http {
     struct http_config config; /* every value set */
     struct app *app;
     struct log *log;
+    struct route *routes; /* those of our role */
     struct router *router;
     char address[80];
     int listen_fd;

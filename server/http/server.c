@@ -217,14 +217,34 @@ static void http_free(struct http *h)
     if (h->listen_fd >= 0)
         close(h->listen_fd);
     router_free(h->router);
+    free(h->routes);
     pthread_cond_destroy(&h->idle);
     pthread_mutex_destroy(&h->mutex);
     free(h);
 }
 
+/* The routes of the table that this server answers. */
+static struct route *choose_routes(enum http_role role, const struct route *routes)
+{
+    struct route *chosen;
+    size_t n = 0, kept = 0;
+
+    while (routes[n].method)
+        n++;
+    chosen = xalloc((n + 1) * sizeof *chosen);
+    for (size_t i = 0; i < n; i++) {
+        bool is_operator = routes[i].flags & ROUTE_OPERATOR;
+
+        if (role == HTTP_ALL || is_operator == (role == HTTP_OPERATOR))
+            chosen[kept++] = routes[i];
+    }
+    return chosen;
+}
+
 static int start(struct http *h, const struct route *routes, struct error *err)
 {
-    if (router_new(routes, h->config.base_path, &h->router, err) < 0)
+    h->routes = choose_routes(h->config.role, routes);
+    if (router_new(h->routes, h->config.base_path, &h->router, err) < 0)
         return -1;
     if (open_listener(h, err) < 0 || keeper_start(h, err) < 0)
         return -1;

@@ -74,16 +74,19 @@ class Backup(unittest.TestCase):
         self.fill(s)
         stop = threading.Event()
 
-        def write():
-            i = 0
-            while not stop.is_set():
-                # Both or neither: labels say which pair it was.
-                body = {"connector": "sample", "config": {"rows": 1}, "labels": {"turn": str(i)}}
-                for name in ("left", "right"):
-                    answer = s.put(f"/v1/sources/{name}", body)
-                    assert answer.status in (200, 201), answer
-                i += 1
+        def write_pair(turn):
+            # Left first: a copy of one moment has them equal, or left ahead by one.
+            for name in ("left", "right"):
+                answer = s.put(f"/v1/sources/{name}", {"connector": "sample", "config": {"rows": 1}, "labels": {"turn": str(turn)}})
+                assert answer.status in (200, 201), answer
 
+        def write():
+            turn = 1
+            while not stop.is_set():
+                write_pair(turn)
+                turn += 1
+
+        write_pair(0)
         writer = threading.Thread(target=write)
         writer.start()
         try:

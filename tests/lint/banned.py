@@ -28,7 +28,7 @@ BANNED = {
 # Allowed only below these prefixes.
 ONLY = {
     r"(?<![_a-z])(malloc|calloc|realloc|strdup|strndup)\s*\(": ("connectors/base/", "use xalloc or an arena"),
-    r"\bgetenv\s*\(": (("server/config.c", "connectors/base/failpoint.c"), "settings come from server/config.h"),
+    r"\bgetenv\s*\(": (("server/config.c", "server/notify.c", "connectors/base/failpoint.c"), "settings come from server/config.h"),
     r"\bpthread_create\s*\(": (("server/sync/", "server/http/", "server/main.c"), "threads are started in few places"),
     r"\bstrtod\s*\(|\bstrtof\s*\(": (("connectors/base/text.c", "connectors/data/value"), "use text_to_double"),
 }

@@ -193,3 +193,39 @@ Test(config, help_names_every_setting_as_a_flag)
     cr_expect_not(strstr(buf_str(&out), "--shutdown_grace"));
     buf_release(&out);
 }
+
+Test(config, an_address_for_the_operator_may_be_any_but_must_be_one)
+{
+    static const char *const good[] = {"--admin-listen", "0.0.0.0:9090"};
+    static const char *const bad[] = {"--admin-listen", "somewhere:9090"};
+
+    cr_assert(config_is_address(":9090"));
+    cr_assert(config_is_address("[::]:0"));
+    cr_assert_not(config_is_address("[::1"));
+    cr_assert_not(config_is_address("9090"));
+    cr_assert_not(config_is_loopback(":9090"));
+    cr_assert(load(2, good));
+    config_release(&config);
+    cr_assert_not(load(2, bad));
+    expect_problem("flag --admin-listen", "invalid");
+}
+
+Test(config, two_loads_are_compared_by_what_was_given)
+{
+    static const char *const three[] = {"--workers", "3"};
+    static const char *const four[] = {"--workers", "4"};
+    const struct option *workers = option_find(settings_options, "workers");
+    struct config before;
+
+    cr_assert(load(2, three));
+    before = config;
+    cr_assert(load(2, three));
+    cr_assert(config_is_same(&before, &config, workers));
+    config_release(&config);
+    cr_assert(load(2, four));
+    cr_assert_not(config_is_same(&before, &config, workers));
+    cr_assert(config_is_same(&before, &config, option_find(settings_options, "data")));
+    cr_assert_str_eq(config_value(&config, workers, mem), "4");
+    cr_assert_str_eq(config_origin(&config, "workers"), "flag --workers");
+    config_release(&before);
+}

@@ -1,10 +1,12 @@
 #include <criterion/criterion.h>
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "connectors/base/clock.h"
 #include "connectors/base/doc.h"
 #include "server/servicelog.h"
 
@@ -105,4 +107,61 @@ Test(servicelog, never_waits_and_counts_what_it_drops)
     cr_expect_eq((size_t)doc_int(doc_get(doc_get(d, "tags"), "lines"), 0) + lines, 5000);
     doc_free(d);
     cr_expect(strstr(text, "\"message\":\"again\""));
+}
+
+/* ------------------------------------------------------------------- repeats */
+
+static int64_t fake_us;
+
+static int64_t fake_now(void)
+{
+    return fake_us;
+}
+
+static size_t count_lines(const char *text, const char *message)
+{
+    char key[80];
+    size_t n = 0;
+
+    snprintf(key, sizeof key, "\"message\":\"%s\"", message);
+    for (const char *p = text; (p = strstr(p, key)) != NULL; p++)
+        n++;
+    return n;
+}
+
+Test(servicelog, sums_up_what_repeats)
+{
+    char text[65536];
+
+    fake_us = 1764547200000000;
+    clock_fake(fake_now);
+    for (int i = 0; i < 12; i++)
+        log_warn(out, .message = "again", .fields = {log_int("run", i + 100)});
+    for (int i = 0; i < 25; i++)
+        log_warn(out, .message = "again", .fields = {log_int("run", 7)});
+    drain(text, sizeof text);
+    cr_assert_eq(count_lines(text, "again"), 10 + 12, "other fields make another line");
+    fake_us += 1000000;
+    log_info(out, .message = "later");
+    drain(text, sizeof text);
+    cr_assert_eq(count_lines(text, "log lines left out because they repeat"), 1);
+    cr_assert_not_null(strstr(text, "\"line\":\"again\",\"lines\":15"), "%s", text);
+    cr_assert_eq(count_lines(text, "later"), 1);
+    log_warn(out, .message = "again", .fields = {log_int("run", 7)});
+    drain(text, sizeof text);
+    cr_assert_eq(count_lines(text, "again"), 1, "a new second");
+    clock_fake(NULL);
+}
+
+Test(servicelog, its_level_can_change)
+{
+    char text[8192];
+
+    servicelog_set_level(LOG_ERROR);
+    log_warn(out, .message = "hidden");
+    servicelog_set_level(LOG_DEBUG);
+    log_debug(out, .message = "shown");
+    drain(text, sizeof text);
+    cr_assert_eq(count_lines(text, "hidden"), 0);
+    cr_assert_eq(count_lines(text, "shown"), 1);
 }

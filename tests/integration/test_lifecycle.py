@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""Start, reload and stop of the service as an operator sees them: addresses, signals, exit codes."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import tempfile
+import unittest
+
+import service
+from service import BINARY, PATIENCE_S, Client, Service, free_port, wait_until
+
+
+class Lifecycle(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="connectord-life-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.settings = self.folder / "settings.json"
+
+    def start(self, *arguments, **environment):
+        s = Service(self.folder, *arguments, environment=environment).start()
+        self.addCleanup(lambda: s.alive() and s.kill())
+        return s
+
+    def lines(self):
+        return [json.loads(line) for line in (self.folder / "stdout").read_text().splitlines()]
+
+    def said(self, message, **tags):
+        return [line for line in self.lines() if line["message"] == message and tags.items() <= line["tags"].items()]
+
+    def serve(self, data, *words, **options):
+        """A start that is refused."""
+        env = {k: v for k, v in os.environ.items() if not k.startswith("CONNECTORD_")}
+        return subprocess.run([BINARY, "serve", "--listen", f"127.0.0.1:{free_port()}", "--data", data, *words], check=False,
+                              capture_output=True, text=True, timeout=PATIENCE_S, env=env, **options)
+
+    def write(self, **settings):
+        self.settings.write_text(json.dumps(settings))
+
+
+class Reload(Lifecycle):
+    def hup(self, s, message):
+        before = len(self.said(message))
+        s.process.send_signal(signal.SIGHUP)
+        wait_until(message, lambda: len(self.said(message)) > before)
+
+    def test_what_can_change_changes_and_the_rest_is_named(self):
+        self.write(log_level="info", workers=3)
+        s = self.start("--config", str(self.settings))
+        s.get("/livez", x_request_id="before")
+        self.assertTrue(self.said("request", request_id="before"))
+        self.write(log_level="warn", workers=5)
+        self.hup(s, "a changed setting needs a restart")
+        wait_until("the level", lambda: self.said("setting reloaded", setting="log_level"))
+        self.assertEqual([line["tags"]["setting"] for line in self.said("a changed setting needs a restart")], ["workers"])
+        self.assertEqual(s.get("/v1/info").json()["limits"]["workers"], 3)
+        # A line of the same connection says when the reload is over: above the level there is none.
+        self.assertEqual(self.said("reloaded"), [])
+        s.get("/livez", x_request_id="after")
+        self.write(log_level="info", workers=3)
+        self.hup(s, "reloaded")
+        s.get("/livez", x_request_id="again")
+        wait_until("the line", lambda: self.said("request", request_id="again"))
+        self.assertEqual(self.said("request", request_id="after"), [])
+        s.stop()
+
+    def test_with_a_mistake_nothing_changes_and_all_are_named(self):
+        self.write(log_level="info")
+        s = self.start("--config", str(self.settings))
+        self.write(log_level="loud", workers=0, wrokers=1)
+        self.hup(s, "a setting is wrong, nothing was reloaded")
+        wait_until("all", lambda: len(self.said("a setting is wrong, nothing was reloaded")) == 3)
+        where = {line["tags"]["where"].split(": ")[1] for line in self.said("a setting is wrong, nothing was reloaded")}
+        self.assertEqual(where, {"/log_level", "/workers", "/wrokers"})
+        self.settings.unlink()
+        s.process.send_signal(signal.SIGHUP)
+        wait_until("the missing file", lambda: self.said("a setting is wrong, nothing was reloaded", code="unreadable"))
+        self.assertEqual(s.get("/readyz").status, 200)
+        s.stop()
+
+    def test_settings_that_are_no_default_are_logged_at_start(self):
+        self.write(workers=3)
+        s = self.start("--config", str(self.settings), CONNECTORD_SHORT_WORKERS="5")
+        found = {line["tags"]["name"]: (line["tags"]["value"], line["tags"]["origin"]) for line in self.said("setting")}
+        self.assertEqual(found["workers"], ("3", f"file {self.settings}: /workers"))
+        self.assertEqual(found["short_workers"], ("5", "environment CONNECTORD_SHORT_WORKERS"))
+        self.assertNotIn("max_connections", found)
+        s.stop()
+
+
+class Addresses(Lifecycle):
+    OPERATOR = ("/livez", "/readyz", "/healthz", "/startupz", "/metrics")
+
+    def test_an_address_for_the_operator(self):
+        port = free_port()
+        data = str(self.folder / "data")
+        process = subprocess.Popen([BINARY, "serve", "--listen", "127.0.0.1:0", "--admin-listen", f"127.0.0.1:{port}", "--data", data],
+                                   stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        serving = next(line for line in map(json.loads, process.stdout) if line["message"] == "serving")
+        self.assertEqual(serving["tags"]["operator_address"], f"127.0.0.1:{port}")
+        operator, api = Client(port), Client(int(serving["tags"]["address"].rsplit(":", 1)[1]))
+        for path in self.OPERATOR:
+            self.assertEqual(operator.get(path).status, 200, path)
+            self.assertEqual(api.get(path).status, 404, path)
+        self.assertEqual(operator.get("/v1/info").status, 404)
+        self.assertEqual(api.get("/v1/info").status, 200)
+        done = subprocess.run([BINARY, "health", "--admin-listen", f"127.0.0.1:{port}"], capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stdout), (0, "ready\n"))
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(PATIENCE_S), 0)
+
+    def test_without_one_all_are_at_the_api(self):
+        s = self.start()
+        for path in self.OPERATOR:
+            self.assertEqual(s.get(path).status, 200, path)
+        s.stop()
+
+    def test_one_that_is_none_or_taken(self):
+        for address in ("9090", "localhost:x", "1.2.3:80", "127.0.0.1:99999"):
+            done = self.serve(self.folder / "data", "--admin-listen", address)
+            self.assertEqual(done.returncode, 2, address)
+            self.assertIn(f'flag --admin-listen: expected a numeric address and a port such as 127.0.0.1:9090, found "{address}"', done.stderr)
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            done = self.serve(self.folder / "data", "--admin-listen", f"127.0.0.1:{taken.getsockname()[1]}")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("Address already in use", done.stderr)
+
+
+class Systemd(Lifecycle):
+    def test_what_it_is_told(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+            told.bind(str(self.folder / "notify"))
+            told.settimeout(PATIENCE_S)
+            s = self.start(NOTIFY_SOCKET=str(self.folder / "notify"), WATCHDOG_USEC="200000")
+            self.assertEqual(told.recv(100), b"READY=1")
+            for _ in range(3):
+                self.assertEqual(told.recv(100), b"WATCHDOG=1")
+            s.process.send_signal(signal.SIGHUP)
+            heard = [told.recv(100)]
+            while heard[-1] != b"READY=1":
+                heard.append(told.recv(100))
+            self.assertIn(b"RELOADING=1", heard)
+            s.process.send_signal(signal.SIGTERM)
+            while told.recv(100) != b"STOPPING=1":
+                continue
+            self.assertEqual(s.process.wait(PATIENCE_S), 0)
+            s.close_files()
+
+    def test_an_abstract_name_and_one_that_leads_nowhere(self):
+        name = f"connectord-{os.getpid()}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+            told.bind("\0" + name)
+            told.settimeout(PATIENCE_S)
+            s = self.start(NOTIFY_SOCKET="@" + name)
+            self.assertEqual(told.recv(100), b"READY=1")
+            s.stop()
+        for nowhere in ("/none/such", "relative", "@", "", "/" + "x" * 200):
+            self.start(NOTIFY_SOCKET=nowhere, WATCHDOG_USEC="many").stop()
+
+
+class Stop(Lifecycle):
+    def test_drains_while_it_still_serves(self):
+        s = self.start("--drain-delay-ms", "60000")
+        s.process.send_signal(signal.SIGTERM)
+        wait_until("readiness to be off", lambda: s.get("/readyz").status == 503)
+        self.assertEqual(s.get("/readyz?verbose").json()["checks"]["draining"], "yes")
+        self.assertEqual((s.get("/livez").status, s.get("/v1/info").status), (200, 200))
+        s.process.send_signal(signal.SIGTERM)  # impatience is heard
+        self.assertEqual(s.process.wait(PATIENCE_S), 0)
+        s.close_files()
+        # The log of the store was written back.
+        self.assertEqual({p.name for p in (self.folder / "data").glob("connectord.db*")}, {"connectord.db", "connectord.db.lock"})
+
+
+class Refusals(Lifecycle):
+    """Each with its sentence and its exit code."""
+
+    def made(self):
+        self.start().stop()
+        return self.folder / "data"
+
+    def refused(self, done, code, says):
+        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (code, 1), done.stderr)
+        self.assertRegex(done.stderr, "^connectord: opening the store: " + says)
+
+    def test_a_second_instance(self):
+        s = self.start()
+        self.refused(self.serve(self.folder / "data"), 4, rf".*connectord\.db is used by another process \(process {s.process.pid}\)$")
+        s.stop()
+
+    def test_a_newer_store(self):
+        data = self.made()
+        db = sqlite3.connect(data / "connectord.db")
+        db.execute("pragma user_version = 999")
+        db.close()
+        self.refused(self.serve(data), 3, r".*has version 999, this program knows \d+: run the newer program, or restore a backup of before$")
+
+    def test_a_damaged_store(self):
+        data = self.made()
+        whole = (data / "connectord.db").read_bytes()
+        (data / "connectord.db").write_bytes(whole[:8192] + bytes(len(whole) - 8192))
+        self.refused(self.serve(data), 3, r".*(damaged|malformed)")
+        (data / "connectord.db").write_bytes(b"")
+        self.refused(self.serve(data), 3, r".*is damaged \(the file is empty, but there was a store\); restore a backup in its place$")
+
+    def test_a_disk_that_is_full(self):
+        def small():
+            import resource
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+
+        self.refused(self.serve(self.folder / "data", preexec_fn=small), 1, r".*(disk|full|I/O)")
+
+    @unittest.skipIf(os.geteuid() == 0 and not shutil.which("setpriv"), "root writes everywhere")
+    def test_a_directory_that_cannot_be_written(self):
+        data = self.folder / "data"
+        data.mkdir()
+        self.folder.chmod(0o755)
+        data.chmod(0o555)
+        unprivileged = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        self.refused(self.serve(data, **unprivileged), 1, r".*Permission denied$")
+        self.refused(self.serve(data / "below", **unprivileged), 1, r'creating the data directory ".*/below": Permission denied$')
+
+
+if __name__ == "__main__":
+    service.main()
