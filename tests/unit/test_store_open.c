@@ -105,7 +105,8 @@ Test(store_open, the_file_says_what_it_is)
     close(fd);
     cr_assert_eq(memcmp(header, "SQLite format 3", 16), 0);
     cr_assert_eq(memcmp(header + 68, "cond", 4), 0, "application_id");
-    cr_assert_eq(memcmp(header + 60, "\0\0\0\2", 4), 0, "user_version");
+    cr_assert_eq(memcmp(header + 60, "\0\0\0", 3), 0, "user_version");
+    cr_assert_geq(header[63], 3, "user_version");
     cr_assert_eq(header[18], 2, "WAL");
 }
 
@@ -230,11 +231,14 @@ Test(store_open, a_foreign_writer_makes_writers_wait_five_seconds_and_readers_no
 
 Test(store_open, refuses_a_newer_schema_and_leaves_it_alone)
 {
+    struct store_stats stats;
+
     fill();
+    ok(store_get_stats(fx.store, &stats, &fx.err));
     shut();
-    raw("PRAGMA user_version=3");
+    raw(arena_printf(fx.mem, "PRAGMA user_version=%d", (int)stats.schema_version + 1));
     fails(try_open(), ERR_CONFLICT, "store_newer");
-    raw("PRAGMA user_version=2");
+    raw(arena_printf(fx.mem, "PRAGMA user_version=%d", (int)stats.schema_version));
     ok(try_open());
     ok(store_get_resource(fx.store, RESOURCE_SOURCE, "r0", fx.mem, &(struct resource){0}, &fx.err));
 }
