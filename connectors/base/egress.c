@@ -36,12 +36,12 @@ static struct {
     bool closed; /* some rule allows more than loopback: the rest is not */
 } policy = {.loopback = true};
 
-/* The service's own listener: written before its port is. */
-static struct {
+/* The service's own listeners: each is written before its port is. */
+static struct listener {
     unsigned char address[16];
-    bool any;
+    bool any; /* every address of this machine */
     _Atomic int port;
-} own;
+} own[2];
 
 /* Of this thread: what was allowed to the host that was asked for last, and what connect() refused
  * last. */
@@ -217,14 +217,15 @@ void egress_protect(const char *listener)
 {
     static const unsigned char none[16];
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    struct listener *mine = atomic_load(&own[0].port) == 0 ? &own[0] : &own[1];
     struct error ignored = ERROR_INIT;
     struct rule at;
 
     if (parse_rule(listener, mem, &at, &ignored) < 0 || at.kind != RULE_NETWORK)
         abort(); /* the server has told where it listens */
-    memcpy(own.address, at.net, sizeof own.address);
-    own.any = !memcmp(at.net, none, 16) || !memcmp(at.net + 12, none, 4);
-    atomic_store(&own.port, at.port);
+    memcpy(mine->address, at.net, sizeof mine->address);
+    mine->any = !memcmp(at.net, none, 16) || !memcmp(at.net + 12, none, 4);
+    atomic_store(&mine->port, at.port);
 }
 
 /* --------------------------------------------------------------------- decisions */
@@ -295,12 +296,16 @@ static bool is_of_this_machine(const unsigned char address[static 16])
 static bool is_our_listener(const struct address *a)
 {
     const unsigned char *end = a->has_inner ? a->inner : a->outer;
-    int port = atomic_load(&own.port);
 
-    if (port == 0 || port != a->port)
-        return false;
-    return a->kind.class == EGRESS_LOOPBACK || !memcmp(end, own.address, 16) ||
-           (own.any && is_of_this_machine(end));
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        int port = atomic_load(&own[i].port);
+
+        if (port != 0 && port == a->port &&
+            (a->kind.class == EGRESS_LOOPBACK || !memcmp(end, own[i].address, 16) ||
+             (own[i].any && is_of_this_machine(end))))
+            return true;
+    }
+    return false;
 }
 
 static struct egress_decision decide(const char *host, const struct address *a)

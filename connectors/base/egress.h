@@ -46,8 +46,8 @@ CHECKED int egress_check_rule(const char *rule, struct error *err);
 /* Takes effect for the whole process; copied, and kept until it ends. */
 CHECKED int egress_configure(const struct egress_policy *policy, struct error *err);
 
-/* The service listens at "127.0.0.1:8080" or "[::]:8080": nobody is to reach it from inside. Once,
- * at any time. */
+/* The service listens at "127.0.0.1:8080" or "[::]:8080": nobody is to reach it from inside. For
+ * each of its listeners, at most two, by one thread, at any time. */
 void egress_protect(const char *listener);
 
 struct egress_decision {
