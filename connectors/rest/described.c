@@ -139,6 +139,18 @@ static const struct option *table_of(struct arena *mem, const struct rest_docume
     return table;
 }
 
+static const struct known_stream *streams_of(struct arena *mem, const struct rest_document *d)
+{
+    struct known_stream *streams = arena_array(mem, d->n_streams + 1, sizeof *streams);
+    size_t n = 0;
+
+    for (size_t i = 0; i < d->n_streams; i++) {
+        if (d->streams[i].selected)
+            streams[n++] = (struct known_stream){d->streams[i].name, d->streams[i].notes};
+    }
+    return streams;
+}
+
 const struct source_connector *described_source(struct arena *mem, const char *name,
                                                 const struct doc *document, const char *pointer,
                                                 struct problems *problems)
@@ -158,6 +170,7 @@ const struct source_connector *described_source(struct arena *mem, const char *n
         .discover = discover,
         .count = count,
         .read = read_streams,
+        .streams = streams_of(mem, d),
     };
     c->options = table_of(mem, d, doc_get(document, "client"), &c->config_size);
     start = arena_alloc(mem, c->config_size);

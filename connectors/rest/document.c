@@ -296,6 +296,22 @@ static void set_formats(struct rest_stream *streams, size_t n, const char *accep
         streams[i].records.format = format;
 }
 
+/* The defaults of every stream under what this one says; another way of paging is no change of
+ * theirs, but all of it is the stream's own. */
+static struct doc *with_defaults(const struct doc *defaults, const struct doc *stream)
+{
+    struct doc *base, *whole;
+
+    if (!defaults)
+        return doc_copy(stream);
+    base = doc_copy(defaults);
+    if (doc_get(doc_get(stream, "paginate"), "type"))
+        doc_remove(base, "paginate");
+    whole = doc_merge_patch(base, stream);
+    doc_free(base);
+    return whole;
+}
+
 static void compile_streams(struct compile *c, const struct raw_document *raw, const char *pointer,
                             struct rest_document *out)
 {
@@ -316,8 +332,7 @@ static void compile_streams(struct compile *c, const struct raw_document *raw, c
             streams[i] = (struct rest_stream){.pointer = at};
             continue;
         }
-        whole = raw->defaults ? doc_merge_patch(raw->defaults, doc_at(raw->streams, i))
-                              : doc_copy(doc_at(raw->streams, i));
+        whole = with_defaults(raw->defaults, doc_at(raw->streams, i));
         document_stream(c, whole, at, &streams[i], &parents[i]);
         if (streams[i].name && find_stream(streams, i, streams[i].name))
             problems_add(c->problems, document_at(c, at, "name"), "duplicate",

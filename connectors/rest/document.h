@@ -11,6 +11,7 @@
 #include "connectors/catalog.h"
 #include "connectors/option.h"
 #include "connectors/rest/page.h"
+#include "connectors/rest/pattern.h"
 #include "connectors/rest/template.h"
 
 struct rest_pair { /* a header, a parameter, a computed field */
@@ -76,6 +77,7 @@ struct rest_paginate {
     enum rest_place in;
     const char *body_path; /* where the cursor goes in a JSON body */
     int64_t start, size;
+    int64_t split_records; /* so many are given, then the bound moves on; 0 = all */
     bool from_header, stop_on_short;
     struct path path, field; /* of the cursor or URL; of the last record */
     const char *header, *rel;
@@ -131,9 +133,9 @@ struct rest_rule {
     const char *header, *header_equals; /* NULL = not looked at; equals NULL = present */
     const struct condition *body;
     enum rest_do action;
-    enum error_code as; /* FAIL */
-    const char *message;
-    int64_t wait_ms; /* 0 = back-off */
+    enum error_code as;             /* FAIL */
+    const struct template *message; /* over the answer */
+    int64_t wait_ms;                /* 0 = back-off */
     const char *wait_header;
     bool has_wait_path;
     struct path wait_path;
@@ -149,6 +151,7 @@ struct rest_limit {
     const char *remaining_header, *limit_header, *reset_header, *used_limit_header;
     enum rest_reset reset;
     const char *match_path, *match_method; /* prefix of the path; NULL = all */
+    const struct pattern *match_regex;     /* found in the path; NULL = all */
 };
 
 struct rest_client {
@@ -168,7 +171,8 @@ struct rest_for_each {
     const struct rest_stream *parent; /* NULL = none */
     struct rest_field {
         const char *name;
-        struct path path;
+        struct path path;             /* in the parent's record, or ... */
+        const struct template *value; /* ... computed from it and from its own parent */
     } * fields;
     size_t n_fields;
     const struct condition *where;
@@ -181,6 +185,7 @@ struct rest_for_each {
 enum rest_schema_kind { REST_SCHEMA_INFER, REST_SCHEMA_INLINE };
 struct rest_stream {
     const char *name, *pointer; /* where it stands in the document */
+    const char *notes;          /* for people; "" = none */
     struct rest_request request;
     struct page_settings records;
     const struct condition *where;

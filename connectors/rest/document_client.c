@@ -1,5 +1,5 @@
 /*
- * The sections `client`, `auth`, `errors` and `rate_limit` of a document.
+ * The sections `client`, `auth` and `rate_limit` of a document.
  */
 #include <string.h>
 
@@ -164,141 +164,6 @@ static void compile_auth(struct compile *c, const struct doc *object, const char
         compile_send(c, raw.send, document_at(c, pointer, "send"), out);
 }
 
-/* --------------------------------------------------------------------- errors */
-
-static const char *const actions[] = {"retry", "rate_limited", "refresh_auth", "reset_pagination",
-                                      "empty", "skip_slice",   "stop",         "fail",
-                                      NULL};
-/* clang-format off */
-static const struct {
-    const char *name;
-    enum error_code code;
-} fail_codes[] = {
-    {"config",     ERR_CONFIG},    {"auth",      ERR_UNAUTHORIZED}, {"permission", ERR_PERMISSION},
-    {"not_found",  ERR_NOT_FOUND}, {"transient", ERR_TRANSIENT},    {"data",       ERR_DATA},
-    {"schema",     ERR_SCHEMA},    {"resync",    ERR_RESYNC},
-};
-/* clang-format on */
-
-static void read_status(struct compile *c, const struct doc *status, const char *pointer,
-                        struct rest_rule *out)
-{
-    size_t n = doc_is(status, DOC_ARRAY) ? doc_count(status) : 1;
-    int *list = arena_array(c->mem, n + 1, sizeof *list);
-
-    for (size_t i = 0; i < n; i++) {
-        int64_t code = doc_int(doc_is(status, DOC_ARRAY) ? doc_at(status, i) : status, 0);
-
-        if (code < 100 || code > 599)
-            problems_add(c->problems, pointer, "out_of_range",
-                         "a status or a list of them is expected, from 100 to 599");
-        list[i] = (int)code;
-    }
-    list[n] = 0;
-    out->status = list;
-}
-
-/* Members of a rule are read by hand: `do` and `class` are words that C keeps for itself. */
-static void compile_when(struct compile *c, const struct doc *when, const char *pointer,
-                         struct rest_rule *out)
-{
-    if (!doc_is(when, DOC_OBJECT) || doc_count(when) == 0) {
-        problems_add(c->problems, pointer, "required", "\"when\" says which answers are meant");
-        return;
-    }
-    for (const struct doc_member *it = doc_first(when); it; it = doc_next(when, it)) {
-        const char *key = doc_member_key(it), *at = document_at(c, pointer, key);
-        const struct doc *value = doc_member_value(it);
-        const char *text = doc_string(value, NULL);
-
-        if (strcmp(key, "status") == 0) {
-            read_status(c, value, at, out);
-        } else if (!text) {
-            problems_add(c->problems, at, "wrong_type", "a string is expected");
-        } else if (strcmp(key, "class") == 0 && text[0] >= '1' && text[0] <= '5' &&
-                   strcmp(text + 1, "xx") == 0) {
-            out->status_class = text[0] - '0';
-        } else if (strcmp(key, "header") == 0) {
-            out->header = document_text(c, text);
-        } else if (strcmp(key, "eq") == 0) {
-            out->header_equals = document_text(c, text);
-        } else if (strcmp(key, "body") == 0) {
-            out->body = document_condition(c, text, SCOPES_ANSWER, at);
-        } else {
-            problems_add(c->problems, at, "unknown_field",
-                         "\"status\", \"class\" (as in 5xx), \"header\", \"eq\" and \"body\" are "
-                         "known here");
-        }
-    }
-}
-
-static void compile_rule(struct compile *c, const struct doc *rule, const char *pointer,
-                         struct rest_rule *out)
-{
-    const char *does = doc_string(doc_get(rule, "do"), NULL);
-    const char *as = doc_string(doc_get(rule, "as"), "config");
-    bool known = false;
-
-    *out = (struct rest_rule){.as = ERR_CONFIG};
-    for (const struct doc_member *it = doc_first(rule); it; it = doc_next(rule, it)) {
-        static const char *const names[] = {"when", "do",          "as",        "message",
-                                            "wait", "wait_header", "wait_path", NULL};
-        bool found = false;
-
-        for (size_t i = 0; names[i]; i++)
-            found |= strcmp(names[i], doc_member_key(it)) == 0;
-        if (!found)
-            problems_add(c->problems, document_at(c, pointer, doc_member_key(it)), "unknown_field",
-                         "an error rule has no such member");
-    }
-    compile_when(c, doc_get(rule, "when"), document_at(c, pointer, "when"), out);
-    for (int i = 0; actions[i]; i++) {
-        if (does && strcmp(does, actions[i]) == 0) {
-            out->action = (enum rest_do)i;
-            known = true;
-        }
-    }
-    if (!known)
-        problems_add(c->problems, document_at(c, pointer, "do"), does ? "not_allowed" : "required",
-                     "one of retry, rate_limited, refresh_auth, reset_pagination, empty, "
-                     "skip_slice, stop, fail is expected");
-    known = false;
-    for (size_t i = 0; i < sizeof fail_codes / sizeof fail_codes[0]; i++) {
-        if (strcmp(as, fail_codes[i].name) == 0) {
-            out->as = fail_codes[i].code;
-            known = true;
-        }
-    }
-    if (!known)
-        problems_add(c->problems, document_at(c, pointer, "as"), "not_allowed",
-                     "there is no class of errors \"%s\"", as);
-    out->message = document_text(c, doc_string(doc_get(rule, "message"), NULL));
-    out->wait_header = document_text(c, doc_string(doc_get(rule, "wait_header"), NULL));
-    out->wait_ms = document_duration_ms(c, doc_string(doc_get(rule, "wait"), NULL),
-                                        document_at(c, pointer, "wait"));
-    out->has_wait_path = document_path(c, doc_string(doc_get(rule, "wait_path"), NULL), false,
-                                       document_at(c, pointer, "wait_path"), &out->wait_path);
-}
-
-struct rest_rules document_rules(struct compile *c, const struct doc *list, const char *pointer)
-{
-    struct rest_rules out = {0};
-    struct rest_rule *rules;
-
-    if (!list)
-        return out;
-    if (!doc_is(list, DOC_ARRAY)) {
-        problems_add(c->problems, pointer, "wrong_type", "a list of rules is expected");
-        return out;
-    }
-    out.n = doc_count(list);
-    rules = arena_array(c->mem, out.n + 1, sizeof *rules);
-    for (size_t i = 0; i < out.n; i++)
-        compile_rule(c, doc_at(list, i), arena_printf(c->mem, "%s/%zu", pointer, i), &rules[i]);
-    out.items = rules;
-    return out;
-}
-
 /* ----------------------------------------------------------------- rate limits */
 
 static const char *const resets[] = {"seconds", "epoch", "iso", NULL};
@@ -308,7 +173,7 @@ struct raw_limit {
     const struct doc *match;
 };
 struct raw_match {
-    const char *path, *method;
+    const char *path, *path_regex, *method;
 };
 /* clang-format off */
 static const struct option limit_table[] = {
@@ -327,10 +192,21 @@ static const struct option limit_table[] = {
 };
 static const struct option match_table[] = {
     OPTION(struct raw_match, path, .title = "Path", .help = "Prefix of the path."),
+    OPTION(struct raw_match, path_regex, .title = "Expression", .help = "Found anywhere in the path."),
     OPTION(struct raw_match, method, .title = "Method", .help = "GET or POST."),
     OPTIONS_END,
 };
 /* clang-format on */
+
+static const struct pattern *compile_regex(struct compile *c, const char *text, const char *pointer)
+{
+    const struct pattern *out = NULL;
+    const char *why = text ? pattern_compile(c->mem, text, &out) : NULL;
+
+    if (why)
+        problems_add(c->problems, pointer, "bad_pattern", "\"%s\": %s", text, why);
+    return why ? NULL : out;
+}
 
 static void compile_limit(struct compile *c, const struct doc *object, const char *pointer,
                           struct rest_limit *out)
@@ -357,6 +233,8 @@ static void compile_limit(struct compile *c, const struct doc *object, const cha
         .reset = (enum rest_reset)document_choice(raw.reset, resets),
         .match_path = document_text(c, match.path),
         .match_method = document_text(c, match.method),
+        .match_regex = compile_regex(
+            c, match.path_regex, document_at(c, document_at(c, pointer, "match"), "path_regex")),
     };
 }
 

@@ -20,7 +20,11 @@ struct raw_paginate {
     const char *type, *param, *size_param, *limit_param, *in, *body_path, *from, *path, *header,
         *rel, *field, *total_pages_path, *total_path, *more_path, *until, *stop, *token_ttl;
     int64_t start, size, limit;
+    const struct doc *split;
     bool stable;
+};
+struct raw_split {
+    int64_t max_records;
 };
 /* clang-format off */
 static const struct option paginate_table[] = {
@@ -44,7 +48,12 @@ static const struct option paginate_table[] = {
     OPTION(struct raw_paginate, until, .title = "Until", .help = "A condition that ends it."),
     OPTION(struct raw_paginate, stop, .title = "Stop", .help = "short_page saves the request of an empty page.", .def = "empty_page", .choices = stops),
     OPTION(struct raw_paginate, stable, .title = "Stable", .help = "Whether pages keep their content while they are read.", .def = "false"),
+    OPTION(struct raw_paginate, split, .title = "Ceiling", .help = "max_records: the API gives no more; then its pages begin again at the last bookmark."),
     OPTION(struct raw_paginate, token_ttl, .title = "Life of a cursor", .help = "An older one is not used again.", .def = "1h"),
+    OPTIONS_END,
+};
+static const struct option split_table[] = {
+    OPTION(struct raw_split, max_records, .title = "Records", .help = "That the API gives for one question.", .flags = OPTION_REQUIRED, .min = 1, .max = 1000000000),
     OPTIONS_END,
 };
 /* clang-format on */
@@ -85,6 +94,7 @@ void document_paginate(struct compile *c, const struct doc *object, const char *
                        struct rest_paginate *out)
 {
     struct raw_paginate raw = {0};
+    struct raw_split split = {0};
     bool number, offset;
 
     *out = (struct rest_paginate){0};
@@ -118,6 +128,9 @@ void document_paginate(struct compile *c, const struct doc *object, const char *
     out->until = document_condition(c, raw.until, SCOPES_ANSWER, document_at(c, pointer, "until"));
     out->token_ttl_ms =
         document_duration_ms(c, raw.token_ttl, document_at(c, pointer, "token_ttl"));
+    if (raw.split && options_decode(split_table, raw.split, document_at(c, pointer, "split"),
+                                    &split, c->mem, c->problems))
+        out->split_records = split.max_records;
     check_paginate(c, &raw, out, pointer);
 }
 

@@ -82,6 +82,7 @@ void document_request(struct compile *c, const struct doc *object, const char *p
 
 struct raw_records {
     const char *path, *where, *explode;
+    struct string_list keep_parent;
     bool map_entries, single;
 };
 /* clang-format off */
@@ -89,11 +90,39 @@ static const struct option records_table[] = {
     OPTION(struct raw_records, path, .title = "Path", .help = "To the list or object.", .def = "$"),
     OPTION(struct raw_records, where, .title = "Where", .help = "A condition over record."),
     OPTION(struct raw_records, map_entries, .title = "Map", .help = "An object of objects: each with its key as _key.", .def = "false"),
-    OPTION(struct raw_records, explode, .title = "Explode", .help = "A list within the record: one row for each element."),
+    OPTION(struct raw_records, explode, .title = "Explode", .help = "A list within the record, one row for each element; or an object, which is the row."),
+    OPTION(struct raw_records, keep_parent, .title = "Keep", .help = "With explode: paths in the record that each row keeps, as _ and their last name."),
     OPTION(struct raw_records, single, .title = "Single", .help = "The value itself is the record.", .def = "false"),
     OPTIONS_END,
 };
 /* clang-format on */
+
+/* What rows keep of the record that they were taken from: a computed field for each. */
+static void compile_kept(struct compile *c, const struct raw_records *raw, const char *pointer,
+                         struct rest_stream *out)
+{
+    size_t n = raw->keep_parent.n;
+    struct rest_pair *all = arena_array(c->mem, out->add.n + n + 1, sizeof *all);
+
+    if (n > 0 && !raw->explode)
+        problems_add(c->problems, pointer, "not_allowed",
+                     "there is nothing to keep without explode");
+    if (out->add.n > 0)
+        memcpy(all, out->add.items, out->add.n * sizeof *all);
+    for (size_t i = 0; i < n; i++) {
+        const char *at = arena_printf(c->mem, "%s/%zu", pointer, i),
+                   *text = raw->keep_parent.items[i];
+        const char *dot = strrchr(text, '.');
+        CLEANUP(doc_free_cleanup)
+        struct doc *value =
+            doc_new_string(arena_printf(c->mem, "{{ record.%s | default:null }}", text));
+
+        all[out->add.n].name = arena_printf(c->mem, "_%s", dot ? dot + 1 : text);
+        all[out->add.n].value = document_template(c, value, SCOPES_RECORD, at);
+        out->add.n += all[out->add.n].value != NULL;
+    }
+    out->add.items = all;
+}
 
 static void compile_records(struct compile *c, const struct doc *object, const char *pointer,
                             struct rest_stream *out)
@@ -108,6 +137,7 @@ static void compile_records(struct compile *c, const struct doc *object, const c
     out->where = document_condition(c, raw.where, SCOPES_RECORD, document_at(c, pointer, "where"));
     out->has_explode =
         document_path(c, raw.explode, false, document_at(c, pointer, "explode"), &out->explode);
+    compile_kept(c, &raw, document_at(c, pointer, "keep_parent"), out);
 }
 
 /* ------------------------------------------------------------------- for_each */
@@ -154,6 +184,9 @@ static void compile_for_each(struct compile *c, const struct doc *object, const 
         out->fields[n].name = document_text(c, name);
         if (!doc_is(doc_member_value(it), DOC_STRING))
             problems_add(c->problems, at, "wrong_type", "a path is expected");
+        else if (strstr(doc_string(doc_member_value(it), ""), "{{"))
+            n += (out->fields[n].value =
+                      document_template(c, doc_member_value(it), SCOPES_RECORD, at)) != NULL;
         else
             n += document_path(c, doc_string(doc_member_value(it), ""), false, at,
                                &out->fields[n].path);
@@ -169,6 +202,18 @@ static void compile_for_each(struct compile *c, const struct doc *object, const 
 }
 
 /* --------------------------------------------------------------------- schema */
+
+/* What a JSON Schema does not require may be absent, whatever its type says. */
+static bool is_required(const struct doc *schema, const char *name)
+{
+    const struct doc *required = doc_get(schema, "required");
+
+    for (size_t i = 0; i < doc_count(required); i++) {
+        if (strcmp(doc_string(doc_at(required, i), ""), name) == 0)
+            return true;
+    }
+    return false;
+}
 
 static void compile_schema(struct compile *c, const struct doc *value, const char *pointer,
                            struct rest_stream *out)
@@ -196,6 +241,7 @@ static void compile_schema(struct compile *c, const struct doc *value, const cha
             problems_add(c->problems,
                          document_at(c, document_at(c, pointer, "properties"), columns[n].name),
                          "wrong_type", "%s", why.message);
+        columns[n].nullable |= !is_required(value, columns[n].name);
         n++;
     }
     s = arena_alloc(c->mem, sizeof *s);
@@ -309,12 +355,18 @@ static void compile_parts(struct compile *c, const struct raw_stream *raw, const
     }
     compile_request(c, &request, pointer, &out->request);
     doc_free(path);
-    compile_records(c, raw->records, document_at(c, pointer, "records"), out);
     out->add = document_pairs(c, raw->add, SCOPES_RECORD, document_at(c, pointer, "add"));
+    compile_records(c, raw->records, document_at(c, pointer, "records"), out);
     compile_remove(c, &raw->remove, document_at(c, pointer, "remove"), out);
     document_paginate(c, raw->paginate, document_at(c, pointer, "paginate"), &out->paginate);
     document_incremental(c, raw->incremental, document_at(c, pointer, "incremental"),
                          &out->incremental);
+    if (out->paginate.split_records &&
+        !(out->incremental.present && out->incremental.order == REST_ORDER_ASC))
+        problems_add(c->problems, document_at(c, document_at(c, pointer, "paginate"), "split"),
+                     "not_allowed",
+                     "it needs records that come in the order of their bookmark: incremental with "
+                     "the order asc");
     compile_slices(c, raw->slices, document_at(c, pointer, "slices"), out);
     compile_schema(c, raw->schema, document_at(c, pointer, "schema"), out);
     compile_types(c, raw->types, document_at(c, pointer, "types"), out);
@@ -334,6 +386,7 @@ void document_stream(struct compile *c, const struct doc *object, const char *po
     out->name = document_text(c, raw.name);
     out->key = document_list(c, &raw.key);
     out->n_key = raw.key.n;
+    out->notes = document_text(c, raw.notes ? raw.notes : "");
     out->selected = raw.selected;
     out->etag = raw.etag;
     out->empty_ok = raw.empty_ok;

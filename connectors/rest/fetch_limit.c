@@ -32,8 +32,13 @@ static const char *path_of(const char *url)
 
 static bool is_meant(const struct rest_limit *l, const struct fetch_request *r)
 {
+    const char *path = path_of(r->url);
+    struct slice found;
+
     return (!l->match_method || strcasecmp(l->match_method, r->method) == 0) &&
-           (!l->match_path || strncmp(path_of(r->url), l->match_path, strlen(l->match_path)) == 0);
+           (!l->match_path || strncmp(path, l->match_path, strlen(l->match_path)) == 0) &&
+           (!l->match_regex ||
+            pattern_find(l->match_regex, (struct slice){path, strcspn(path, "?#")}, &found));
 }
 
 int64_t limit_wait_ms(struct fetcher *f, const struct fetch_request *r)
@@ -92,7 +97,16 @@ static int64_t reset_us(const struct rest_limit *l, const struct http_exchange *
     return now + (number * 1000000 - clock_unix_us());
 }
 
-/* "32/40": used, and the limit. */
+/* "32/40", or "api-usage=32/40": used, and the limit. */
+static bool used_of(const char *both, const char *slash, int64_t *out_used, int64_t *out_limit)
+{
+    const char *used = slash;
+
+    while (used > both && used[-1] >= '0' && used[-1] <= '9')
+        used--;
+    return number_of(used, out_used) && number_of(slash + 1, out_limit);
+}
+
 static bool remaining(const struct rest_limit *l, const struct http_exchange *x, int64_t *out)
 {
     const char *text = l->remaining_header ? http_header(x, l->remaining_header) : NULL;
@@ -102,7 +116,7 @@ static bool remaining(const struct rest_limit *l, const struct http_exchange *x,
 
     if (number_of(text, out))
         return true;
-    if (!slash || !number_of(both, &used) || !number_of(slash + 1, &limit))
+    if (!slash || !used_of(both, slash, &used, &limit))
         return false;
     *out = limit > used ? limit - used : 0;
     return true;

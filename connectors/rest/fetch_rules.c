@@ -8,6 +8,8 @@
 #include "connectors/http/retry.h"
 #include "connectors/rest/fetch_internal.h"
 
+#define EPOCH_FROM INT64_C(1000000000) /* a wait of so many seconds is a time: 2001 and later */
+
 /* clang-format off */
 static const struct {
     int from, to;
@@ -65,6 +67,19 @@ static int matches(struct fetcher *f, const struct rest_rule *rule, const struct
     return rule->body ? condition_holds(rule->body, s, mem, out, err) : 0;
 }
 
+/* Seconds, a date, or the second itself: no server asks to wait for thirty years. */
+static bool wait_ms_of(const char *text, const struct answer *a, int64_t *out)
+{
+    int64_t number, now = clock_unix_us();
+
+    if (text_to_int64(text, strlen(text), &number) && number >= EPOCH_FROM) {
+        *out = number * 1000 - now / 1000;
+        *out = *out > 0 ? *out : 0;
+        return true;
+    }
+    return retry_after_ms(text, a->date, now, out);
+}
+
 /* What a rule says about waiting: a header, a path, a time of its own, the server's Retry-After. */
 static int64_t wait_of(const struct rest_rule *rule, const struct answer *a, const struct scopes *s,
                        struct arena *mem)
@@ -78,14 +93,13 @@ static int64_t wait_of(const struct rest_rule *rule, const struct answer *a, con
         struct path p = {rule->wait_header, &step, 1};
 
         if (path_find(&p, s->json[SCOPE_header], mem, &v, &ignored) == 0 &&
-            v.kind == VALUE_STRING &&
-            retry_after_ms(rest_value_text(&v, mem), a->date, clock_unix_us(), &ms))
+            v.kind == VALUE_STRING && wait_ms_of(rest_value_text(&v, mem), a, &ms))
             return ms;
     }
     if (rule && rule->has_wait_path &&
         path_find(&rule->wait_path, a->envelope, mem, &v, &ignored) == 0 &&
         (v.kind == VALUE_NUMBER || v.kind == VALUE_STRING) &&
-        retry_after_ms(rest_value_text(&v, mem), a->date, clock_unix_us(), &ms))
+        wait_ms_of(rest_value_text(&v, mem), a, &ms))
         return ms;
     if (rule && rule->wait_ms)
         return rule->wait_ms;
@@ -116,6 +130,18 @@ static void decide_built_in(const struct answer *a, struct decision *out)
     }
 }
 
+/* What the rule says about the answer; secrets that the API gives back are masked. */
+static const char *message_of(struct fetcher *f, const struct rest_rule *rule,
+                              const struct scopes *s, struct arena *mem)
+{
+    struct error ignored = ERROR_INIT;
+    const char *text = NULL;
+
+    if (rule->message && render_text(f, rule->message, s, mem, &text, &ignored) == 0 && text)
+        return mask_text(f, mem, text);
+    return "an error rule of the document applies";
+}
+
 static int decide_by(struct fetcher *f, const struct rest_rules *rules, const struct answer *a,
                      const struct scopes *s, struct arena *mem, struct decision *out,
                      bool *out_found, struct error *err)
@@ -133,7 +159,7 @@ static int decide_by(struct fetcher *f, const struct rest_rules *rules, const st
                   : rule->action == REST_DO_RATE_LIMITED ? ERR_RATE_LIMITED
                   : rule->action == REST_DO_REFRESH_AUTH ? ERR_UNAUTHORIZED
                                                          : ERR_TRANSIENT,
-            .message = rule->message ? rule->message : "an error rule of the document applies",
+            .message = message_of(f, rule, s, mem),
             .reason = rule->action == REST_DO_REFRESH_AUTH ? "auth_failed" : NULL,
             .wait_ms = wait_of(rule, a, s, mem),
         };

@@ -6,6 +6,7 @@
 
 #include "connectors/base/hash.h"
 #include "connectors/base/jsonread.h"
+#include "connectors/base/jsonwrite.h"
 #include "connectors/base/text.h"
 #include "connectors/data/value.h"
 #include "connectors/rest/template_internal.h"
@@ -207,6 +208,40 @@ static int f_join(const struct rest_value *in, const struct filter_use *use, str
     if (buf_ok(&text, "what a template gives", err) < 0)
         return -1;
     *out = rest_string(mem, buf_str(&text), text.len);
+    return 0;
+}
+
+/* "a, b" as ["a","b"]; nothing between two separators is left out. */
+static int f_split(const struct rest_value *in, const struct filter_use *use, struct arena *mem,
+                   struct rest_value *out, struct error *err)
+{
+    CLEANUP(buf_release) struct buf text = BUF_INIT(TEMPLATE_MAX_OUTPUT);
+    struct jsonw w = JSONW_INIT(&text);
+    const char *at = in->text.ptr, *end = at + in->text.len, *between = use->arg.text.ptr;
+    size_t n = use->arg.text.len;
+
+    if (in->kind != VALUE_STRING || n == 0)
+        return wrong(in, "text to split", err);
+    jsonw_array(&w);
+    while (at < end) {
+        const char *stop = memmem(at, (size_t)(end - at), between, n), *next;
+        const char *from = at;
+
+        next = stop ? stop + n : end;
+        stop = stop ? stop : end;
+        while (from < stop && *from == ' ')
+            from++;
+        while (stop > from && stop[-1] == ' ')
+            stop--;
+        if (stop > from)
+            jsonw_string_n(&w, from, (size_t)(stop - from));
+        at = next;
+    }
+    jsonw_array_end(&w);
+    if (buf_ok(&text, "what a template gives", err) < 0)
+        return -1;
+    *out =
+        (struct rest_value){VALUE_ARRAY, {arena_memdup(mem, buf_str(&text), text.len), text.len}};
     return 0;
 }
 
@@ -431,6 +466,7 @@ static const struct filter filters[] = {
     {"upper",     f_upper,     false, false},
     {"trim",      f_trim,      false, false},
     {"join",      f_join,      true,  false},
+    {"split",     f_split,     true,  false},
     {"first",     f_first,     false, false},
     {"last",      f_last,      false, false},
     {"regex",     f_regex,     true,  false},

@@ -87,8 +87,7 @@ static int put(const struct rest_paginate *how, const char *name, const char *va
 {
     switch (how->in) {
     case REST_IN_BODY:
-        return put_in_body(how->body_path && name == how->param ? how->body_path : name, value,
-                           number, r, mem, err);
+        return put_in_body(name, value, number, r, mem, err);
     case REST_IN_HEADER:
         return put_header(name, value, r, mem);
     case REST_IN_PATH:
@@ -105,6 +104,7 @@ int pager_apply(const struct pager *p, struct fetch_request *r, struct arena *me
                 struct error *err)
 {
     const struct rest_paginate *how = p->how;
+    const char *place = how->in == REST_IN_BODY && how->body_path ? how->body_path : how->param;
     const char *number = arena_printf(mem, "%lld", (long long)p->number);
     const char *size = arena_printf(mem, "%lld", (long long)how->size);
 
@@ -113,14 +113,14 @@ int pager_apply(const struct pager *p, struct fetch_request *r, struct arena *me
         return 0;
     case REST_PAGE_NUMBER:
     case REST_PAGE_OFFSET:
-        if (put(how, how->param, number, true, r, mem, err) < 0)
+        if (put(how, place, number, true, r, mem, err) < 0)
             return -1;
         return how->size_param ? put(how, how->size_param, size, true, r, mem, err) : 0;
     case REST_PAGE_CURSOR:
     case REST_PAGE_LAST_RECORD:
         if (!p->has_token)
             return 0;
-        return put(how, how->param ? how->param : "", buf_str(&p->token), false, r, mem, err);
+        return put(how, place, buf_str(&p->token), false, r, mem, err);
     case REST_PAGE_LINK_HEADER:
     case REST_PAGE_NEXT_URL:
         /* The address as it was given: it holds all the parameters it needs. */

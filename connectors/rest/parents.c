@@ -145,15 +145,23 @@ static int write_out(struct parents *p, struct error *err)
     return 0;
 }
 
+static int field_of(struct parents *p, const struct rest_field *field, const struct scopes *s,
+                    struct rest_value *out, struct error *err)
+{
+    if (field->value)
+        return template_render(field->value, s, p->mem, out, err);
+    return path_find(&field->path, s->json[SCOPE_record], p->mem, out, err);
+}
+
 /* {"id":7,"name":"x"}: JSON has no line break outside of strings, and none in them unescaped. */
-static int put_fields(struct parents *p, struct slice record, struct buf *out, struct error *err)
+static int put_fields(struct parents *p, const struct scopes *s, struct buf *out, struct error *err)
 {
     struct jsonw w = JSONW_INIT(out);
     struct rest_value v;
 
     buf_putc(out, '{');
     for (size_t i = 0; i < p->how->n_fields; i++) {
-        if (path_find(&p->how->fields[i].path, record, p->mem, &v, err) < 0)
+        if (field_of(p, &p->how->fields[i], s, &v, err) < 0)
             return -1;
         if (v.kind == VALUE_MISSING)
             return error_set_reason(err, ERR_DATA, "parent_field",
@@ -189,7 +197,7 @@ int parents_add(struct parents *p, struct slice record, const struct scopes *bas
         return -1;
     if (!wanted)
         return 0;
-    if (put_fields(p, record, &line, err) < 0)
+    if (put_fields(p, &s, &line, err) < 0)
         return -1;
     h = hash_keyed(buf_str(&line), line.len);
     if (p->how->distinct && was_seen(p, &h))

@@ -19,6 +19,7 @@ struct reading {
     const struct rest_source *src;
     const struct rest_stream *stream;
     const struct selected_stream *want;
+    struct family *family;
     struct run *run;
     struct sink *out;
     size_t index;
@@ -280,8 +281,13 @@ static int read_rows(struct reading *r, const char *position, struct error *err)
                                 r->stream->name);
     if (member(position, "done", r->mem))
         return from_sink(r, sink_end(r->out, r->index, position, err));
+    if (r->stream->paginate.split_records && !r->keyed)
+        return error_set_reason(err, ERR_CONFIG, "key_needed",
+                                "the API gives %lld records for one question, and what comes twice "
+                                "behind them can only be merged by a key",
+                                (long long)r->stream->paginate.split_records);
     r->walk.etag = etag;
-    r->walk.to = (struct walker){take_record, on_page, on_window, r};
+    r->walk.to = (struct walker){take_record, on_page, on_window, r, true};
     if (begin_increment(r, position, err) < 0 || walk_all(&r->walk, position, err) < 0)
         return -1;
     if (r->incremental)
@@ -322,7 +328,7 @@ static int read_stream(struct reading *r, struct fetcher *f, const char *positio
     r->checkpoint_us = clock_monotonic_us();
     increment_init(&r->increment, &r->stream->incremental,
                    r->incremental && r->want->write_mode == WRITE_APPEND);
-    walk_init(&r->walk, f, r->stream, r->src->values, r->run);
+    walk_init(&r->walk, f, r->stream, r->src->values, r->family, r->run);
     rc = read_rows(r, position, &why);
     if (rc < 0 && !r->sink_failed && why.code != ERR_CANCELLED && keep_what_came(r, err) < 0)
         why = *err;
@@ -353,18 +359,29 @@ int rest_read(const struct rest_source *src, struct run *run, const struct read_
               struct sink *out, struct error *err)
 {
     CLEANUP(fetcher_free_cleanup) struct fetcher *f = NULL;
+    struct family family = {0};
+    int rc = open_fetcher(src, run, &f, err);
 
-    if (open_fetcher(src, run, &f, err) < 0)
-        return -1;
     for (size_t i = 0; i < req->n; i++) {
-        struct reading r = {
-            .src = src, .want = req->streams[i].want, .run = run, .out = out, .index = i};
+        const struct rest_stream *s = find_stream(src->doc, req->streams[i].want->stream->name);
 
-        if (cancel_check(run->cancel, err) < 0 ||
-            read_stream(&r, f, req->streams[i].position, err) < 0)
-            return -1;
+        if (s)
+            family_add(&family, s);
     }
-    return 0;
+    for (size_t i = 0; i < req->n && rc == 0; i++) {
+        struct reading r = {.src = src,
+                            .want = req->streams[i].want,
+                            .family = &family,
+                            .run = run,
+                            .out = out,
+                            .index = i};
+
+        rc = cancel_check(run->cancel, err);
+        if (rc == 0)
+            rc = read_stream(&r, f, req->streams[i].position, err);
+    }
+    family_release(&family);
+    return rc;
 }
 
 /* --------------------------------------------------------------------- discovery */
@@ -411,11 +428,13 @@ static int sample_stream(const struct rest_source *src, struct fetcher *f,
                          struct error *err)
 {
     struct looking l = {.infer = infer};
+    struct family family = {0};
     struct increment i;
     struct walk w;
     int rc;
 
-    walk_init(&w, f, s, src->values, run);
+    family_add(&family, s);
+    walk_init(&w, f, s, src->values, &family, run);
     increment_init(&i, &s->incremental, false);
     l.walk = &w;
     w.max_pages = INFER_PAGES;
@@ -425,6 +444,7 @@ static int sample_stream(const struct rest_source *src, struct fetcher *f,
         rc = walk_all(&w, NULL, err);
     increment_release(&i);
     walk_release(&w);
+    family_release(&family);
     return rc;
 }
 
@@ -491,7 +511,10 @@ static int ignore_record(void *arg, struct slice record, struct error *err)
 /* The request that the document names for it, else the first page of the first stream. */
 int rest_check(const struct rest_source *src, struct run *run, struct error *err)
 {
-    static const struct rest_stream none = {.name = "check", .records = {.single = true}};
+    /* No body has this member, so all of it is there for the error rules to look at. */
+    static const struct path_step nothing = {PATH_KEY, "\001", 0};
+    static const struct rest_stream none = {.name = "check",
+                                            .records = {.records = {"", &nothing, 1}}};
     CLEANUP(fetcher_free_cleanup) struct fetcher *f = NULL;
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
     const struct fetch_taker to = {ignore_record, NULL, NULL};
@@ -512,7 +535,7 @@ int rest_check(const struct rest_source *src, struct run *run, struct error *err
     if (fetch_page(f, &none, &r, &to, &page, &why) == 0)
         return 0;
     /* What it answers when all is well is its own affair, as long as it answers. */
-    if (why.code == ERR_DATA)
+    if (strcmp(error_reason(&why), "body_not_decodable") == 0)
         return 0;
     *err = why;
     return error_wrap(err, "check");

@@ -1,13 +1,13 @@
 /*
  * rows.h - records of an API as rows: which columns there are, and the way into a batch.
  *
- * A record passes explode (its elements become the records), where, add and remove; then its
- * members become cells. Numbers keep every digit, objects and arrays become JSON columns. Columns
- * are given (an inline schema) or inferred from the first records: integers within 64 bits are int,
- * other numbers decimal, strings strings, what does not agree is json; the field of `incremental`
- * is an instant when every value met is one. A member that was never met before becomes a column,
- * as the stream's policy says; a value of another type than its column becomes an odd cell. Not
- * shared between threads.
+ * A record that is a plain value becomes {"value": ...}. It passes explode (its elements become the
+ * records), where, add and remove; then its members become cells. Numbers keep every digit, objects
+ * and arrays become JSON columns. Columns are given (an inline schema) or inferred from the first
+ * records: integers within 64 bits are int, other numbers decimal, strings strings, what does not
+ * agree is json; the field of `incremental` is an instant when every value met is one. A member
+ * that was never met before becomes a column, as the stream's policy says; a value of another type
+ * than its column becomes an odd cell. Not shared between threads.
  */
 #ifndef CONNECTORS_REST_ROWS_H
 #define CONNECTORS_REST_ROWS_H

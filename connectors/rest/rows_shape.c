@@ -149,6 +149,19 @@ static int finish(struct shape *h, struct slice record, const struct scopes *s, 
     return each(arg, (struct slice){buf_str(&h->text), h->text.len}, err);
 }
 
+/* Lists may hold plain values: each becomes an object with one member. */
+static struct slice wrapped(struct shape *h, struct slice value)
+{
+    return (struct slice){arena_printf(h->mem, "{\"value\":%.*s}", (int)value.len, value.ptr),
+                          value.len + strlen("{\"value\":}")};
+}
+
+/* Strings, numbers, true and false. */
+static bool is_plain(struct slice value)
+{
+    return value.len > 0 && strchr("\"-0123456789tf", value.ptr[0]) != NULL;
+}
+
 static int explode(struct shape *h, const struct rest_value *list, const struct scopes *s,
                    shape_fn *each, void *arg, struct error *err)
 {
@@ -157,6 +170,8 @@ static int explode(struct shape *h, const struct rest_value *list, const struct 
     struct slice raw;
 
     jsonread_init(&r);
+    if (list->kind == VALUE_OBJECT)
+        return finish(h, list->text, s, each, arg, err);
     if (list->kind != VALUE_ARRAY)
         return 0;
     jsonread_start(&r, list->text.ptr, list->text.len);
@@ -169,10 +184,7 @@ static int explode(struct shape *h, const struct rest_value *list, const struct 
             return 0;
         if (jsonread_skip(&r, t, &raw, err) < 0)
             return -1;
-        if (t != JSONREAD_OBJECT)
-            raw = (struct slice){arena_printf(h->mem, "{\"value\":%.*s}", (int)raw.len, raw.ptr),
-                                 raw.len + strlen("{\"value\":}")};
-        if (finish(h, raw, s, each, arg, err) < 0)
+        if (finish(h, t == JSONREAD_OBJECT ? raw : wrapped(h, raw), s, each, arg, err) < 0)
             return -1;
     }
 }
@@ -186,6 +198,8 @@ int shape_feed(struct shape *h, struct slice record, const struct scopes *base, 
     bool wanted = true;
 
     arena_clear(h->mem);
+    if (is_plain(record))
+        record = wrapped(h, record);
     s.json[SCOPE_record] = record;
     if (stream->where && condition_holds(stream->where, &s, h->mem, &wanted, err) < 0)
         return -1;

@@ -4,9 +4,10 @@
  * No loops, no arithmetic, no calls, no side effects. Compiled when a document is loaded, so a bad
  * path or filter is an error then and not at page 4,000. Output is bounded. Pure but for `mem`.
  *
- * Filters: default, int, string, json, lower, upper, trim, join:',', first, last, regex:'(...)'
- * (a linear-time subset), urlencode, base64, sha256, iso, date:'%Y-%m-%d', epoch, epoch_ms,
- * add:'-PT5M'. Conditions: path op literal with == != < <= > >= in ~ exists, and or not ( ).
+ * Filters: default, int, string, json, lower, upper, trim, join:',', split:',', first, last,
+ * regex:'(...)' (a linear-time subset), urlencode, base64, sha256, iso, date:'%Y-%m-%d', epoch,
+ * epoch_ms, add:'-PT5M'. Conditions: path op literal with == != < <= > >= in ~ exists, and or not (
+ * ).
  */
 #ifndef CONNECTORS_REST_TEMPLATE_H
 #define CONNECTORS_REST_TEMPLATE_H

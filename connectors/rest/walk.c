@@ -1,4 +1,4 @@
-#include "connectors/rest/walk.h"
+#include "connectors/rest/walk_internal.h"
 
 #include <string.h>
 
@@ -9,11 +9,11 @@
 #include "connectors/rest/jsonset.h"
 
 void walk_init(struct walk *w, struct fetcher *f, const struct rest_stream *s,
-               const struct scopes *values, struct run *run)
+               const struct scopes *values, struct family *family, struct run *run)
 {
     char started[CLOCK_TEXT_BYTES];
 
-    *w = (struct walk){.fetcher = f, .stream = s, .run = run, .values = values};
+    *w = (struct walk){.fetcher = f, .stream = s, .run = run, .values = values, .family = family};
     w->mem = arena_new();
     w->page_mem = arena_new();
     w->next_mem = arena_new();
@@ -26,7 +26,6 @@ void walk_init(struct walk *w, struct fetcher *f, const struct rest_stream *s,
 void walk_release(struct walk *w)
 {
     pager_release(&w->pager);
-    parents_free(w->parents);
     known_release(&w->known);
     known_release(&w->now);
     buf_release(&w->parent);
@@ -43,7 +42,7 @@ static struct slice json_of(const char *s)
 /* -------------------------------------------------------------------- requests */
 
 /* Everything a request can be made from. */
-static void set_scopes(struct walk *w, struct arena *mem)
+void walk_scopes(struct walk *w, struct arena *mem)
 {
     const struct increment *i = w->increment;
 
@@ -97,7 +96,7 @@ static int render(struct walk *w, struct arena *mem, struct fetch_request *out, 
                                           w->stream->paginate.type == REST_PAGE_NEXT_URL);
     struct bound from, to;
 
-    set_scopes(w, mem);
+    walk_scopes(w, mem);
     if (fetch_render(w->fetcher, &w->stream->request, &w->scopes, mem, out, err) < 0)
         return -1;
     if (w->increment && !follows) {
@@ -153,6 +152,29 @@ static bool reads_last(const struct walk *w)
     return w->stream->paginate.until || (scopes & SCOPE_BIT(last));
 }
 
+/* The API gives no more than this: what is behind it is asked for from the last bookmark on. That
+ * record comes again, with all that share its bookmark, and is merged by its key. */
+static int move_bound(struct walk *w, const struct fetch_result *page, struct error *err)
+{
+    struct increment *i = w->increment;
+    struct rest_value v;
+    struct bound last;
+
+    if (path_find(&i->how->field, page->last, w->mem, &v, err) < 0)
+        return -1;
+    if (!bound_read(i->how->type, &v, w->mem, &last))
+        return error_set_reason(err, ERR_DATA, "null_cursor",
+                                "the last record that the API gives has no \"%s\" to go on from",
+                                i->how->field.text);
+    if (i->from.known && bound_compare(&last, &i->from) <= 0)
+        return error_set_reason(err, ERR_DATA, "page_ceiling",
+                                "more records share one \"%s\" than the API gives, %lld",
+                                i->how->field.text, (long long)w->stream->paginate.split_records);
+    i->from = last;
+    w->at_ceiling = true;
+    return 0;
+}
+
 /* Before the records are handed on: where the next page is, and the request for it. */
 static int on_complete(void *arg, const struct fetch_result *page, struct error *err)
 {
@@ -177,6 +199,11 @@ static int on_complete(void *arg, const struct fetch_result *page, struct error 
     if (repeated)
         log_warn(w->run->log, .message = "a page came twice, which ends the stream",
                  .fields = {log_text("stream", w->stream->name), log_int("pages_repeated", 1)});
+    if (w->has_next && w->increment && w->stream->paginate.split_records &&
+        w->pager.records >= w->stream->paginate.split_records) {
+        w->has_next = false;
+        return move_bound(w, page, err);
+    }
     if (w->has_next && w->pager.pages >= (w->max_pages ? w->max_pages : w->stream->max_pages)) {
         w->has_next = false;
         if (!w->max_pages)
@@ -216,12 +243,27 @@ static int skip(struct walk *w, const char *why, struct error *err)
     return 0;
 }
 
+static int begin_behind_ceiling(struct walk *w, struct error *err)
+{
+    pager_release(&w->pager);
+    pager_init(&w->pager, &w->stream->paginate);
+    log_info(w->run->log, .message = "the API gives no more, its pages begin again behind them",
+             .fields = {log_text("stream", w->stream->name)});
+    w->has_next = true;
+    if (render(w, w->next_mem, &w->next, err) < 0)
+        return -1;
+    return w->to.page ? w->to.page(w->to.arg, w, true, err) : 0;
+}
+
 static int after_page(struct walk *w, const struct fetch_result *r, struct error *err)
 {
-    bool descending = w->increment && w->stream->incremental.order == REST_ORDER_DESC;
+    bool descending =
+        w->to.keeps && w->increment && w->stream->incremental.order == REST_ORDER_DESC;
 
     switch (r->outcome) {
     case FETCH_PAGE:
+        if (w->at_ceiling)
+            return begin_behind_ceiling(w, err);
         if (w->pager.pages == 1)
             w->etag = r->etag ? arena_strdup(w->mem, r->etag) : NULL;
         /* A feed, newest first: behind a page that is all too old there is nothing new. */
@@ -255,7 +297,7 @@ static int read_pages(struct walk *w, struct error *err)
         struct arena *spent;
         int64_t number = w->pager.pages + 1;
 
-        w->has_next = false;
+        w->has_next = w->at_ceiling = false;
         w->page_records = w->page_kept = 0;
         if (cancel_check(w->run->cancel, err) < 0 ||
             fetch_page(w->fetcher, w->stream, &w->request, &to, &r, err) < 0)
@@ -282,13 +324,6 @@ static void new_sequence(struct walk *w)
 
 /* --------------------------------------------------------------------- the rest */
 
-/* Where a walk begins. */
-enum walk_begin {
-    WALK_NEW,
-    WALK_IN_WINDOW,    /* the window is known, and the pager stands where it stands */
-    WALK_BEHIND_WINDOW /* the next window is to be read */
-};
-
 /* All windows of one slice; with `within` the first is known and the pager stands in it. */
 static int read_windows(struct walk *w, bool within, struct error *err)
 {
@@ -306,7 +341,7 @@ static int read_windows(struct walk *w, bool within, struct error *err)
     return 0;
 }
 
-static int read_slices(struct walk *w, enum walk_begin begin, struct error *err)
+int walk_slices(struct walk *w, enum walk_begin begin, struct error *err)
 {
     size_t n = w->stream->n_slices ? w->stream->n_slices : 1;
 
@@ -321,52 +356,6 @@ static int read_slices(struct walk *w, enum walk_begin begin, struct error *err)
         begin = WALK_NEW;
     }
     w->slice = 0;
-    return 0;
-}
-
-/* Everything of one parent. No bookmark speaks for one that was not there when it was set. */
-static int read_parent(struct walk *w, struct slice parent, struct error *err)
-{
-    struct increment *i = w->increment;
-    struct bound lower = i ? i->lower : (struct bound){0};
-    int rc;
-
-    if (i && i->safe.known && !known_has(&w->known, parent)) {
-        i->fresh = true;
-        i->lower = w->start;
-    }
-    rc = read_slices(w, WALK_NEW, err);
-    if (i) {
-        i->fresh = false;
-        i->lower = lower;
-    }
-    return rc;
-}
-
-static int read_children(struct walk *w, struct error *err)
-{
-    struct slice parent;
-
-    if (parents_rewind(w->parents, 0, err) < 0)
-        return -1;
-    for (int64_t n = 0; !w->ended; n++) {
-        if (parents_next(w->parents, &parent, err) < 0)
-            return -1;
-        if (!parent.ptr)
-            return 0;
-        known_add(&w->now, parent);
-        if (n < w->parents_done)
-            continue;
-        buf_clear(&w->parent);
-        buf_put(&w->parent, parent.ptr, parent.len);
-        w->scopes.json[SCOPE_parent] = json_of(buf_str(&w->parent));
-        if (read_parent(w, parent, err) < 0)
-            return error_wrap(err, "for %.200s", buf_str(&w->parent));
-        w->parents_done++;
-        w->page_records = 0; /* those of its last page are told already */
-        if (w->to.page && w->to.page(w->to.arg, w, false, err) < 0)
-            return -1;
-    }
     return 0;
 }
 
@@ -447,14 +436,14 @@ int walk_all(struct walk *w, const char *position, struct error *err)
     enum walk_begin begin = WALK_NEW;
 
     if (w->stream->for_each.parent) {
-        if (walk_parents(w->fetcher, &w->stream->for_each, w->values, w->run, &w->parents, err) < 0)
+        if (family_parents(w->family, w, &w->parents, err) < 0)
             return error_wrap(err, "the parents of \"%s\"", w->stream->name);
         resume_parents(w, position);
-        return read_children(w, err);
+        return walk_children(w, err);
     }
     if (position && resume_pages(w, position, &begin, err) < 0)
         return -1;
-    return read_slices(w, begin, err);
+    return walk_slices(w, begin, err);
 }
 
 void walk_put(const struct walk *w, bool in_pages, struct buf *out)
@@ -485,45 +474,4 @@ void walk_put(const struct walk *w, bool in_pages, struct buf *out)
     jsonw_key(&jw, "since");
     jsonw_string_n(&jw, digits, text_from_int64(clock_unix_us() / 1000, digits));
     pager_put(&w->pager, out);
-}
-
-/* ----------------------------------------------------------------------- parents */
-
-static int take_parent(void *arg, struct slice record, const struct scopes *s, struct error *err)
-{
-    return parents_add(arg, record, s, err);
-}
-
-int walk_parents(struct fetcher *f, const struct rest_for_each *how, const struct scopes *values,
-                 struct run *run, struct parents **out, struct error *err)
-{
-    CLEANUP(parents_free_cleanup) struct parents *p = parents_new(how);
-    struct increment all;
-    struct walk w;
-    int rc;
-
-    walk_init(&w, f, how->parent, values, run);
-    w.to = (struct walker){.record = take_parent, .arg = p};
-    /* All of them, whatever the bookmark of the parent: a child may have changed alone. */
-    increment_init(&all, &how->parent->incremental, false);
-    if (how->parent->incremental.present) {
-        struct bound start = {0}, end = {0};
-        struct rest_value v;
-
-        set_scopes(&w, w.mem);
-        rc = template_render(how->parent->incremental.start, &w.scopes, w.mem, &v, err);
-        if (rc == 0 && bound_read(how->parent->incremental.type, &v, w.mem, &start))
-            rc = increment_begin(&all, &start, &end, run->started_unix_us, err);
-        w.increment = &all;
-    } else {
-        rc = 0;
-    }
-    if (rc == 0)
-        rc = walk_all(&w, NULL, err);
-    increment_release(&all);
-    walk_release(&w);
-    if (rc < 0)
-        return -1;
-    *out = TAKE(p);
-    return 0;
 }

@@ -14,6 +14,23 @@
 
 struct walk;
 
+/*
+ * The parents of the streams that one call reads. Whoever first needs the parents of a stream reads
+ * them for all that are asked for with the same ones, so that each parent stream is read once.
+ */
+struct family {
+    struct family_member {
+        const struct rest_for_each *how;
+        struct parents *parents; /* NULL = not read yet */
+        bool failed;             /* as a guest of another one's reading: it reads for itself */
+    } * members;
+    size_t n;
+};
+
+/* Those of the stream, of its parent and so on. */
+void family_add(struct family *f, const struct rest_stream *s);
+void family_release(struct family *f);
+
 struct walker {
     /* A record, with everything in scope that it may be computed from. */
     int (*record)(void *arg, struct slice record, const struct scopes *s, struct error *err);
@@ -22,6 +39,7 @@ struct walker {
     /* A window of a slice is complete. May be NULL. */
     int (*window)(void *arg, struct walk *w, struct error *err);
     void *arg;
+    bool keeps; /* counts page_kept: a feed ends behind a page of which nothing was kept */
 };
 
 struct walk {
@@ -29,6 +47,7 @@ struct walk {
     const struct rest_stream *stream;
     struct run *run;
     const struct scopes *values;
+    struct family *family;
     struct increment *increment; /* NULL = everything is read */
     struct walker to;
     int64_t max_pages; /* 0 = as the stream says; for samples */
@@ -37,10 +56,10 @@ struct walk {
     struct arena *mem, *page_mem, *next_mem; /* the walk; this request; the one behind it */
     struct scopes scopes;
     struct fetch_request request, next;
-    bool has_next, ended, reset_once;
-    size_t slice; /* number of the one being read */
+    bool has_next, ended, reset_once, at_ceiling; /* there is more than the API gives */
+    size_t slice;                                 /* number of the one being read */
     int64_t parents_done;
-    struct parents *parents;
+    struct parents *parents; /* of the family */
     struct known known, now; /* parents that the bookmark speaks for; all that were read by now */
     struct bound start;      /* of the children of every other one */
     int64_t date_us;         /* of the first answer, by the server's clock */
@@ -52,7 +71,7 @@ struct walk {
 };
 
 void walk_init(struct walk *w, struct fetcher *f, const struct rest_stream *s,
-               const struct scopes *values, struct run *run);
+               const struct scopes *values, struct family *family, struct run *run);
 void walk_release(struct walk *w);
 
 /* Takes up a position within a run (the whole object), or NULL for the beginning. */
@@ -60,10 +79,5 @@ __attribute__((nonnull(1, 3), warn_unused_result)) int
 walk_all(struct walk *w, const char *position, struct error *err);
 /* Where it stands as members of a JSON object, with commas in front. */
 void walk_put(const struct walk *w, bool in_pages, struct buf *out);
-
-/* Reads a whole stream for its children. */
-CHECKED int walk_parents(struct fetcher *f, const struct rest_for_each *how,
-                         const struct scopes *values, struct run *run, struct parents **out,
-                         struct error *err);
 
 #endif

@@ -46,12 +46,14 @@ static void answer(void *arg, const struct fake_request *r, struct arena *mem,
     snprintf(s->body, sizeof s->body, "%.*s", (int)r->n_body, r->body);
     json(out, 200, PAGE);
     if (strcmp(r->path, "/token") == 0) {
+        int token = ++s->tokens;
+
         snprintf(s->kept, sizeof s->kept, "%s", s->body);
         json(out, 200,
              arena_printf(mem,
                           "{\"access_token\":\"tok%d\",\"expires_in\":3600,"
                           "\"refresh_token\":\"rot%d\"}",
-                          ++s->tokens, s->tokens));
+                          token, token));
     } else if (strcmp(r->path, "/stale") == 0) {
         if (!key || strcmp(key, "Bearer tok1") == 0)
             json(out, 401, "{\"error\":\"expired\"}");

@@ -1,0 +1,234 @@
+/*
+ * Parents: the streams that others are asked for with, and their children.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/base/jsonwrite.h"
+#include "connectors/rest/walk_internal.h"
+
+/* --------------------------------------------------------------------- parents */
+
+void family_add(struct family *f, const struct rest_stream *s)
+{
+    for (; s->for_each.parent; s = s->for_each.parent) {
+        bool known = false;
+
+        for (size_t i = 0; i < f->n; i++)
+            known |= f->members[i].how == &s->for_each;
+        if (known)
+            continue;
+        f->members = xrealloc(f->members, (f->n + 1) * sizeof *f->members);
+        f->members[f->n++] = (struct family_member){.how = &s->for_each};
+    }
+}
+
+void family_release(struct family *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        parents_free(f->members[i].parents);
+    free(f->members);
+    *f = (struct family){0};
+}
+
+/* A walk through the parent stream for one member of the family and its guests. */
+struct gathering {
+    struct family *family;
+    struct family_member *host;
+    struct parents **into; /* [family->n]; NULL = not a guest, or one that failed */
+};
+
+static int take_parent(void *arg, struct slice record, const struct scopes *s, struct error *err)
+{
+    struct gathering *g = arg;
+
+    for (size_t i = 0; i < g->family->n; i++) {
+        struct family_member *m = &g->family->members[i];
+        struct error its_own = ERROR_INIT;
+
+        if (!g->into[i] || parents_add(g->into[i], record, s, &its_own) == 0)
+            continue;
+        if (m == g->host) {
+            *err = its_own;
+            return -1;
+        }
+        parents_free(g->into[i]);
+        g->into[i] = NULL;
+        m->failed = true;
+    }
+    return 0;
+}
+
+/* All of them, whatever the bookmark of the parent: a child may have changed alone. */
+static int walk_whole(struct walk *w, struct error *err)
+{
+    const struct rest_incremental *how = &w->stream->incremental;
+    struct bound start = {0}, end = {0};
+    struct increment all;
+    struct rest_value v;
+    int rc = 0;
+
+    increment_init(&all, how, false);
+    if (how->present) {
+        walk_scopes(w, w->mem);
+        rc = template_render(how->start, &w->scopes, w->mem, &v, err);
+        if (rc == 0 && bound_read(how->type, &v, w->mem, &start))
+            rc = increment_begin(&all, &start, &end, w->run->started_unix_us, err);
+        w->increment = &all;
+    }
+    if (rc == 0)
+        rc = walk_all(w, NULL, err);
+    increment_release(&all);
+    return rc;
+}
+
+/* Who is asked for with the same records, and has not been served. */
+static bool is_guest(const struct family_member *m, const struct family_member *host)
+{
+    return m == host || (m->how->parent == host->how->parent && !m->parents && !m->failed);
+}
+
+static int gather(struct family *f, struct family_member *host, const struct walk *child,
+                  struct error *err)
+{
+    struct gathering g = {f, host, xalloc(f->n * sizeof *g.into)};
+    struct walk w;
+    int rc;
+
+    for (size_t i = 0; i < f->n; i++) {
+        if (is_guest(&f->members[i], host))
+            g.into[i] = parents_new(f->members[i].how);
+    }
+    walk_init(&w, child->fetcher, host->how->parent, child->values, f, child->run);
+    w.to = (struct walker){.record = take_parent, .arg = &g};
+    rc = walk_whole(&w, err);
+    walk_release(&w);
+    for (size_t i = 0; i < f->n; i++) {
+        if (rc == 0 && g.into[i])
+            f->members[i].parents = g.into[i];
+        else
+            parents_free(g.into[i]);
+    }
+    free(g.into);
+    return rc;
+}
+
+int family_parents(struct family *f, const struct walk *w, struct parents **out, struct error *err)
+{
+    struct family_member *m = f->members;
+
+    while (m->how != &w->stream->for_each)
+        m++;
+    if (!m->parents && gather(f, m, w, err) < 0)
+        return -1;
+    *out = m->parents;
+    return 0;
+}
+
+/* -------------------------------------------------------------------- children */
+
+/* Several parents that are asked for with one request: each field holds the values of all of them,
+ * with commas in between. */
+struct together {
+    struct arena *mem;
+    struct slice *parents;
+    int64_t n;
+};
+
+static int put_together(const struct rest_for_each *how, const struct together *t, struct buf *out,
+                        struct error *err)
+{
+    struct jsonw w = JSONW_INIT(out);
+
+    buf_clear(out);
+    if (t->n == 1) {
+        buf_put(out, t->parents[0].ptr, t->parents[0].len);
+        return buf_ok(out, "the fields of a parent", err);
+    }
+    jsonw_object(&w);
+    for (size_t f = 0; f < how->n_fields; f++) {
+        const struct path_step step = {PATH_KEY, how->fields[f].name, 0};
+        const struct path path = {how->fields[f].name, &step, 1};
+        CLEANUP(buf_release) struct buf list = BUF_INIT(PAGE_MAX_RECORD);
+        struct rest_value v;
+
+        for (int64_t i = 0; i < t->n; i++) {
+            if (path_find(&path, t->parents[i], t->mem, &v, err) < 0)
+                return -1;
+            buf_printf(&list, "%s%s", i ? "," : "", rest_value_text(&v, t->mem));
+        }
+        jsonw_put_string(&w, how->fields[f].name, buf_str(&list));
+    }
+    jsonw_object_end(&w);
+    return buf_ok(out, "the fields of several parents", err);
+}
+
+/* Everything of these parents. No bookmark speaks for one that was not there when it was set. */
+static int read_parents(struct walk *w, const struct together *t, struct error *err)
+{
+    struct increment *i = w->increment;
+    struct bound lower = i ? i->lower : (struct bound){0};
+    bool known = true;
+    int rc;
+
+    for (int64_t k = 0; k < t->n; k++)
+        known &= known_has(&w->known, t->parents[k]);
+    if (i && i->safe.known && !known) {
+        i->fresh = true;
+        i->lower = w->start;
+    }
+    rc = walk_slices(w, WALK_NEW, err);
+    if (i) {
+        i->fresh = false;
+        i->lower = lower;
+    }
+    return rc;
+}
+
+/* The next ones that are not done with; none at the end. */
+static int take_next(struct walk *w, int64_t *n_seen, struct together *t, struct error *err)
+{
+    struct slice parent;
+
+    arena_clear(t->mem);
+    t->parents = arena_array(t->mem, (size_t)w->stream->for_each.batch, sizeof *t->parents);
+    t->n = 0;
+    while (t->n < w->stream->for_each.batch) {
+        if (parents_next(w->parents, &parent, err) < 0)
+            return -1;
+        if (!parent.ptr)
+            return 0;
+        known_add(&w->now, parent);
+        if ((*n_seen)++ < w->parents_done)
+            continue;
+        t->parents[t->n++] =
+            (struct slice){arena_memdup(t->mem, parent.ptr, parent.len), parent.len};
+    }
+    return 0;
+}
+
+int walk_children(struct walk *w, struct error *err)
+{
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    struct together t = {.mem = mem};
+    int64_t n_seen = 0;
+
+    if (parents_rewind(w->parents, 0, err) < 0)
+        return -1;
+    while (!w->ended) {
+        if (take_next(w, &n_seen, &t, err) < 0)
+            return -1;
+        if (t.n == 0)
+            return 0;
+        if (put_together(&w->stream->for_each, &t, &w->parent, err) < 0)
+            return -1;
+        w->scopes.json[SCOPE_parent] = (struct slice){buf_str(&w->parent), w->parent.len};
+        if (read_parents(w, &t, err) < 0)
+            return error_wrap(err, "for %.200s", buf_str(&w->parent));
+        w->parents_done += t.n;
+        w->page_records = 0; /* those of its last page are told already */
+        if (w->to.page && w->to.page(w->to.arg, w, false, err) < 0)
+            return -1;
+    }
+    return 0;
+}

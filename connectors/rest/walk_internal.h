@@ -1,0 +1,26 @@
+/*
+ * walk_internal.h - walks from inside: walk.c goes through slices, windows and pages, and
+ * walk_children.c through parents.
+ */
+#ifndef CONNECTORS_REST_WALK_INTERNAL_H
+#define CONNECTORS_REST_WALK_INTERNAL_H
+
+#include "connectors/rest/walk.h"
+
+/* Where a walk begins. */
+enum walk_begin {
+    WALK_NEW,
+    WALK_IN_WINDOW,    /* the window is known, and the pager stands where it stands */
+    WALK_BEHIND_WINDOW /* the next window is to be read */
+};
+
+/* Everything that a request can be made from. */
+void walk_scopes(struct walk *w, struct arena *mem);
+CHECKED int walk_slices(struct walk *w, enum walk_begin begin, struct error *err);
+/* The stream of `w`, once for each of its parents. */
+CHECKED int walk_children(struct walk *w, struct error *err);
+/* The parents of `w`, read now if nobody has. */
+CHECKED int family_parents(struct family *f, const struct walk *w, struct parents **out,
+                           struct error *err);
+
+#endif
