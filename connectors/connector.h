@@ -121,6 +121,11 @@ struct sink_ops {
     int (*fail)(struct sink *s, size_t stream, const struct error *why, struct error *err);
 };
 
+/* What a source is known to have before anybody connects, for people. */
+struct known_stream {
+    const char *name, *notes; /* notes: Markdown, "" when there is nothing to say */
+};
+
 struct source_connector {
     const char *name;         /* stable identifier: URLs, stored rows, metrics */
     const char *title, *docs; /* for people; docs is a paragraph of Markdown */
@@ -129,6 +134,9 @@ struct source_connector {
     /* What that struct is before the table fills it: config_size bytes; NULL = zeroes. For a
      * connector that is made while the program runs, whose calls find here what it is made of. */
     const void *config_start;
+    /* The description that it was made of, JSON text, when everybody may have it; else NULL. */
+    const char *document;
+    const struct known_stream *streams; /* without a name behind the last; NULL = not known */
     bool filters_rows; /* `read` leaves out what selected_stream.filters excludes */
 
     /* 0 when the source can be reached and read with this configuration. */

@@ -12,7 +12,9 @@ static const struct destination_connector *const destinations[] = {DESTINATIONS(
 
 const struct source_connector *registry_source_at(size_t i)
 {
-    return i < sizeof sources / sizeof *sources ? sources[i] : NULL;
+    size_t n = sizeof sources / sizeof *sources - 1;
+
+    return i < n ? sources[i] : source_api_at(i - n);
 }
 
 const struct destination_connector *registry_destination_at(size_t i)
@@ -26,7 +28,7 @@ const struct source_connector *registry_source(const char *name)
         if (!strcmp(sources[i]->name, name))
             return sources[i];
     }
-    return NULL;
+    return source_api(name);
 }
 
 const struct destination_connector *registry_destination(const char *name)

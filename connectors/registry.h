@@ -18,11 +18,15 @@ SOURCES(X)
 DESTINATIONS(X)
 #undef X
 
+/* Sources that are documents (connectors/sources/apis), compiled when they are first asked for. */
+const struct source_connector *source_api(const char *name);
+const struct source_connector *source_api_at(size_t i);
+
 /* By name; NULL when there is none. */
 const struct source_connector *registry_source(const char *name);
 const struct destination_connector *registry_destination(const char *name);
 
-/* All of them, in the order of the list; NULL behind the last. */
+/* All of them, in the order of the list, documents last; NULL behind the last. */
 const struct source_connector *registry_source_at(size_t i);
 const struct destination_connector *registry_destination_at(size_t i);
 

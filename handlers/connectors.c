@@ -31,6 +31,8 @@ static bool from_source(const struct source_connector *s, struct connector *out)
                                   .docs = s->docs,
                                   .options = s->options,
                                   .config_size = s->config_size,
+                                  .document = s->document,
+                                  .streams = s->streams,
                                   .filters_rows = s->filters_rows};
     return s;
 }
@@ -59,6 +61,7 @@ static int from_stored(const struct stored_connector *row, struct arena *mem, st
     if (connectors_described(row, mem, &s, &why) == 0) {
         from_source(s, out);
         out->custom = row;
+        out->document = row->document;
         return 1;
     }
     if (!strcmp(error_reason(&why), "invalid_document"))
@@ -224,21 +227,37 @@ static int connector_of(const struct app *app, struct request *req, struct conne
     return 0;
 }
 
+static void write_streams(struct jsonw *w, const struct known_stream *streams)
+{
+    jsonw_key(w, "streams");
+    jsonw_array(w);
+    for (; streams->name; streams++) {
+        jsonw_object(w);
+        jsonw_put_string(w, "name", streams->name);
+        jsonw_put_string(w, "notes", streams->notes);
+        jsonw_object_end(w);
+    }
+    jsonw_array_end(w);
+}
+
 int connector_encode(struct jsonw *w, const struct connector *c, struct error *err)
 {
     CLEANUP(doc_free_cleanup) struct doc *schema = options_schema(c->options);
     CLEANUP(doc_free_cleanup) struct doc *document = NULL;
 
-    if (c->custom &&
-        doc_parse_trusted(c->custom->document, strlen(c->custom->document), &document, err) < 0)
+    if (c->document && doc_parse_trusted(c->document, strlen(c->document), &document, err) < 0)
         return -1;
     jsonw_object(w);
     write_summary(w, c);
     jsonw_key(w, "config_schema");
     encode_doc(w, schema);
-    if (c->custom) {
+    if (c->streams)
+        write_streams(w, c->streams);
+    if (c->document) {
         jsonw_key(w, "document");
         encode_doc(w, document);
+    }
+    if (c->custom) {
         jsonw_put_int(w, "revision", c->custom->revision);
         jsonw_put_time_ms(w, "created_at", c->custom->created_us);
         jsonw_put_time_ms(w, "updated_at", c->custom->updated_us);

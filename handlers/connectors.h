@@ -15,6 +15,8 @@ struct connector {
     const char *name, *title, *docs;
     const struct option *options;
     size_t config_size;
+    const char *document;                  /* sources; NULL when there is none to be shown */
+    const struct known_stream *streams;    /* sources; NULL when not known */
     bool filters_rows;                     /* sources */
     unsigned write_modes;                  /* destinations; 0 for sources */
     const char *delivery;                  /* destinations; NULL for sources */
