@@ -75,18 +75,20 @@ class Faults(RestTest):
         seed = int(os.environ.get("CONNECTORD_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
         print(f"seed {seed}: CONNECTORD_TEST_SEED={seed} repeats this storm", flush=True)
         chance = random.Random(seed)
-        broken = {"row": 0}
+        broken = {"row": 0, "no_json": 0}
 
         def handler(request):
             page = int(request.query["page"])
             if broken["row"] < 4 and chance.random() < 0.6:
                 broken["row"] += 1
                 body = '{"data":[' + ",".join('{"id":%d,"name":"x"}' % (1000 + i) for i in range(30)) + "]}"
-                return chance.choice([
-                    reply({}, status=500), reply({}, status=503), Reply("<html>bad gateway", status=502),
-                    Reply(reset=True), Reply(body, cut=chance.randrange(1, len(body) - 1)),
-                    Reply(body[:chance.randrange(1, len(body) - 1)]), Reply("")])
-            broken["row"] = 0
+                faults = [reply({}, status=500), reply({}, status=503), Reply("<html>bad gateway", status=502),
+                          Reply(reset=True), Reply(body, cut=chance.randrange(1, len(body) - 1))]
+                no_json = [Reply(body[:chance.randrange(1, len(body) - 1)]), Reply("")]
+                answer = chance.choice(faults + (no_json if broken["no_json"] < 2 else []))
+                broken["no_json"] += answer in no_json
+                return answer
+            broken.update(row=0, no_json=0)
             return reply({"data": items(10 * page - 9, 10 * page) if page <= 30 else []})
         self.api.on("/items", handler)
         # A body that is not decodable has three tries of its own.
