@@ -35,6 +35,8 @@ cli_command cli_serve;
 cli_command cli_sync;
 /* `connectord source NAME --FLAGS`: a built-in connector as a Singer tap, and as a target. */
 cli_command cli_source, cli_destination;
+/* `connectord new source|destination NAME [FOLDER]`: writes a project to begin with. */
+cli_command cli_new;
 /* Copies the store while it is in use, and makes a store of a copy. */
 cli_command cli_backup, cli_restore;
 /* Asks the service at the configured address whether it is ready. */

@@ -77,6 +77,8 @@ static const struct command {
      "run a built-in source as a Singer tap; --help after NAME shows its flags", NULL},
     {"destination", "NAME [--FLAG [VALUE]]...", cli_destination, OWN_WORDS,
      "run a built-in destination as a Singer target; the same", NULL},
+    {"new", "source|destination NAME [FOLDER]", cli_new, OWN_WORDS,
+     "write the project of a connector of your own, in C", NULL},
     {"config print", "", config_print_all, WITH_SETTINGS,
      "show every setting and where it comes from", NULL},
     {"egress explain", "HOST PORT", cli_egress_explain, WITH_SETTINGS,

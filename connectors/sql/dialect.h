@@ -55,6 +55,16 @@ struct sql_conversion {
     const char *text;
 };
 
+enum sql_create {
+    SQL_CREATE_PLAIN, /* without a key: it is indexed when it is filled */
+    SQL_CREATE_OURS,  /* as plain; nothing happens when the table is there */
+    SQL_CREATE_KEYED, /* the same, with a primary key */
+    SQL_CREATE_STAGE, /* temporary */
+};
+
+struct sql_table;
+struct sql_column;
+
 /* The least and the greatest value of a type; both 0 = every value. */
 struct sql_range {
     int64_t min, max;
@@ -82,6 +92,13 @@ struct sql_dialect {
                                commit; or NULL */
     const char *short_wait[2]; /* statements that wait for readers do so for 5 s, while others wait
                                   behind them; and the wait of before. Or NULL */
+
+    /* Builders in place of those of statement.h, which a builder can call with a copy of the
+     * dialect that lacks it; NULL = those. `index` may be NULL. */
+    void (*put_create)(const struct sql_dialect *d, const struct sql_table *t, enum sql_create how,
+                       const char *index, struct buf *out);
+    void (*put_add_column)(const struct sql_dialect *d, const struct sql_table *t,
+                           const struct sql_column *column, struct buf *out);
 
     /* Statements, and parts of them. */
     const char *create_stage, *create_stage_end; /* around the columns of a temporary table */
@@ -149,9 +166,6 @@ struct sql_dialect {
 extern const struct sql_dialect sql_sqlite;
 extern const struct sql_dialect sql_postgres;
 extern const struct sql_dialect sql_mysql;
-
-struct sql_table;
-struct sql_column;
 
 /* Appends a quoted identifier: the only way in which a name gets into a statement. */
 void sql_put_name(const struct sql_dialect *d, const char *name, struct buf *out);

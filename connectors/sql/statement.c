@@ -71,6 +71,10 @@ void sql_put_create(const struct sql_dialect *d, const struct sql_table *t, enum
 void sql_put_create_indexed(const struct sql_dialect *d, const struct sql_table *t,
                             enum sql_create how, const char *index, struct buf *out)
 {
+    if (d->put_create) {
+        d->put_create(d, t, how, index, out);
+        return;
+    }
     if (how == SQL_CREATE_STAGE)
         buf_puts(out, d->create_stage);
     else
@@ -135,6 +139,10 @@ void sql_put_promote_key(const struct sql_dialect *d, const struct sql_table *t,
 void sql_put_add_column(const struct sql_dialect *d, const struct sql_table *t,
                         const struct sql_column *column, struct buf *out)
 {
+    if (d->put_add_column) {
+        d->put_add_column(d, t, column, out);
+        return;
+    }
     buf_puts(out, "ALTER TABLE ");
     put_table(d, t, out);
     buf_puts(out, " ADD COLUMN ");

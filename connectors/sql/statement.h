@@ -12,12 +12,6 @@
 
 #define SQL_MAX_STATEMENT ((size_t)8 << 20) /* 4096 columns of long names, many rows per VALUES */
 
-enum sql_create {
-    SQL_CREATE_PLAIN, /* without a key: it is indexed when it is filled */
-    SQL_CREATE_OURS,  /* as plain; nothing happens when the table is there */
-    SQL_CREATE_KEYED, /* the same, with a primary key */
-    SQL_CREATE_STAGE, /* temporary */
-};
 void sql_put_create(const struct sql_dialect *d, const struct sql_table *t, enum sql_create how,
                     struct buf *out);
 /* The same with a unique index over the key, for databases that can say both at once; NULL = none.
