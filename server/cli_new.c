@@ -89,7 +89,8 @@ int cli_new(const struct cli_call *call)
     struct error err = ERROR_INIT;
     const char *folder;
 
-    if (argc < 2 || argc > 3 || (strcmp(argv[0], "source") && strcmp(argv[0], "destination"))) {
+    if (argc < 2 || argc > 3 ||
+        (strcmp(argv[0], "source") != 0 && strcmp(argv[0], "destination") != 0)) {
         fprintf(stderr, "usage: connectord new source|destination NAME [FOLDER]\n");
         return EXIT_USAGE;
     }

@@ -1,9 +1,8 @@
 /* The connector against an API that is played: health, pages, changes, refusals, failures. */
-#define TESTED
-#include "custom_api.c"
-
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "connectors/base/text.h"
 #include "tests/support/fake_api.h"
@@ -11,6 +10,8 @@
 #include "tests/support/harness.h"
 
 #define USERS 250
+
+extern const struct source_connector source_custom_api;
 
 static _Atomic int failures; /* answers with 503 that are still to come */
 

@@ -1,4 +1,6 @@
 /* redshift - a SQL destination with types and statements of its own. */
+#include "redshift.h"
+
 #include <string.h>
 
 #include "connectors/main.h"
@@ -156,7 +158,13 @@ const struct destination_connector destination_redshift = {
     .clear = clear,
 };
 
-static void prepare(void)
+const struct sql_dialect *redshift_dialect(bool distribute)
+{
+    redshift.distribute = distribute;
+    return &redshift.base;
+}
+
+void redshift_prepare(void)
 {
     postgres_forget_environment();
     make_dialect();
@@ -167,7 +175,7 @@ static void prepare(void)
 #ifndef TESTED /* the test has a main of its own */
 int main(int argc, char **argv)
 {
-    prepare();
+    redshift_prepare();
     return connector_main(argc, argv, &destination_redshift);
 }
 #endif

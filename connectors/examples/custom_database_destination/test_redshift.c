@@ -1,11 +1,12 @@
 /* The statements against a golden file, and the engine with these types on a database that is not
  * there. "test_redshift write" makes the golden file anew. */
-#define TESTED
-#include "redshift.c"
-
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "connectors/sql/destination.h"
+#include "connectors/sql/statement.h"
+#include "redshift.h"
 #include "tests/support/fake_driver.h"
 
 static const struct column columns[] = {
@@ -39,13 +40,11 @@ static void put_statements(struct buf *out)
         c[i] = (struct sql_column){.name = columns[i].name,
                                    .type = columns[i].type,
                                    .role = i ? SQL_ROLE_DATA : SQL_ROLE_KEY};
-    sql_put_create(&redshift.base, &t, SQL_CREATE_KEYED, out);
+    sql_put_create(redshift_dialect(false), &t, SQL_CREATE_KEYED, out);
     buf_puts(out, "\n");
-    redshift.distribute = true;
-    sql_put_create(&redshift.base, &t, SQL_CREATE_PLAIN, out);
+    sql_put_create(redshift_dialect(true), &t, SQL_CREATE_PLAIN, out);
     buf_puts(out, "\n");
-    redshift.distribute = false;
-    sql_put_add_column(&redshift.base, &t, &c[3], out);
+    sql_put_add_column(redshift_dialect(false), &t, &c[3], out);
     buf_puts(out, "\n");
 }
 
@@ -78,7 +77,7 @@ static void test_load(void)
                                          .alias = "orders",
                                          .destination_namespace = ""};
     const struct write_plan plan = {.pipeline = "test", .streams = &want, .n = 1};
-    struct fake_database db = {.dialect = &redshift.base, .statements = BUF_INIT(1 << 20)};
+    struct fake_database db = {.dialect = redshift_dialect(false), .statements = BUF_INIT(1 << 20)};
     struct arena *mem = arena_new();
     struct run run = {.mem = mem, .log = &log_nowhere, .id = "test"};
     struct batch *rows = batch_new(&schema);
@@ -106,7 +105,7 @@ static void test_load(void)
 
 int main(int argc, char **argv)
 {
-    prepare();
+    redshift_prepare();
     test_statements(argc > 1 && !strcmp(argv[1], "write"));
     test_load();
     return 0;

@@ -1,9 +1,13 @@
 /* Rows written by hand: what was committed is there, what was not is gone. */
-#define TESTED
-#include "my_connector.c"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "tests/support/harness.h"
 #include "tests/support/tempdir.h"
+
+extern const struct destination_connector destination_my_connector;
 
 static const struct column columns[] = {
     {.name = "id", .type = {.type = TYPE_INT}, .source_type = "", .nullable = false}};
@@ -59,22 +63,28 @@ int main(void)
     struct arena *mem = arena_new();
     struct run run = {.mem = mem, .log = &log_nowhere, .id = "test"};
     struct error err = ERROR_INIT;
-    struct config config = {dir};
+    struct doc *doc;
+    void *config;
     struct stream_position p;
     struct stat st;
 
     tempdir_make(dir);
     must(cancel_new(&run.cancel, &err) == 0, "preparing", &err);
-    must(destination_my_connector.check(&config, &run, &err) == 0, "checking", &err);
-    p = write_some(&config, &run, 3, "{\"next\":3}");
+    must(harness_decode(destination_my_connector.options, destination_my_connector.config_size,
+                        arena_printf(mem, "{\"path\": \"%s\"}", dir), mem, &config, &doc,
+                        &err) == 0,
+         "the configuration", &err);
+    must(destination_my_connector.check(config, &run, &err) == 0, "checking", &err);
+    p = write_some(config, &run, 3, "{\"next\":3}");
     must(!p.position && p.seq == 0, "it was not empty", &err);
-    write_some(&config, &run, 5, NULL);
-    p = write_some(&config, &run, 1, "{\"next\":4}");
+    write_some(config, &run, 5, NULL);
+    p = write_some(config, &run, 1, "{\"next\":4}");
     must(p.position && !strcmp(p.position, "{\"next\":3}") && p.counts.read == 3, "the position",
          &err);
     must(stat(arena_printf(mem, "%s/t.jsonl", dir), &st) == 0 &&
              st.st_size == 4 * (off_t)strlen("{\"id\":\"0\"}\n"),
          "rows that were not committed are there", &err);
+    doc_free(doc);
     tempdir_remove(dir);
     cancel_free(run.cancel);
     arena_free(mem);

@@ -1,11 +1,11 @@
 /* The connector read by hand: everything, and again from each of its checkpoints. */
-#define TESTED
-#include "my_connector.c"
-
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/support/fake_sink.h"
 #include "tests/support/harness.h"
+
+extern const struct source_connector source_my_connector;
 
 static void must(bool ok, const char *what, const struct error *err)
 {
