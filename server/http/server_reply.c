@@ -59,6 +59,14 @@ static void check_etag(struct request *req, struct response *res)
     }
 }
 
+/* Handlers name routes as the table does; what is put in front of them is known here. */
+static const char *as_seen_from_outside(struct request *req, const struct pair *header)
+{
+    if (!strcasecmp(header->name, "Location") && *header->value == '/')
+        return arena_printf(req->mem, "%s%s", req->http->config.base_path, header->value);
+    return header->value;
+}
+
 static void add_headers(struct request *req, struct response *res, struct MHD_Response *m,
                         const char *type, bool close)
 {
@@ -75,7 +83,7 @@ static void add_headers(struct request *req, struct response *res, struct MHD_Re
     if ((res->status == 503 || res->status == 429) && !response_find_header(res, "Retry-After"))
         add(m, "Retry-After", HTTP_RETRY_AFTER_S);
     for (size_t i = 0; i < priv->n_headers; i++)
-        add(m, priv->headers[i].name, priv->headers[i].value);
+        add(m, priv->headers[i].name, as_seen_from_outside(req, &priv->headers[i]));
     if (close)
         add(m, "Connection", "close");
 }

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+for folder_of_helpers in ("integration", "support"):
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / folder_of_helpers))
 import modules  # noqa: E402
 from service import Service  # noqa: E402
 
@@ -32,7 +33,7 @@ def main():
         (work / "package.json").write_text('{"type": "module"}')
         (work / "lake").mkdir()
         bin_folder = folder / "node_modules/.bin"
-        if not step("generate", bin_folder / "openapi-typescript", sys.argv[1], "--default-non-nullable=false", "-o", "api.d.ts") or \
+        if not step("generate", bin_folder / "openapi-typescript", pathlib.Path(sys.argv[1]).resolve(), "--default-non-nullable=false", "-o", "api.d.ts") or \
            not step("compile", bin_folder / "tsc", *TSC, "client.ts"):
             return 1
         service.start()

@@ -3,15 +3,17 @@
 
 usage: test_lint.py openapi.json
 """
+import pathlib
 import subprocess
 import sys
 
-import modules
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import modules  # noqa: E402
 
 
 def main():
     folder = modules.npm()
-    result = subprocess.run(["node_modules/.bin/redocly", "lint", "--extends=recommended-strict", "--max-problems=50", sys.argv[1]],
+    result = subprocess.run(["node_modules/.bin/redocly", "lint", "--extends=recommended-strict", "--max-problems=50", str(pathlib.Path(sys.argv[1]).resolve())],
                             cwd=folder, env=modules.environment(), capture_output=True, text=True, timeout=120)
     said = result.stdout + result.stderr
     if result.returncode or "description is valid" not in said or "warning" in said.replace("Deprecation warning", ""):

@@ -7,7 +7,8 @@ RUN_PACKAGES="curl ca-certificates sqlite3 jq"
 TEST_PACKAGES="ccache clang-14 clang-format-14 clang-tidy-14 cppcheck libclang-rt-14-dev
     libcriterion-dev libyajl-dev git strace zstd gzip python3-jsonschema unicode-data iso-codes
     postgresql mariadb-server openssl prometheus python3-psycopg2 python3-pymysql
-    python3-venv chromium chromium-driver fonts-dejavu-core"
+    python3-venv chromium chromium-driver fonts-dejavu-core nginx-light
+    buildah podman runc debootstrap binutils dpkg-dev file lintian systemd"
 # Debian's npm comes with hundreds of packages: only where there is none.
 command -v npm >/dev/null || TEST_PACKAGES="$TEST_PACKAGES nodejs npm"
 BENCH_PACKAGES="pgloader"

@@ -9,7 +9,6 @@ import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import venv
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -19,9 +18,17 @@ PATIENCE_S = 240
 UNREACHABLE = "ENOTFOUND|ECONN|ETIMEDOUT|EAI_AGAIN|E50[234]|NewConnectionError|name resolution|timed out|ProxyError"
 
 
+class Skip(SystemExit):
+    """Ends the program as skipped, unless a test case knows better."""
+
+    def __init__(self, reason):
+        super().__init__(SKIPPED)
+        self.reason = reason
+
+
 def skip(reason):
-    print(f"skipped: {reason}")
-    sys.exit(SKIPPED)
+    print(f"skipped: {reason}", flush=True)
+    raise Skip(reason)
 
 
 def fetched(folder, mark, fetch):
@@ -52,7 +59,7 @@ def call(what, arguments, folder):
 
 def npm():
     """The folder whose node_modules has what package.json names."""
-    wanted = (pathlib.Path(__file__).parent / "package.json").read_text()
+    wanted = (ROOT / "tests/openapi/package.json").read_text()
 
     def fetch(folder):
         (folder / "package.json").write_text(wanted)
@@ -61,13 +68,13 @@ def npm():
     return fetched(FOLDER / "npm", wanted, fetch)
 
 
-def python(*packages):
-    """The interpreter of an environment with these packages."""
+def python(name, *packages):
+    """The interpreter of an environment of this name, with these packages."""
     def fetch(folder):
         venv.create(folder / "venv", with_pip=True)
         call("Python packages cannot be had", [folder / "venv/bin/python", "-m", "pip", "install", "-q", *packages], folder)
 
-    return fetched(FOLDER / "python", " ".join(packages), fetch) / "venv/bin/python"
+    return fetched(FOLDER / name, " ".join(packages), fetch) / "venv/bin/python"
 
 
 def environment(**more):

@@ -1,0 +1,37 @@
+"""A root file system of Debian 12 as debootstrap makes it, kept as an archive in the build tree: what
+images are built on, and what the package is installed into, where no registry of images is needed.
+What building needs is in it, so that it is fetched once for both.
+"""
+import pathlib
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from modules import FOLDER, fetched, skip  # noqa: E402
+
+MIRROR = "http://deb.debian.org/debian"
+PACKAGES = pathlib.Path(__file__).resolve().parents[1] / "support/packages.sh"
+
+
+def archive():
+    words = subprocess.run(["sh", "-c", f". {PACKAGES}; echo $BUILD_PACKAGES"], check=True, capture_output=True, text=True)
+    included = ",".join(["ca-certificates", "tzdata", "binutils", *words.stdout.split()])
+
+    def fetch(folder):
+        root = folder / "root"
+        root.mkdir(mode=0o755)
+        # It can be made anew: nothing has to reach the disk before it goes on.
+        (root / "etc/dpkg/dpkg.cfg.d").mkdir(parents=True)
+        (root / "etc/dpkg/dpkg.cfg.d/unsafe").write_text("force-unsafe-io\n")
+        made = subprocess.run(["debootstrap", "--variant=minbase", f"--include={included}", "bookworm", root, MIRROR],
+                              capture_output=True, text=True)
+        if made.returncode:
+            skip(f"debootstrap made no base: {(made.stdout + made.stderr)[-400:]}")
+        for waste in ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
+            shutil.rmtree(root / waste)
+            (root / waste).mkdir()
+        subprocess.run(["tar", "-C", root, "-cf", folder / "base.tar", "."], check=True)
+        shutil.rmtree(root)
+
+    return fetched(FOLDER / "base", f"{MIRROR} {included}", fetch) / "base.tar"
