@@ -7,7 +7,7 @@ or look like SQL.
 import itertools
 import json
 
-from database_case import ENGINES, SERVERS, main, variants
+from database_case import ENGINES, SERVERS, main, variants, wait_until
 from special_values import SAME
 
 ANY = tuple(ENGINES)
@@ -172,6 +172,58 @@ class Columns:
         self.assertEqual(self.dst.count("t", "where b is not null"), 2)
 
 
+class UnderWay:
+    """2.11: the shape changes between the moment a run looks at it and the moment it reads. Either the rows are those
+    of one of the two shapes, or the run says which column has changed; the next one brings the new shape whole."""
+
+    def changed_under_way(self, *statements):
+        self.have()
+        self.src.create("t", "id {int} not null primary key, n {int}, a {text}")
+        self.src.insert("t", [(i, 3472328296227680304 + i, f"a{i}") for i in range(1, 200)])  # eight digits as bytes
+        self.connect([self.stream("t", "full_refresh", "append_dedup")])
+        self.run_it()
+        self.src.execute("insert into t values (200, 1, 'late')")
+        db = self.src.connect()
+        self.addCleanup(db.close)
+        before, after = self.under_lock(statements)
+        for statement in before:
+            self.src.execute(statement, db=db)
+        run = self.ok(self.service.post(f"/v1/connections/{self.name}/runs"), 201)
+        wait_until("the run to wait for the table", self.waiting)
+        for statement in after:
+            self.src.execute(statement, db=db)
+        run = self.finished(run)
+        if run["status"] != "succeeded":
+            self.assertIn(run["error"]["code"], ("column_changed", "column_missing"), run["error"])
+            self.assertIn('"', run["error"]["message"])
+        self.run_it()
+        self.same_rows("t")
+
+    def under_lock(self, statements):
+        """An open transaction holds the table in its new shape, which nobody sees yet; MariaDB commits each change."""
+        if self.src.connector == "postgres":
+            return ["begin", *statements], ["commit"]
+        return ["lock tables t write"], [*statements, "unlock tables"]
+
+    def waiting(self):
+        if self.src.connector == "postgres":
+            return self.src.execute("select 1 from pg_stat_activity where datname = current_database() "
+                                    "and application_name like 'connectord%' and wait_event_type = 'Lock'")
+        return self.src.execute("select 1 from information_schema.processlist where db = database() "
+                                "and state like 'Waiting for table%'")
+
+    def test_retyped(self):
+        change = "alter column n type" if self.source_engine.connector == "postgres" else "modify n"
+        self.changed_under_way(f"alter table t {change} {self.source_engine.types['text']}")
+
+    def test_dropped(self):
+        self.changed_under_way("alter table t drop column a")
+
+    def test_added(self):
+        self.changed_under_way(f"alter table t add column b {self.source_engine.types['text']}",
+                               "insert into t values (201, 2, 'later', 'new')")
+
+
 HOSTILE = ["userId", "user_id", "UserID", "user id", "x" * 60 + "aaa", "x" * 60 + "bbb", "select", "order", "a;b", "tab\there",
            "quote\"d", "back`tick", "apos'trophe", "back\\slash", "per%cent", "%s", "$1", "?1", "a.b", "\u00e9", "e\u0301", "\U0001f600",
            "\u202eabc", "\u00c0\u00c9", "\u00e0\u00e9", "_connectord_synced_at", "_connectord_mine", "1st", "-", "a-b", "A_B", "a_b", " lead", "__g2"]
@@ -238,6 +290,7 @@ class HostileNames:
 
 variants(globals(), Lattice, destination=ANY)
 variants(globals(), Columns, source=("sqlite",), destination=ANY)
+variants(globals(), UnderWay, source=SERVERS, destination=["sqlite"])
 variants(globals(), Columns, source=SERVERS, destination=("postgres",))
 variants(globals(), HostileNames, source=("postgres",), destination=ANY)
 variants(globals(), HostileNames, source=("sqlite",), destination=ANY)

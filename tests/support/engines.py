@@ -166,6 +166,7 @@ class Mysql(Engine):
     quote = "`"
     now = "utc_timestamp(6)"
     created_with = " engine=innodb"
+    copied_from = "(primary key (id)) as select * from {} where 1 = 0"  # it looks up each row of the other side
     types = {"int": "bigint", "text": "longtext", "time": "datetime(6)", "decimal": "decimal(65,10)", "float": "double",
              "bytes": "longblob", "json": "json", "local": "datetime(6)", "key": "varchar(190) collate utf8mb4_bin",
              "bool": "tinyint(1)"}
