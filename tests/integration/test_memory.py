@@ -109,6 +109,17 @@ class Memory(unittest.TestCase):
                 self.carried(self.filled(source, rows, width), self.new(destination), rows, width, LIMIT_KB + FIXED_KB)
                 self.drop_all()
 
+    def test_a_row_of_500_mb(self):
+        """T14. No cell takes it: its beginning goes to quarantine, and the server is not asked for the rest."""
+        source, destination = self.new("postgres"), self.new("sqlite")
+        source.create("t", "id {int} not null primary key, s {text}")
+        source.execute("insert into t values (1, repeat('0123456789', 50000000)), (2, 'small')")
+        end, peak = self.sync(source, destination)
+        self.assertEqual((end["stats"]["records_committed"], end["stats"]["cells_quarantined"]), (2, 1))
+        self.assertEqual(destination.rows("t", "id, s"), [(1, None), (2, "small")])
+        self.assertEqual(destination.quarantined("reason", "key"), [("record_too_large", '["1"]')])
+        self.assertLessEqual(peak, LIMIT_KB)
+
     def test_a_generated_query(self):
         """Nothing is stored at the source: the rows are made while they are read."""
         source, destination = self.new("postgres"), self.new("postgres")
