@@ -152,6 +152,20 @@ static bool loses_digits(const struct sql_dialect *d, struct column_type from,
            to.type != TYPE_FLOAT;
 }
 
+/* A view that shows a column, for one, does not let it become another. */
+static int blocked(const struct sql_column *to, struct error *err)
+{
+    const struct error why = *err;
+    char type[32];
+
+    type_format(to->type, type);
+    *err = ERROR_INIT;
+    return error_set_reason(err, ERR_SCHEMA, "widening_blocked",
+                            "column \"%s\" has to become %s, and something that depends on it"
+                            " forbids that; drop it, run, and make it again: %s",
+                            to->name, type, why.message);
+}
+
 static int alter_column(struct sql_destination *d, const struct load *l, struct column_type from,
                         const struct sql_column *to, struct error *err)
 {
@@ -162,7 +176,8 @@ static int alter_column(struct sql_destination *d, const struct load *l, struct 
         return 0;
     sql_put_widen(d->dialect, &l->table, to, from.type, &sql);
     if (load_run(d, &sql, &ignored, err) < 0)
-        return error_wrap(err, "widening column \"%s\"", to->name);
+        return err->code == ERR_UNSUPPORTED ? blocked(to, err)
+                                            : error_wrap(err, "widening column \"%s\"", to->name);
     return 0;
 }
 

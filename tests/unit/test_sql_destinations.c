@@ -601,6 +601,25 @@ Scenario(turn_old_values_into_those_of_the_wider_type)
         widen(&widenings[i]);
 }
 
+Test(sql_destinations, postgres_names_the_view_that_keeps_a_column_as_it_is)
+{
+    begin(ENGINE_POSTGRES);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    target_set_schema(&t, 0, target_columns(&t, "id:int! x:int"));
+    ok(target_run(&t, "1,7", "{}"));
+    target_exec(&t, "create view doubles as select 2 * x as y from t");
+    target_set_schema(&t, 0, target_columns(&t, "id:int! x:string"));
+    cr_assert_lt(target_run(&t, "2,b", "{}"), 0);
+    cr_assert_str_eq(error_reason(&t.err), "widening_blocked");
+    cr_assert_not_null(strstr(t.err.message, "view doubles"), "%s", t.err.message);
+    cr_assert_not(error_is_retryable(&t.err));
+    t.err = ERROR_INIT;
+    rows_are("select id, x from t", "1|7");
+    target_exec(&t, "drop view doubles");
+    ok(target_run(&t, "2,b", "{}"));
+    rows_are("select id, x from t order by id", "1|7;2|b");
+}
+
 /* A shape that changes in the middle: one attempt may have to be repeated from its checkpoint. */
 static int run_two_shapes(const struct schema *second, const char *first_rows,
                           const char *second_rows)
