@@ -59,10 +59,11 @@ static int from_stored(const struct stored_connector *row, struct arena *mem, st
     struct error why = ERROR_INIT;
 
     if (connectors_described(row, mem, &s, &why) == 0) {
-        from_source(s, out);
+        bool found = from_source(s, out);
+
         out->custom = row;
         out->document = row->document;
-        return 1;
+        return found;
     }
     if (!strcmp(error_reason(&why), "invalid_document"))
         return 0;

@@ -81,16 +81,15 @@ static int check_text(const yaml_event_t *e, struct error *err)
 static int read_scalar(const yaml_event_t *e, struct doc **out, struct error *err)
 {
     const char *text = (const char *)e->data.scalar.value;
+    bool plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 
     if (check_text(e, err) < 0)
         return -1;
-    if (e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
-        *out = doc_new_string_n(text, e->data.scalar.length);
-    else if (!*text || !strcmp(text, "~") || !strcmp(text, "null"))
+    if (plain && (!*text || !strcmp(text, "~") || !strcmp(text, "null")))
         *out = doc_new_null();
-    else if (!strcmp(text, "true") || !strcmp(text, "false"))
+    else if (plain && (!strcmp(text, "true") || !strcmp(text, "false")))
         *out = doc_new_bool(*text == 't');
-    else if (is_number(text))
+    else if (plain && is_number(text))
         return doc_parse(text, e->data.scalar.length, out, err) < 0
                    ? error_wrap(err, "line %zu", e->start_mark.line + 1)
                    : 0;

@@ -271,8 +271,8 @@ int http_read(struct http_exchange *x, const char **out, size_t *out_n, struct e
 
 int http_read_all(struct http_exchange *x, struct buf *out, struct error *err)
 {
-    const char *piece;
-    size_t n;
+    const char *piece = "";
+    size_t n = 0;
 
     do {
         if (http_read(x, &piece, &n, err) < 0)

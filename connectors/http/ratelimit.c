@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#define BLIND_MS 1000 /* a server that is used up and does not say for how long */
+#define BLIND_US INT64_C(1000000) /* a server that is used up and does not say for how long */
 
 void ratelimit_init(struct ratelimit *l, int64_t requests, int64_t period_ms, int64_t burst,
                     int64_t cost, int64_t min_remaining, int64_t now_us)
@@ -49,7 +49,7 @@ void ratelimit_hear(struct ratelimit *l, int64_t remaining, int64_t reset_us, in
             l->tokens = (double)(remaining - l->min_remaining) * l->cost;
         return;
     }
-    ratelimit_close(l, reset_us > now_us ? reset_us : now_us + BLIND_MS * 1000);
+    ratelimit_close(l, reset_us > now_us ? reset_us : now_us + BLIND_US);
 }
 
 void ratelimit_close(struct ratelimit *l, int64_t until_us)

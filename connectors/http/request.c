@@ -8,6 +8,7 @@
 
 #include "connectors/base/clock.h"
 #include "connectors/base/egress.h"
+#include "connectors/base/unconst.h"
 #include "connectors/http/client_internal.h"
 
 /* Nothing that is honest grows more than this when it is unpacked; gzip can by a thousand. */
@@ -179,7 +180,7 @@ static void set_tls(struct http_exchange *x)
     curl_easy_setopt(x->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     if (!s->ca_pem)
         return;
-    ca = (struct curl_blob){(void *)(uintptr_t)s->ca_pem, strlen(s->ca_pem), CURL_BLOB_NOCOPY};
+    ca = (struct curl_blob){unconst(s->ca_pem), strlen(s->ca_pem), CURL_BLOB_NOCOPY};
     curl_easy_setopt(x->easy, CURLOPT_CAINFO_BLOB, &ca);
 }
 

@@ -49,7 +49,7 @@ static bool take_month(const char **at, int *out)
     static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
     for (int i = 0; i < 12; i++) {
-        if (strncasecmp(*at, names + 3 * i, 3) == 0) {
+        if (strncasecmp(*at, &names[3 * (size_t)i], 3) == 0) {
             *out = i;
             *at += 3;
             return true;

@@ -79,20 +79,18 @@ int page_feed_csv(struct page *p, const char *bytes, size_t n, struct error *err
 
         if (inside && c == '"') {
             p->csv_quote_seen = true;
-        } else if (inside) {
-            buf_putc(&p->value, c);
-        } else if (c == '"' && p->csv_quote_seen) { /* "" is one quote */
+        } else if (!inside && c == '"' && p->csv_quote_seen) { /* "" is one quote */
             p->csv_quote_seen = false;
             buf_putc(&p->value, c);
-        } else if (c == '"' && p->value.len == 0 && !p->csv_quoted) {
+        } else if (!inside && c == '"' && p->value.len == 0 && !p->csv_quoted) {
             p->csv_quoted = true;
-        } else if (c == delimiter) {
+        } else if (!inside && c == delimiter) {
             if (end_field(p, err) < 0)
                 return -1;
-        } else if (c == '\n') {
+        } else if (!inside && c == '\n') {
             if (end_line(p, err) < 0)
                 return -1;
-        } else if (c != '\r') {
+        } else if (inside || c != '\r') {
             buf_putc(&p->value, c);
         }
         if (p->value.failed)

@@ -368,12 +368,13 @@ bool pattern_find(const struct pattern *p, struct slice text, struct slice *out)
             struct thread t = now->threads[i];
 
             if (p->code[t.at].op == OP_MATCH) {
-                const char *from = p->captures ? t.begin : t.start,
-                           *to = p->captures ? t.end : here;
-
                 found = true;
-                *out =
-                    from && to ? (struct slice){from, (size_t)(to - from)} : (struct slice){"", 0};
+                if (!p->captures)
+                    *out = (struct slice){t.start, (size_t)(here - t.start)};
+                else if (t.begin && t.end)
+                    *out = (struct slice){t.begin, (size_t)(t.end - t.begin)};
+                else
+                    *out = (struct slice){"", 0};
                 break; /* those behind it would be taken later */
             }
             if (here < end && set_has(p->code[t.at].set, (unsigned char)*here)) {

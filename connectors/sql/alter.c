@@ -160,7 +160,7 @@ int alter_stage(struct sql_destination *d, struct load *l, struct error *err)
     int64_t ignored;
 
     columns[0] = (struct sql_column){
-        .name = "_connectord_order", .type = {.type = TYPE_INT}, .role = SQL_ROLE_ORDER};
+        .name = "_connectord_order", .type = type_plain(TYPE_INT), .role = SQL_ROLE_ORDER};
     fill[0].fill = SQL_FILL_ORDER;
     memcpy(columns + 1, l->table.columns, (n - 1) * sizeof *columns);
     memcpy(fill + 1, l->fill, (n - 1) * sizeof *fill);

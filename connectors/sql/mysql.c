@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "connectors/base/unconst.h"
 #include "connectors/sql/mysql_internal.h"
 
 void mysql_stmt_cleanup(MYSQL_STMT **stmt)
@@ -28,11 +29,11 @@ void mysql_bind(const struct sql_value *v, MYSQL_BIND *b)
         return;
     case SQL_INT:
         b->buffer_type = MYSQL_TYPE_LONGLONG;
-        b->buffer = (void *)(uintptr_t)&v->number; /* bound only, never written */
+        b->buffer = unconst(&v->number); /* bound only, never written */
         return;
     case SQL_REAL:
         b->buffer_type = MYSQL_TYPE_DOUBLE;
-        b->buffer = (void *)(uintptr_t)&v->real;
+        b->buffer = unconst(&v->real);
         return;
     case SQL_TEXT:
     case SQL_BLOB:
@@ -40,7 +41,7 @@ void mysql_bind(const struct sql_value *v, MYSQL_BIND *b)
         /* Text is compared with a decimal as a double, and loses digits. */
         if (v->type && v->type->type == TYPE_DECIMAL)
             b->buffer_type = MYSQL_TYPE_NEWDECIMAL;
-        b->buffer = (void *)(uintptr_t)(v->bytes.ptr ? v->bytes.ptr : "");
+        b->buffer = unconst(v->bytes.ptr ? v->bytes.ptr : "");
         b->buffer_length = v->bytes.len;
         b->length_value = v->bytes.len;
         b->length = &b->length_value;

@@ -88,7 +88,7 @@ static bool is_called(const struct sql_value *v, const char *name)
 /* The table of a row; NULL for one that is left out. Rows of a table come together. */
 static struct table *table_of(struct building *b, const struct sql_value *name)
 {
-    struct table wanted;
+    struct table wanted = {0};
 
     if (b->current && is_called(name, b->current->name))
         return b->current;
@@ -183,7 +183,8 @@ static void end_index(struct building *b)
 {
     struct table *t = b->current;
 
-    if (!t || !b->set_fits || b->n_set == 0 || t->primary || (t->n_key > 0 && t->n_key <= b->n_set))
+    if (!t || !b->index || !b->set_fits || b->n_set == 0 || t->primary ||
+        (t->n_key > 0 && t->n_key <= b->n_set))
         return;
     t->key = arena_array(b->mem, b->n_set, sizeof *t->key);
     memcpy(t->key, b->set, b->n_set * sizeof *t->key);

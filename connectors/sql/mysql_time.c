@@ -16,7 +16,7 @@ static bool is_clock(const MYSQL_TIME *t)
 
 static int64_t time_us(const MYSQL_TIME *t)
 {
-    return ((int64_t)t->hour * 3600 + t->minute * 60 + t->second) * US_PER_SECOND +
+    return ((int64_t)t->hour * 3600 + (int64_t)t->minute * 60 + t->second) * US_PER_SECOND +
            (int64_t)t->second_part;
 }
 

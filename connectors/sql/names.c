@@ -29,23 +29,34 @@ static uint32_t next_character(const char **s)
     return c;
 }
 
+/* Capitals and where their small letters stand: all at one distance, or each behind its own. */
+/* clang-format off */
+static const struct alphabet {
+    uint32_t first, last;
+    uint32_t distance;
+    bool pairs; /* capital and small letter in turn, from `first` on */
+} alphabets[] = {
+    {'A',   'Z',   0x20, false},
+    {0xC0,  0xD6,  0x20, false}, {0xD8,  0xDE,  0x20, false},
+    {0x100, 0x137, 0,    true},  {0x139, 0x148, 0,    true},
+    {0x14A, 0x177, 0,    true},  {0x179, 0x17E, 0,    true},
+    {0x391, 0x3A9, 0x20, false},
+    {0x400, 0x40F, 0x50, false}, {0x410, 0x42F, 0x20, false}, {0x460, 0x4FF, 0, true},
+};
+/* clang-format on */
+
 /*
  * The small letter of a Latin, Greek or Cyrillic one. Databases know more pairs than these, but
  * they are the ones that occur in the names of one table beside each other.
  */
 static uint32_t fold(uint32_t c)
 {
-    if (c < 0x80)
-        return (uint32_t)tolower((int)c);
-    if ((c >= 0xC0 && c <= 0xDE && c != 0xD7) || (c >= 0x391 && c <= 0x3A9) ||
-        (c >= 0x410 && c <= 0x42F))
-        return c + 0x20;
-    if (c >= 0x400 && c <= 0x40F)
-        return c + 0x50;
-    if ((c >= 0x100 && c <= 0x137) || (c >= 0x14A && c <= 0x177) || (c >= 0x460 && c <= 0x4FF))
-        return c | 1;
-    if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17E))
-        return c % 2 ? c + 1 : c;
+    for (size_t i = 0; i < sizeof alphabets / sizeof alphabets[0]; i++) {
+        const struct alphabet *a = &alphabets[i];
+
+        if (c >= a->first && c <= a->last)
+            return a->pairs ? c + (c % 2 == a->first % 2) : c + a->distance;
+    }
     return c;
 }
 
