@@ -137,6 +137,9 @@ struct source_connector {
     /* The description that it was made of, JSON text, when everybody may have it; else NULL. */
     const char *document;
     const struct known_stream *streams; /* without a name behind the last; NULL = not known */
+    /* All streams of a run are read by one call: their positions are one. Rows may come again after
+     * a failure, so that a stream without a key is delivered at least once. */
+    bool reads_together;
     bool filters_rows; /* `read` leaves out what selected_stream.filters excludes */
 
     /* 0 when the source can be reached and read with this configuration. */

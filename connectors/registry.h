@@ -7,7 +7,7 @@
 #include "connectors/connector.h"
 
 /* clang-format off */
-#define SOURCES(X) X(file) X(mysql) X(postgres) X(rest) X(sample) X(sqlite)
+#define SOURCES(X) X(file) X(mysql) X(postgres) X(rest) X(sample) X(singer) X(sqlite)
 #define DESTINATIONS(X) X(file) X(mysql) X(postgres) X(singer) X(sqlite)
 /* clang-format on */
 

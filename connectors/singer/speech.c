@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "connectors/base/arena.h"
 #include "connectors/base/clock.h"
 #include "connectors/base/doc.h"
 #include "connectors/base/text.h"
@@ -105,6 +106,51 @@ enum log_level speech_level(const char *line, size_t n, struct buf *scratch,
     else if (!level_of_pairs(line, n, &level, out_message))
         (void)level_of_words(line, n, &level, out_message);
     return level;
+}
+
+/* ---------------------------------------------------------------------- secrets */
+
+/* Shorter ones would blot out words that only look like them. */
+#define LEAST_SECRET 4
+
+static bool names_a_secret(const char *name)
+{
+    static const char *const parts[] = {"password",   "passwd", "secret",  "token",        "key",
+                                        "credential", "dsn",    "private", "authorization"};
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (strcasestr(name, parts[i]))
+            return true;
+    }
+    return false;
+}
+
+/* The texts in a value; all of them when it is the value of a secret. */
+static size_t collect(const struct doc *d, bool secret, const char **out)
+{
+    const char *text = doc_string(d, NULL);
+    size_t n = 0;
+
+    if (text && secret && strlen(text) >= LEAST_SECRET) {
+        if (out)
+            out[n] = text;
+        n++;
+    }
+    for (size_t i = 0; doc_is(d, DOC_ARRAY) && i < doc_count(d); i++)
+        n += collect(doc_at(d, i), secret, out ? out + n : NULL);
+    for (const struct doc_member *m = doc_first(d); m; m = doc_next(d, m))
+        n += collect(doc_member_value(m), secret || names_a_secret(doc_member_key(m)),
+                     out ? out + n : NULL);
+    return n;
+}
+
+struct string_list speech_secrets(const struct doc *config, struct arena *mem)
+{
+    size_t n = collect(config, false, NULL);
+    struct string_list list = {arena_array(mem, n + 1, sizeof *list.items), n};
+
+    (void)collect(config, false, list.items);
+    return list;
 }
 
 /* ---------------------------------------------------------------------- speaking */

@@ -39,6 +39,10 @@ void speech_take(struct speech *s, const char *bytes, size_t n);
 void speech_end(struct speech *s);
 void speech_release(struct speech *s);
 
+/* The texts of a configuration that must not be seen: those of members that are called so. */
+__attribute__((nonnull(2))) struct string_list speech_secrets(const struct doc *config,
+                                                              struct arena *mem);
+
 /* What it said last, for the error of a program that failed; "" when it said nothing. */
 const char *speech_last(const struct speech *s);
 

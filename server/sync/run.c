@@ -273,6 +273,8 @@ static size_t count_lanes(const struct sync_job *job)
 
     wanted = wanted < most ? wanted : most;
     wanted = wanted < RUN_MAX_LANES ? wanted : RUN_MAX_LANES;
+    if (job->source->reads_together)
+        return 1;
     if (wanted > 1 && !job->destination->parallel_writers) {
         log_info(job->engine_log,
                  .message = "the destination takes one writer at a time, so streams follow each "
