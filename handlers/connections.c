@@ -21,19 +21,28 @@ static const char *location_of(struct request *req, const char *name)
     return arena_printf(request_mem(req), "/v1/connections/%s", name);
 }
 
-/* What the destination promises about rows: "exactly_once", "at_least_once"; NULL = unknown. */
-static const char *delivery_of(struct app *app, struct arena *mem, const struct connection *c)
+/* What one side promises about rows: "exactly_once", "at_least_once"; NULL = nothing, or unknown.
+ */
+static const char *promise_of(struct app *app, struct arena *mem, enum resource_kind kind,
+                              const char *id)
 {
     struct error ignored = ERROR_INIT;
     struct connector connector;
     struct resource r;
 
-    if (store_get_resource(app->store, RESOURCE_DESTINATION, c->destination_id, mem, &r, &ignored) <
-            0 ||
-        connector_find(app->store, RESOURCE_DESTINATION, r.connector, mem, &connector, &ignored) <=
-            0)
+    if (store_get_resource(app->store, kind, id, mem, &r, &ignored) < 0 ||
+        connector_find(app->store, kind, r.connector, mem, &connector, &ignored) <= 0)
         return NULL;
     return connector.delivery;
+}
+
+/* The weaker promise counts, of a destination and of a source that may send rows again. */
+static const char *delivery_of(struct app *app, struct arena *mem, const struct connection *c)
+{
+    const char *source = promise_of(app, mem, RESOURCE_SOURCE, c->source_id);
+    const char *destination = promise_of(app, mem, RESOURCE_DESTINATION, c->destination_id);
+
+    return source && destination ? source : destination;
 }
 
 /* Writes one connection with its newest run. */

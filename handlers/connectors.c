@@ -33,7 +33,8 @@ static bool from_source(const struct source_connector *s, struct connector *out)
                                   .config_size = s->config_size,
                                   .document = s->document,
                                   .streams = s->streams,
-                                  .filters_rows = s->filters_rows};
+                                  .filters_rows = s->filters_rows,
+                                  .delivery = s->reads_together ? "at_least_once" : NULL};
     return s;
 }
 

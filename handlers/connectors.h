@@ -19,7 +19,7 @@ struct connector {
     const struct known_stream *streams;    /* sources; NULL when not known */
     bool filters_rows;                     /* sources */
     unsigned write_modes;                  /* destinations; 0 for sources */
-    const char *delivery;                  /* destinations; NULL for sources */
+    const char *delivery;                  /* NULL: a source that weakens no promise */
     const struct stored_connector *custom; /* NULL when it is built in */
 };
 

@@ -7,6 +7,7 @@
 #include "connectors/main.h"
 #include "connectors/registry.h"
 #include "server/cli.h"
+#include "server/policies.h"
 
 static int list_sources(void)
 {
@@ -23,7 +24,7 @@ int cli_source(const struct cli_call *call)
     const struct source_connector *c = argc > 0 ? registry_source(argv[0]) : NULL;
 
     if (c)
-        return connector_main(argc, argv, c);
+        return policies_find_programs(c->name) ? connector_main(argc, argv, c) : EXIT_USAGE;
     if (argc > 0 && strncmp(argv[0], "--", 2) != 0)
         fprintf(stderr, "connectord: there is no source \"%s\"\n", argv[0]);
     return list_sources();
@@ -46,7 +47,7 @@ int cli_destination(const struct cli_call *call)
     const struct destination_connector *c = argc > 0 ? registry_destination(argv[0]) : NULL;
 
     if (c)
-        return connector_main(argc, argv, c);
+        return policies_find_programs(c->name) ? connector_main(argc, argv, c) : EXIT_USAGE;
     if (argc > 0 && strncmp(argv[0], "--", 2) != 0)
         fprintf(stderr, "connectord: there is no destination \"%s\"\n", argv[0]);
     return list_destinations();

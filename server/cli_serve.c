@@ -153,6 +153,7 @@ static int open_service(struct service *s, struct arena *mem, int *out_status)
     s->app.settings = s->settings;
     s->app.started_unix_us = clock_unix_us();
     *out_status = EXIT_OK;
+    policies_set_programs(s->settings, mem);
     if (policies_set_egress(s->settings, &err) < 0)
         *out_status = cli_fail(&err, "reading the rules");
     else if (open_data(s, mem, &err) < 0)

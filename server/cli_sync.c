@@ -15,6 +15,7 @@
 #include "connectors/base/text.h"
 #include "server/cli.h"
 #include "server/cli_show.h"
+#include "server/policies.h"
 #include "server/sync/setup.h"
 
 #define MAX_FILE_BYTES ((size_t)8 << 20)
@@ -242,6 +243,9 @@ static int sync_document(const struct doc *d, const char *path)
         cli_print_problems(path, &problems);
         return EXIT_BAD_FILE;
     }
+    if (!policies_find_programs(plan.source.connector->name) ||
+        !policies_find_programs(plan.destination.connector->name))
+        return EXIT_BAD_FILE;
     if (cancel_new(&cancel, &err) < 0) {
         fprintf(stderr, "connectord: %s\n", err.message);
         return EXIT_RUNTIME;

@@ -11,6 +11,7 @@
 
 #include "connectors/base/egress.h"
 #include "connectors/base/text.h"
+#include "connectors/singer/program.h"
 
 #define ENV_PREFIX "CONNECTORD_"
 
@@ -98,6 +99,11 @@ const struct option settings_options[] = {
     OPTION(struct settings, egress_deny, .title = "Denied addresses",
            .help = "Where connectors may not connect to, in the form of egress_allow; wins over it. "
                    "\"private\" closes all private networks."),
+    OPTION(struct settings, exec, .title = "Programs", .check = programs_check, .schema = programs_schema,
+           .help = "The Singer taps and targets that the connectors called singer may run, such as "
+                   "{\"enabled\": true, \"programs\": [{\"name\": \"tap-x\", \"path\": "
+                   "\"/opt/tap-x/bin/tap-x\", \"args\": []}]}. Further members of a program: sha256, "
+                   "memory_bytes, files, processes, file_bytes, config_schema. Only in a file."),
     OPTION(struct settings, file_roots, .title = "Folders",
            .help = "Absolute paths of the folders that connectors may read and write files in; links "
                    "are not followed there. Without any, every path that the service's user may use "

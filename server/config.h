@@ -21,6 +21,7 @@ struct settings {
     int64_t cancel_grace_ms, drain_delay_ms, shutdown_grace_ms;
     int64_t log_max_age_s, log_max_bytes, run_max_age_s, min_free_bytes;
     struct string_list egress_allow, egress_deny, file_roots;
+    const struct doc *exec; /* see connectors/singer/program.h; NULL = no programs */
 };
 
 extern const struct option settings_options[];

@@ -1,7 +1,11 @@
 #include "server/policies.h"
 
+#include <string.h>
+
 #include "connectors/base/egress.h"
 #include "connectors/base/roots.h"
+#include "connectors/singer/program.h"
+#include "server/cli.h"
 
 int policies_set_egress(const struct settings *settings, struct error *err)
 {
@@ -22,4 +26,31 @@ int policies_set_roots(const struct settings *settings, struct error *err)
                                   .closed = settings->data};
 
     return roots_configure(&policy, err);
+}
+
+void policies_set_programs(const struct settings *settings, struct arena *mem)
+{
+    struct problems none = PROBLEMS_INIT(mem); /* the section was checked with the others */
+    struct program_list list;
+
+    (void)programs_decode(settings->exec, "/exec", mem, &list, &none);
+    programs_set(&list);
+}
+
+bool policies_find_programs(const char *connector)
+{
+    static struct config config; /* both live as long as the process */
+    static struct arena *mem;
+    struct problems problems;
+
+    if (mem || strcmp(connector, "singer") != 0)
+        return true;
+    mem = arena_new();
+    problems = PROBLEMS_INIT(mem);
+    if (!config_load(0, NULL, mem, &config, &problems)) {
+        cli_print_problems("the settings are wrong", &problems);
+        return false;
+    }
+    policies_set_programs(&config.settings, mem);
+    return true;
 }

@@ -11,7 +11,7 @@ unit_test(test_counter test_support connectors)
 
 # One suite for every source, one for every destination; cases.c lists them.
 add_library(test_conformance_cases STATIC conformance/cases.c conformance/rest_case.c
-    conformance/server_cases.c)
+    conformance/server_cases.c conformance/singer_case.c)
 target_link_libraries(test_conformance_cases PUBLIC test_support databases fake_api sources
     destinations sqlite3)
 function(conformance_test name)

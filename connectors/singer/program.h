@@ -34,8 +34,10 @@ struct program_list {
     const struct program *items;
     size_t n;
 };
-bool programs_decode(const struct doc *exec, const char *pointer, struct arena *mem,
-                     struct program_list *out, struct problems *problems);
+__attribute__((nonnull(2, 3, 4, 5))) bool programs_decode(const struct doc *exec,
+                                                          const char *pointer, struct arena *mem,
+                                                          struct program_list *out,
+                                                          struct problems *problems);
 
 /* The shape alone, for the option table of the service. */
 void programs_check(const struct doc *exec, const char *pointer, struct problems *problems);

@@ -67,7 +67,7 @@ static int read_position(struct jsonread *j, const char *text, struct arena *mem
     if (jsonread_next(j, &token, err) < 0)
         return -1;
     if (token != JSONREAD_OBJECT)
-        return error_set(err, ERR_CONFIG, "it is no object");
+        return error_set_reason(err, ERR_CONFIG, "bad_position", "it is no object");
     for (;;) {
         if (jsonread_next(j, &token, err) < 0)
             return -1;
@@ -77,7 +77,8 @@ static int read_position(struct jsonread *j, const char *text, struct arena *mem
             return -1;
     }
     if (!is_ours)
-        *out = (struct position){.value = text};
+        return error_set_reason(err, ERR_CONFIG, "bad_position",
+                                "it is no position of a Singer tap: {\"kind\":\"singer\",..}");
     return 0;
 }
 

@@ -10,10 +10,11 @@
 #include "connectors/base/jsonwrite.h"
 #include "tests/conformance/rest_case.h"
 #include "tests/conformance/server_cases.h"
+#include "tests/conformance/singer_case.h"
 #include "tests/support/fake_sink.h"
 
 extern const struct source_connector source_counter, source_file, source_mysql, source_postgres,
-    source_rest, source_sample, source_sqlite;
+    source_rest, source_sample, source_singer, source_sqlite;
 extern const struct destination_connector destination_file, destination_mysql, destination_postgres,
     destination_sqlite;
 
@@ -97,6 +98,7 @@ const struct source_case source_cases[] = {
     {&source_postgres, postgres_prepare, postgres_config, postgres_broken},
     {&source_rest, rest_prepare, rest_config, rest_broken},
     {&source_sample, NULL, sample_config, NULL},
+    {&source_singer, singer_prepare, singer_config, singer_broken},
     {&source_sqlite, make_database, database_config, database_broken},
     {NULL, NULL, NULL, NULL},
 };

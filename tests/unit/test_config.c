@@ -68,8 +68,9 @@ Test(config, has_defaults_for_everything)
     cr_expect_not(config.settings.require_if_match);
     for (size_t i = 0; settings_options[i].name; i++) {
         cr_expect_str_eq(config.origins[i], "default");
-        cr_expect(settings_options[i].type == OPTION_LIST || settings_options[i].def, "%s",
-                  settings_options[i].name); /* a list is empty */
+        cr_expect(settings_options[i].type == OPTION_LIST ||
+                      settings_options[i].type == OPTION_DOC || settings_options[i].def,
+                  "%s", settings_options[i].name); /* a list is empty, a document absent */
     }
 }
 
