@@ -23,8 +23,10 @@ int cli_source(const struct cli_call *call)
     char **argv = call->argv;
     const struct source_connector *c = argc > 0 ? registry_source(argv[0]) : NULL;
 
+    if (c && !policies_find_programs(c->name))
+        return EXIT_USAGE;
     if (c)
-        return policies_find_programs(c->name) ? connector_main(argc, argv, c) : EXIT_USAGE;
+        return connector_main(argc, argv, c);
     if (argc > 0 && strncmp(argv[0], "--", 2) != 0)
         fprintf(stderr, "connectord: there is no source \"%s\"\n", argv[0]);
     return list_sources();
@@ -46,8 +48,10 @@ int cli_destination(const struct cli_call *call)
     char **argv = call->argv;
     const struct destination_connector *c = argc > 0 ? registry_destination(argv[0]) : NULL;
 
+    if (c && !policies_find_programs(c->name))
+        return EXIT_USAGE;
     if (c)
-        return policies_find_programs(c->name) ? connector_main(argc, argv, c) : EXIT_USAGE;
+        return connector_main(argc, argv, c);
     if (argc > 0 && strncmp(argv[0], "--", 2) != 0)
         fprintf(stderr, "connectord: there is no destination \"%s\"\n", argv[0]);
     return list_destinations();
