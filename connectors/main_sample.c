@@ -7,8 +7,9 @@
 #include "connectors/main_source.h"
 #include "connectors/singer/write.h"
 
-#define SAMPLE_ROWS  100
-#define SAMPLE_BYTES ((size_t)4 << 20)
+#define SAMPLE_ROWS    100
+#define SAMPLE_BYTES   ((size_t)4 << 20)
+#define MAX_LINE_BYTES ((size_t)256 << 20) /* one row of many large values */
 
 struct sampler {
     struct sink sink; /* first */
@@ -80,7 +81,7 @@ static const struct sink_ops ops = {
 
 static int put_sample(const char *id, const struct sampler *s)
 {
-    CLEANUP(buf_release) struct buf line = BUF_INIT((size_t)256 << 20);
+    CLEANUP(buf_release) struct buf line = BUF_INIT(MAX_LINE_BYTES);
     struct jsonw w = JSONW_INIT(&line);
 
     jsonw_object(&w);
@@ -99,20 +100,21 @@ static int sample_stream(struct main_run *p, const struct chosen *c, size_t i)
 {
     const struct stream_request want = {.want = &c->selection.streams[i]};
     const struct read_request request = {.streams = &want, .n = 1};
-    CLEANUP(buf_release) struct buf rows = BUF_INIT((size_t)256 << 20);
-    struct sampler s = {.sink = {&ops}, .rows = rows, .limit = SAMPLE_ROWS};
+    struct sampler s = {.sink = {&ops}, .rows = BUF_INIT(MAX_LINE_BYTES), .limit = SAMPLE_ROWS};
     struct error err = ERROR_INIT;
-    int status;
+    int rc, status;
 
     if (c->limit > 0)
         s.limit = (size_t)c->limit;
-    if (p->connector->source->read(p->config, &p->run, &request, &s.sink, &err) < 0 && !s.complete)
-        status = main_fail(&err);
-    else if (buf_ok(&s.rows, "the sample", &err) < 0)
-        status = main_fail(&err);
-    else
-        status = put_sample(c->ids[i], &s);
-    rows = s.rows;
+    rc = p->connector->source->read(p->config, &p->run, &request, &s.sink, &err);
+    if (rc < 0 && s.complete) {
+        err = ERROR_INIT; /* it was told that there is enough */
+        rc = 0;
+    }
+    if (rc == 0)
+        rc = buf_ok(&s.rows, "the sample", &err);
+    status = rc < 0 ? main_fail(&err) : put_sample(c->ids[i], &s);
+    buf_release(&s.rows);
     return status;
 }
 

@@ -331,6 +331,8 @@ static size_t room_of_row(const struct singer_rows *r, size_t row)
     return n;
 }
 
+static const char null_text[] = {'n', 'u', 'l', 'l'};
+
 static char *put_row(const struct singer_rows *r, char *p, size_t row)
 {
     const char *head = r->heads.data;
@@ -345,8 +347,8 @@ static char *put_row(const struct singer_rows *r, char *p, size_t row)
         if (column_has(&r->seen[c->column], row)) {
             p = c->put(p, &r->seen[c->column], row);
         } else {
-            memcpy(p, "null", 4);
-            p += 4;
+            memcpy(p, null_text, sizeof null_text);
+            p += sizeof null_text;
         }
     }
     if (r->n_columns == 0) {

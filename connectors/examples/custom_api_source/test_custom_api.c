@@ -64,7 +64,7 @@ static void answer(void *arg, const struct fake_request *r, struct arena *mem,
     const char *key = fake_header(r, "Authorization");
 
     (void)arg;
-    if (!key || strcmp(key, "Bearer right"))
+    if (!key || strcmp(key, "Bearer right") != 0)
         out->status = 401;
     else if (failures > 0 && failures-- > 0)
         out->status = 503;
