@@ -227,7 +227,10 @@ static int recover(struct destination *d, struct stream_position *out, struct er
 
         s->generation = copy && copy->known ? copy->generation : 1;
         s->seq = copy && copy->known ? copy->seq : 0;
-        s->position = copy && copy->known ? copy->position : NULL;
+        s->position = NULL;
+        if (copy && copy->known &&
+            copy->position) /* it is the run's, and replaced by the next one */
+            s->position = arena_strdup(t->run->mem, copy->position);
         if (edited)
             s->position = *edited ? edited : NULL;
         if (anew && copy && copy->known)
