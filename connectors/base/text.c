@@ -266,12 +266,16 @@ void text_put_base64(struct buf *out, const void *bytes, size_t n)
 bool text_unbase64(struct buf *out, const char *s, size_t n)
 {
     char *at = buf_reserve(out, n / 4 * 3 + 3);
+    unsigned char all = 0;
     size_t len = 0;
     bool ok;
 
     if (!at)
         return false;
-    ok = !sodium_base642bin((unsigned char *)at, n / 4 * 3 + 3, s, n, NULL, &len, NULL,
+    /* The library looks at seven bits of a byte. */
+    for (size_t i = 0; i < n; i++)
+        all |= (unsigned char)s[i];
+    ok = all < 0x80 && !sodium_base642bin((unsigned char *)at, n / 4 * 3 + 3, s, n, NULL, &len, NULL,
                             sodium_base64_VARIANT_ORIGINAL);
     if (ok)
         out->len += len;

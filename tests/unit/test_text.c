@@ -277,7 +277,7 @@ Test(text, encodes_base64)
 Test(text, refuses_what_is_no_padded_base64)
 {
     static const char *const bad[] = {
-        "Z", "Zg", "Zg=", "Zg===", "Zm9v=", "Zm 9v", "Zm9v\n", "Zm-_", "Zh=="};
+        "Z", "Zg", "Zg=", "Zg===", "Zm9v=", "Zm 9v", "Zm9v\n", "Zm-_", "Zh==", "Zm9\xf6"};
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct buf b = BUF_INIT(100);

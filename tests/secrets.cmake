@@ -1,0 +1,10 @@
+include(${CMAKE_CURRENT_LIST_DIR}/fuzz.cmake)
+
+# The files of a test in a directory of its own.
+add_library(tempdir STATIC support/tempdir.c)
+target_link_libraries(tempdir PUBLIC base)
+
+unit_test(test_keyring secrets tempdir base)
+unit_test(test_references secrets tempdir base)
+
+fuzz_target(secret_open secrets base)
