@@ -6,7 +6,9 @@
 #include "handlers/body.h"
 #include "handlers/connectors.h"
 #include "handlers/encode.h"
+#include "handlers/jobs.h"
 #include "handlers/policy.h"
+#include "handlers/resource.h"
 #include "handlers/routes.h"
 #include "handlers/run.h"
 #include "handlers/start.h"
@@ -104,7 +106,8 @@ static int check_inline(struct app *app, enum resource_kind kind, const struct d
         return 0;
     found = connector_find(app->store, kind, body.connector, mem, &c, err);
     if (found > 0)
-        connector_accepts(&c, body.config, arena_printf(mem, "%s/config", pointer), mem, problems);
+        resource_check_config(app, &c, body.config, arena_printf(mem, "%s/config", pointer), mem,
+                              problems);
     else if (found == 0)
         problems_add(problems, arena_printf(mem, "%s/connector", pointer), "unknown_connector",
                      "there is no %s connector \"%s\"", connector_kind_name(kind), body.connector);
@@ -136,9 +139,31 @@ static int find_end(struct app *app, enum resource_kind kind, const struct doc *
     return 0;
 }
 
-static const char *adhoc_request(struct arena *mem, const struct adhoc_body *b,
-                                 struct problems *problems)
+/* An end that is given inline, its secrets sealed for this run. */
+static int put_end(struct jsonw *w, const struct app *app, enum resource_kind kind,
+                   const struct doc *end, const char *id, struct arena *mem, struct error *err)
 {
+    const char *name = doc_string(doc_get(end, "connector"), "");
+    struct connector c;
+    int found;
+
+    if (!doc_is(end, DOC_OBJECT))
+        return 0;
+    found = connector_find(app->store, kind, name, mem, &c, err);
+    if (found <= 0)
+        return found < 0 ? -1 : error_set(err, ERR_CONFLICT, "the connector \"%s\" is gone", name);
+    jsonw_key(w, connector_kind_name(kind));
+    jsonw_object(w);
+    jsonw_put_string(w, "connector", name);
+    jsonw_put_raw(w, "config", job_seal(app, mem, id, &c, doc_get(end, "config")));
+    jsonw_object_end(w);
+    return 0;
+}
+
+static int adhoc_request(const struct app *app, struct arena *mem, const struct adhoc_body *b,
+                         struct problems *problems, const char **out, struct error *err)
+{
+    const char *id = job_seal_id(mem);
     CLEANUP(buf_release) struct buf text = BUF_INIT(START_REQUEST_BYTES);
     struct jsonw w = JSONW_INIT(&text);
     const struct start_settings settings = {.full_refresh = b->full_refresh,
@@ -148,16 +173,17 @@ static const char *adhoc_request(struct arena *mem, const struct adhoc_body *b,
                                             .parallel_streams = b->parallel_streams};
 
     jsonw_object(&w);
-    if (doc_is(b->source, DOC_OBJECT))
-        jsonw_put_raw(&w, "source", body_text(mem, b->source));
-    if (doc_is(b->destination, DOC_OBJECT))
-        jsonw_put_raw(&w, "destination", body_text(mem, b->destination));
+    jsonw_put_string(&w, SEALED_FOR, id);
+    if (put_end(&w, app, RESOURCE_SOURCE, b->source, id, mem, err) < 0 ||
+        put_end(&w, app, RESOURCE_DESTINATION, b->destination, id, mem, err) < 0)
+        return -1;
     if (b->streams)
         jsonw_put_raw(&w, "selection", body_text(mem, b->streams));
     jsonw_put_raw(&w, "settings", policy_text(mem, b->settings, "/settings", problems));
     start_put_settings(&w, &settings);
     jsonw_object_end(&w);
-    return arena_memdup(mem, buf_str(&text), text.len);
+    *out = arena_memdup(mem, buf_str(&text), text.len);
+    return 0;
 }
 
 static int prepare_adhoc(struct app *app, struct request *req, struct response *res, bool force,
@@ -180,8 +206,7 @@ static int prepare_adhoc(struct app *app, struct request *req, struct response *
     out->kind = RUN_SYNC;
     out->labels = body_text(mem, body.labels);
     out->note = body.note;
-    out->request = adhoc_request(mem, &body, problems);
-    return 0;
+    return adhoc_request(app, mem, &body, problems, &out->request, err);
 }
 
 int handle_run_adhoc(struct app *app, struct request *req, struct response *res, struct error *err)

@@ -169,7 +169,8 @@ void encode_catalog_members(struct jsonw *w, const struct stored_catalog *c)
 }
 
 int encode_resource(struct store *store, struct arena *mem, struct jsonw *w,
-                    enum resource_kind kind, const struct resource *r, struct error *err)
+                    enum resource_kind kind, const struct resource *r, enum resource_detail detail,
+                    struct error *err)
 {
     CLEANUP(doc_free_cleanup) struct doc *config = NULL;
     CLEANUP(doc_free_cleanup) struct doc *shown = NULL;
@@ -187,9 +188,12 @@ int encode_resource(struct store *store, struct arena *mem, struct jsonw *w,
     jsonw_put_string(w, "display_name", r->display_name);
     jsonw_put_string(w, "connector", r->connector);
     jsonw_key(w, "config");
-    encode_doc(w, shown);
+    encode_doc(w, detail == RESOURCE_WHOLE ? shown : NULL);
     jsonw_key(w, "secrets");
-    secrets_write_meta(w, c.options, config);
+    if (detail == RESOURCE_WHOLE)
+        secrets_write_meta(w, c.options, config);
+    else
+        jsonw_null(w);
     jsonw_put_raw(w, "labels", r->labels ? r->labels : "{}");
     jsonw_put_int(w, "revision", r->revision);
     jsonw_put_time_ms(w, "created_at", r->created_us);

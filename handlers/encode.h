@@ -23,8 +23,14 @@ CHECKED int encode_run(struct jsonw *w, const struct run_row *run, enum run_deta
 CHECKED int encode_run_streams(struct jsonw *w, const struct run_row *run, struct error *err);
 
 /* Asks the store for the connector, whose table says what is secret. */
+enum resource_detail {
+    RESOURCE_WHOLE,
+    RESOURCE_NAMED, /* to who may not write: "config" and "secrets" are null */
+};
+
 CHECKED int encode_resource(struct store *store, struct arena *mem, struct jsonw *w,
-                            enum resource_kind kind, const struct resource *r, struct error *err);
+                            enum resource_kind kind, const struct resource *r,
+                            enum resource_detail detail, struct error *err);
 
 /* `last` may be NULL: there was no run. `delivery` is what the destination promises, or NULL. */
 __attribute__((nonnull(1, 2, 5), warn_unused_result)) int

@@ -23,8 +23,11 @@ static bool is_key(const char *s)
     return n >= 1 && n <= KEY_MAX;
 }
 
-static void fingerprint(const struct request *req, char out[static HASH_HEX_BYTES])
+/* Under the pepper: a body may hold a password that is worth guessing. */
+static void fingerprint(const struct app *app, const struct request *req,
+                        char out[static HASH_HEX_BYTES])
 {
+    unsigned char digest[KEYRING_HASH_BYTES];
     const char *target = request_target(req);
     struct hash_stream *h = hash_new();
     size_t n = 0;
@@ -35,6 +38,10 @@ static void fingerprint(const struct request *req, char out[static HASH_HEX_BYTE
     hash_update(h, body, n);
     hash_hex(h, out);
     hash_free(h);
+    if (!app->vault.ring)
+        return;
+    keyring_digest(app->vault.ring, "idempotency", out, strlen(out), digest);
+    text_hex(digest, sizeof digest, out);
 }
 
 static const char *headers_text(struct arena *mem, const struct created *c)
@@ -127,7 +134,7 @@ static int effect_of_resource(struct store *store, enum resource_kind kind, cons
         return -1;
     out->location = arena_printf(mem, "/v1/%ss/%s", connector_kind_name(kind), r.name);
     out->revision = r.revision;
-    return encode_resource(store, mem, w, kind, &r, err);
+    return encode_resource(store, mem, w, kind, &r, RESOURCE_WHOLE, err);
 }
 
 static int put_effect(struct store *store, const struct stored_answer *found, struct arena *mem,
@@ -178,10 +185,14 @@ int idempotency_begin(const struct app *app, struct request *req, struct idempot
     if (!is_key(key))
         return error_set_reason(err, ERR_INVALID, "invalid_header",
                                 "Idempotency-Key has 1 to %d visible ASCII characters", KEY_MAX);
-    fingerprint(req, print);
+    fingerprint(app, req, print);
+    if (*request_token(req)) /* another caller's keys are his own */
+        key = arena_printf(request_mem(req), "%s %s", request_token(req), key);
+    else
+        key = arena_strdup(request_mem(req), key);
     replayed = store_idempotency_begin(app->store, key, print, request_mem(req), out_answer, err);
     if (replayed == 0 || replayed == 2)
-        *out = (struct idempotency){app->store, arena_strdup(request_mem(req), key)};
+        *out = (struct idempotency){app->store, key};
     return replayed == 2 ? answer_effect(out, request_mem(req), out_answer, err) : replayed;
 }
 

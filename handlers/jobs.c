@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "connectors/base/clock.h"
 #include "connectors/base/jsonread.h"
 #include "connectors/option.h"
 #include "handlers/body.h"
@@ -27,16 +28,37 @@ int job_submit(struct app *app, struct run_row *fill, struct error *err)
     return runs_submit(app->runs, fill, true, &active, err);
 }
 
-const char *job_check_request(struct arena *mem, const char *kind, const char *connector,
-                              const char *config)
+const char *job_seal_id(struct arena *mem)
+{
+    char id[STORE_ID_BYTES];
+
+    store_new_id(clock_unix_us(), id);
+    return arena_strdup(mem, id);
+}
+
+const char *job_seal(const struct app *app, struct arena *mem, const char *id,
+                     const struct connector *c, const struct doc *config)
+{
+    CLEANUP(doc_free_cleanup) struct doc *sealed = config ? doc_copy(config) : doc_new_object();
+    const struct sealed_owner owner = sealed_owner_in_run(connector_kind_name(c->kind), id);
+
+    if (c->options)
+        sealed_config(&app->vault, c->options, &owner, sealed, NULL);
+    return body_text(mem, sealed);
+}
+
+const char *job_check_request(const struct app *app, struct arena *mem, const struct connector *c,
+                              const struct doc *config)
 {
     CLEANUP(buf_release) struct buf b = BUF_INIT(REQUEST_BYTES);
+    const char *id = job_seal_id(mem);
     struct jsonw w = JSONW_INIT(&b);
 
     jsonw_object(&w);
-    jsonw_put_string(&w, "kind", kind);
-    jsonw_put_string(&w, "connector", connector);
-    jsonw_put_raw(&w, "config", config);
+    jsonw_put_string(&w, "kind", connector_kind_name(c->kind));
+    jsonw_put_string(&w, "connector", c->name);
+    jsonw_put_string(&w, SEALED_FOR, id);
+    jsonw_put_raw(&w, "config", job_seal(app, mem, id, c, config));
     jsonw_object_end(&w);
     return arena_memdup(mem, buf_str(&b), b.len);
 }
@@ -229,14 +251,14 @@ int handle_check(struct app *app, struct request *req, struct response *res, str
     if (found < 0)
         return -1;
     if (found)
-        connector_accepts(&c, body.config, "/config", request_mem(req), body_problems(req, res));
+        resource_check_config(app, &c, body.config, "/config", request_mem(req),
+                              body_problems(req, res));
     else
         problems_add(body_problems(req, res), "/connector", "unknown_connector",
                      "there is no %s connector \"%s\"", body.kind, body.connector);
     if (body_accept(res, err) < 0)
         return -1;
-    run.request = job_check_request(request_mem(req), body.kind, body.connector,
-                                    body_text(request_mem(req), body.config));
+    run.request = job_check_request(app, request_mem(req), &c, body.config);
     if (begin(app, req, res, &run, &job, err) < 0)
         return -1;
     return finish(req, res, answer_check, err);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "connectors/base/clock.h"
 #include "connectors/base/text.h"
 #include "handlers/body.h"
 
@@ -87,24 +88,73 @@ static void add_others(const struct problems *from, struct problems *to)
     to->dropped += from->dropped;
 }
 
+/* What is stored, with its secrets in the open. Those that do not open any more are gone: each has
+ * to be sent again, or removed. */
+static struct doc *opened_config(const struct app *app, const struct sealed_owner *owner,
+                                 const struct doc *stored, const struct doc *sent,
+                                 struct problems *problems)
+{
+    struct error why = ERROR_INIT;
+    struct doc *opened = NULL, *rest;
+
+    if (sealed_open(&app->vault, owner, stored, &opened, &why) == 0)
+        return opened;
+    rest = doc_copy(stored);
+    for (const struct doc_member *it = doc_first(stored); it; it = doc_next(stored, it)) {
+        const char *name = doc_member_key(it);
+
+        if (!sealed_is(doc_member_value(it)))
+            continue;
+        doc_remove(rest, name);
+        if (!doc_get(sent, name))
+            secrets_require("/config", name, "it cannot be opened any more", problems);
+    }
+    return rest;
+}
+
+void resource_check_config(const struct app *app, const struct connector *c,
+                           const struct doc *config, const char *pointer, struct arena *mem,
+                           struct problems *problems)
+{
+    struct problems wrong = PROBLEMS_INIT(mem);
+
+    sealed_check(&app->vault, c->options, config, pointer, problems);
+    connector_accepts(c, config, pointer, mem, &wrong);
+    add_others(&wrong, problems);
+}
+
 /* The configuration that results, checked by the table of its connector; its text. */
-static const char *build_config(struct arena *mem, const struct connector *c,
-                                const struct resource *old, const struct option *old_options,
-                                const struct doc *sent, enum secrets_merge how,
-                                struct problems *problems)
+static const char *build_config(const struct app *app, struct arena *mem, const struct connector *c,
+                                const struct sealed_owner *owner, const struct resource *old,
+                                const struct option *old_options, const struct doc *sent,
+                                enum secrets_merge how, struct problems *problems)
 {
     CLEANUP(doc_free_cleanup) struct doc *stored = NULL;
+    CLEANUP(doc_free_cleanup) struct doc *opened = NULL;
     CLEANUP(doc_free_cleanup) struct doc *config = NULL;
     struct secrets_old before = {.same_connector = true};
     struct problems wrong = PROBLEMS_INIT(mem);
     struct error ignored = ERROR_INIT;
 
-    if (old && doc_parse_trusted(old->config, strlen(old->config), &stored, &ignored) == 0)
-        before = (struct secrets_old){old_options, stored, !strcmp(old->connector, c->name)};
+    if (old && doc_parse_trusted(old->config, strlen(old->config), &stored, &ignored) == 0) {
+        opened = opened_config(app, owner, stored, sent, problems);
+        before = (struct secrets_old){old_options, opened, !strcmp(old->connector, c->name)};
+    }
     config = secrets_merge(c->options, &before, sent, how, "/config", problems);
+    if (sent)
+        sealed_check(&app->vault, c->options, sent, "/config", problems);
     connector_accepts(c, config, "/config", mem, &wrong);
     add_others(&wrong, problems);
+    sealed_config(&app->vault, c->options, owner, config, stored);
     return body_text(mem, config);
+}
+
+static const char *fresh_id(struct arena *mem)
+{
+    char id[STORE_ID_BYTES];
+
+    store_new_id(clock_unix_us(), id);
+    return arena_strdup(mem, id);
 }
 
 static void choose_name(const struct resource_body *body, const struct resource *old,
@@ -129,6 +179,7 @@ int resource_build(const struct app *app, struct request *req, struct response *
     struct arena *mem = request_mem(req);
     struct connector c, before = {.options = NULL};
     struct resource_body body = {0};
+    struct sealed_owner owner;
     int found;
 
     if (how == SECRETS_PATCH && old) {
@@ -136,7 +187,9 @@ int resource_build(const struct app *app, struct request *req, struct response *
         sent = whole;
     }
     options_decode(resource_options, sent, "", &body, mem, problems);
-    *out = (struct resource){.display_name = body.display_name, .connector = body.connector};
+    *out = (struct resource){.id = old ? old->id : fresh_id(mem),
+                             .display_name = body.display_name,
+                             .connector = body.connector};
     choose_name(&body, old, name, problems, out);
     out->labels = body_text(mem, body.labels);
     out->config = "{}";
@@ -152,6 +205,8 @@ int resource_build(const struct app *app, struct request *req, struct response *
                      connector_kind_name(kind), body.connector);
         return 0;
     }
-    out->config = build_config(mem, &c, old, before.options, body.config, how, problems);
+    owner = (struct sealed_owner){connector_kind_name(kind), out->id};
+    out->config =
+        build_config(app, mem, &c, &owner, old, before.options, body.config, how, problems);
     return 0;
 }

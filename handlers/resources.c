@@ -27,13 +27,19 @@ static const char *location_of(struct request *req, enum resource_kind kind, con
     return arena_printf(request_mem(req), "/v1/%s/%s", plural(kind), name);
 }
 
+/* A token that may start runs need not know where the data lies. */
+static enum resource_detail detail_for(const struct request *req)
+{
+    return request_may(req, "write") ? RESOURCE_WHOLE : RESOURCE_NAMED;
+}
+
 static int answer(struct app *app, struct request *req, struct response *res,
                   enum resource_kind kind, const struct resource *r, struct error *err)
 {
     struct jsonw w = JSONW_INIT(&res->body);
 
     response_etag(res, r->revision);
-    return encode_resource(app->store, request_mem(req), &w, kind, r, err);
+    return encode_resource(app->store, request_mem(req), &w, kind, r, detail_for(req), err);
 }
 
 /* ----------------------------------------------------------------------- lists */
@@ -61,7 +67,8 @@ static int list(struct app *app, struct request *req, struct response *res, enum
         return -1;
     page_begin(&w);
     for (size_t i = 0; i < n; i++) {
-        if (encode_resource(app->store, request_mem(req), &w, kind, &items[i], err) < 0)
+        if (encode_resource(app->store, request_mem(req), &w, kind, &items[i], detail_for(req),
+                            err) < 0)
             return -1;
     }
     page_end_part(&w, req, res, next, total);
@@ -111,7 +118,8 @@ static int save_new(struct app *app, struct request *req, struct response *res, 
 
     c->row.idempotency_key = c->idem.key;
     if (store_create_resource(app->store, c->kind, &c->row, request_mem(req), err) < 0 ||
-        encode_resource(app->store, request_mem(req), &w, c->kind, &c->row, err) < 0)
+        encode_resource(app->store, request_mem(req), &w, c->kind, &c->row, RESOURCE_WHOLE, err) <
+            0)
         return -1;
     created = (struct created){.status = 201,
                                .location = location_of(req, c->kind, c->row.name),
@@ -152,13 +160,31 @@ static int answer_dry_run(struct app *app, struct request *req, struct response 
     return 0;
 }
 
+/* What is about to be stored, sealed anew for the run that tries it. */
+static int check_request(struct app *app, struct request *req, const struct creation *c,
+                         const char **out, struct error *err)
+{
+    const struct sealed_owner owner = {connector_kind_name(c->kind), c->row.id};
+    CLEANUP(doc_free_cleanup) struct doc *stored = NULL;
+    CLEANUP(doc_free_cleanup) struct doc *opened = NULL;
+    struct connector connector = {.kind = c->kind, .name = c->row.connector};
+
+    if (doc_parse_trusted(c->row.config, strlen(c->row.config), &stored, err) < 0 ||
+        sealed_open(&app->vault, &owner, stored, &opened, err) < 0 ||
+        connector_find(app->store, c->kind, c->row.connector, request_mem(req), &connector, err) <
+            0)
+        return -1;
+    *out = job_check_request(app, request_mem(req), &connector, opened);
+    return 0;
+}
+
 static int begin_check(struct app *app, struct request *req, struct response *res,
                        struct creation *c, struct error *err)
 {
     struct run_row run = {.kind = RUN_CHECK, .trigger = "api"};
 
-    run.request = job_check_request(request_mem(req), connector_kind_name(c->kind),
-                                    c->row.connector, c->row.config);
+    if (check_request(app, req, c, &run.request, err) < 0)
+        return -1;
     if (job_submit(app, &run, err) < 0)
         return -1;
     run_wait_init(&c->wait, app, run.id, wait_preference(req, res, WAIT_DEFAULT_S));

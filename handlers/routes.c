@@ -88,6 +88,10 @@ const struct route routes[] = {
     {"GET",    "/v1/runs/{run}/logs",                         handle_run_logs,               "get_run_logs",         "read",  0},
     {"POST",   "/v1/runs/{run}/cancel",                       handle_run_cancel,             "cancel_run",           "run",   0},
     {"POST",   "/v1/runs/{run}/retry",                        handle_run_retry,              "retry_run",            "run",   0},
+
+    {"GET",    "/v1/tokens",                                  handle_tokens,                 "list_tokens",          "admin", 0},
+    {"POST",   "/v1/tokens",                                  handle_token_create,           "create_token",         "admin", 0},
+    {"DELETE", "/v1/tokens/{token}",                          handle_token_revoke,           "revoke_token",         "admin", 0},
     {.method = NULL},
 };
 /* clang-format on */

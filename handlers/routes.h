@@ -56,6 +56,9 @@ handler_fn handle_run_start, handle_clear, handle_run_adhoc, handle_run_retry;
 handler_fn handle_runs, handle_run, handle_run_streams, handle_run_cancel, handle_run_outcome,
     handle_run_delete;
 
+/* tokens.c */
+handler_fn handle_tokens, handle_token_create, handle_token_revoke;
+
 /* logs.c */
 handler_fn handle_run_logs;
 

@@ -30,14 +30,14 @@ static bool goes_elsewhere(const struct option *table, const struct doc *before,
     return false;
 }
 
-static void require(const char *pointer, const char *name, struct problems *problems)
+void secrets_require(const char *pointer, const char *name, const char *why,
+                     struct problems *problems)
 {
     CLEANUP(buf_release) struct buf at = BUF_INIT(POINTER_BYTES);
 
     buf_puts(&at, pointer);
     doc_pointer_put(&at, name);
-    problems_add(problems, buf_str(&at), "secret_required",
-                 "send it again: a setting that says where it goes has changed");
+    problems_add(problems, buf_str(&at), "secret_required", "send it again: %s", why);
 }
 
 /* What `sent` makes of the old configuration, secrets of a replacement not considered. */
@@ -70,7 +70,8 @@ struct doc *secrets_merge(const struct option *table, const struct secrets_old *
             continue;
         if (moved) {
             doc_remove(config, o->name);
-            require(pointer, o->name, problems);
+            secrets_require(pointer, o->name, "a setting that says where it goes has changed",
+                            problems);
         } else {
             doc_set(config, o->name, doc_copy(doc_get(old->config, o->name)));
         }
@@ -89,10 +90,21 @@ struct doc *secrets_strip(const struct option *table, const struct doc *config)
     for (const struct doc_member *it = doc_first(config); it; it = doc_next(config, it)) {
         const struct option *o = option_find(table, doc_member_key(it));
 
-        if (o && !(o->flags & OPTION_SECRET))
+        if (o && !(o->flags & OPTION_SECRET) && !sealed_is(doc_member_value(it)))
             doc_set(shown, o->name, doc_copy(doc_member_value(it)));
     }
     return shown;
+}
+
+static void write_one(struct jsonw *w, const struct doc *value)
+{
+    const char *text = doc_string(value, "");
+    char fingerprint[13];
+
+    jsonw_put_bool(w, "set", value && !doc_is(value, DOC_NULL));
+    jsonw_put_time_ms(w, "updated_at", sealed_set_us(value));
+    jsonw_put_string(w, "ref", reference_is(text) ? text : NULL);
+    jsonw_put_string(w, "fingerprint", sealed_fingerprint(value, fingerprint));
 }
 
 void secrets_write_meta(struct jsonw *w, const struct option *table, const struct doc *config)
@@ -107,8 +119,7 @@ void secrets_write_meta(struct jsonw *w, const struct option *table, const struc
         doc_pointer_put(&at, o->name);
         jsonw_key(w, buf_str(&at));
         jsonw_object(w);
-        jsonw_put_bool(w, "set", is_set(config, o->name));
-        jsonw_put_null(w, "ref");
+        write_one(w, doc_get(config, o->name));
         jsonw_object_end(w);
     }
     jsonw_object_end(w);

@@ -10,6 +10,7 @@
 
 #include "connectors/base/jsonwrite.h"
 #include "connectors/option.h"
+#include "server/sync/sealed.h"
 
 enum secrets_merge { SECRETS_REPLACE, SECRETS_PATCH };
 
@@ -28,11 +29,19 @@ struct doc *secrets_merge(const struct option *table, const struct secrets_old *
                           const struct doc *sent, enum secrets_merge how, const char *pointer,
                           struct problems *problems);
 
+/* Adds "secret_required" for the member `name` of what `pointer` points to. */
+void secrets_require(const char *pointer, const char *name, const char *why,
+                     struct problems *problems);
+
 /* A copy without any secret and without members that the table does not know; with a NULL table
  * nothing at all is shown. */
 struct doc *secrets_strip(const struct option *table, const struct doc *config);
 
-/* {"/password": {"set": true, "ref": null}} for every secret of the table. */
+/*
+ * {"/password": {"set": true, "updated_at": .., "ref": null, "fingerprint": ..}} for every secret
+ * of the table, from a stored configuration. "ref" is the reference that stands there; the
+ * fingerprint tells whether a secret has changed, and nothing else.
+ */
 void secrets_write_meta(struct jsonw *w, const struct option *table, const struct doc *config);
 
 #endif

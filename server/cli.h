@@ -39,6 +39,9 @@ cli_command cli_source, cli_destination;
 cli_command cli_new;
 /* Copies the store while it is in use, and makes a store of a copy. */
 cli_command cli_backup, cli_restore;
+/* Access tokens, also while the service runs; the keys that secrets are sealed under. */
+cli_command cli_token_create, cli_token_list, cli_token_revoke;
+cli_command cli_keys_create, cli_keys_list, cli_keys_rotate;
 /* Asks the service at the configured address whether it is ready. */
 cli_command cli_health;
 

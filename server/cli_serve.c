@@ -18,6 +18,7 @@
 #include "server/app.h"
 #include "server/cli.h"
 #include "server/http/http.h"
+#include "server/identity.h"
 #include "server/notify.h"
 #include "server/policies.h"
 #include "server/reload.h"
@@ -30,6 +31,9 @@
 
 /* What load balancers need to see that readiness is off, where nothing else is set. */
 #define DRAIN_DELAY_US 5000000
+
+/* How often an open service says that it is open. */
+#define REMIND_US ((int64_t)3600 * 1000000)
 
 /* Descriptors beside connections: store, logs, what connectors open. */
 #define SPARE_DESCRIPTORS 512
@@ -50,6 +54,7 @@ struct service {
     const struct config *config;
     const struct settings *settings;
     struct app app;
+    struct identity identity;
     struct log *log;
 };
 
@@ -95,6 +100,7 @@ static int start_runs(struct service *s, struct error *err)
         .log_max_age_s = set->log_max_age_s,
         .log_max_bytes = set->log_max_bytes,
         .run_max_age_s = set->run_max_age_s,
+        .vault = s->app.vault,
     };
 
     return runs_start(&config, s->app.store, s->app.logs, notify, &notified,
@@ -111,6 +117,7 @@ static int start_operator_http(struct service *s, struct error *err)
         .header_timeout_ms = s->settings->header_timeout_ms,
         .base_path = s->settings->base_path,
         .role = HTTP_OPERATOR,
+        .auth = s->app.auth,
     };
 
     return http_start(&config, routes, &s->app, servicelog_for("access"), &s->app.operator_http,
@@ -132,6 +139,7 @@ static int start_http(struct service *s, struct error *err)
         .max_big_body_bytes = set->max_big_body_bytes,
         .base_path = set->base_path,
         .role = *set->admin_listen ? HTTP_API : HTTP_ALL,
+        .auth = s->app.auth,
     };
 
     if (http_start(&config, routes, &s->app, servicelog_for("access"), &s->app.http, err) < 0)
@@ -143,6 +151,16 @@ static int start_http(struct service *s, struct error *err)
         egress_protect(http_address(s->app.operator_http));
     atomic_store(&notified, s->app.http);
     http_notify(s->app.http); /* for whoever has begun to wait in between */
+    return 0;
+}
+
+static int open_identity(struct service *s, struct arena *mem, struct error *err)
+{
+    if (identity_open(s->settings, s->app.store, s->log, mem, &s->identity, err) < 0 ||
+        identity_guard(&s->identity, s->settings, mem, err) < 0)
+        return -1;
+    s->app.vault = (struct vault){s->identity.ring, s->identity.references};
+    s->app.auth = s->identity.auth;
     return 0;
 }
 
@@ -158,6 +176,8 @@ static int open_service(struct service *s, struct arena *mem, int *out_status)
         *out_status = cli_fail(&err, "reading the rules");
     else if (open_data(s, mem, &err) < 0)
         *out_status = cli_fail(&err, "opening the store");
+    else if (open_identity(s, mem, &err) < 0)
+        *out_status = cli_fail(&err, "access and secrets");
     else if (logstreams_open(arena_printf(mem, "%s/logs", s->settings->data), notify, &notified,
                              &s->app.logs, &err) < 0)
         *out_status = cli_fail(&err, "opening the logs");
@@ -187,6 +207,7 @@ static void close_service(struct service *s, int status)
     }
     runs_free(s->app.runs);
     logstreams_close(s->app.logs);
+    identity_close(&s->identity);
     store_close(s->app.store);
 }
 
@@ -219,10 +240,17 @@ static bool is_alive(const struct service *s)
 /* Until it is one that stops the service. */
 static int wait_for_stop(struct service *s, const sigset_t *signals)
 {
-    int64_t beat_us = notify_watchdog_us() > 0 ? notify_watchdog_us() : 3600000000;
+    int64_t beat_us = notify_watchdog_us() > 0 ? notify_watchdog_us() : REMIND_US;
+    int64_t remind_us = 0;
 
     for (;;) {
-        int number = next_signal(signals, beat_us);
+        int number;
+
+        if (clock_monotonic_us() >= remind_us) {
+            identity_remind(&s->identity);
+            remind_us = clock_monotonic_us() + REMIND_US;
+        }
+        number = next_signal(signals, beat_us);
 
         if (number == SIGHUP) {
             notify_send("RELOADING=1");

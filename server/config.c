@@ -23,8 +23,9 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL}
 /* clang-format off */
 const struct option settings_options[] = {
     OPTION(struct settings, listen, .title = "Address", .def = "127.0.0.1:8080",
-           .help = "Address and port of the HTTP interface; port 0 picks a free one. Only loopback "
-                   "addresses are accepted for now: there are no access tokens yet."),
+           .help = "Address and port of the HTTP interface; port 0 picks a free one. On "
+                   "another address than a loopback one the service starts only when there is an "
+                   "access token."),
     OPTION(struct settings, admin_listen, .title = "Operator's address", .def = "",
            .help = "Address and port for /livez, /readyz, /startupz, /healthz and /metrics, which are "
                    "then answered there, without tokens, and nowhere else; empty = at the address of the API."),
@@ -32,6 +33,19 @@ const struct option settings_options[] = {
            .help = "Where the store and the logs of runs live."),
     OPTION(struct settings, base_path, .title = "Base path", .def = "", .max = 200,
            .help = "Put in front of every route, such as /connectord."),
+    OPTION(struct settings, key_file, .title = "Key ring", .def = "",
+           .help = "The file with the keys that secrets are sealed under. Without one, keyring.json "
+                   "in the data directory is used, and made when there is none; keep it on another "
+                   "volume than the data."),
+    OPTION(struct settings, bootstrap_token_file, .title = "Bootstrap token", .def = "",
+           .help = "A file, or - for standard input, with one more token of scope admin that has "
+                   "no end: 32 to 256 visible characters."),
+    OPTION(struct settings, trusted_proxies, .title = "Trusted proxies",
+           .help = "Addresses or ranges such as 10.0.0.0/8 of gateways whose X-Forwarded-For says "
+                   "where a request comes from."),
+    OPTION(struct settings, secret_references, .title = "References to secrets",
+           .help = "What a secret setting may refer to: env:NAME for ${env:NAME}, file:/path for "
+                   "${file:/path}."),
     OPTION(struct settings, log_level, .title = "Log level", .def = "info", .choices = log_levels,
            .help = "The least level of the service's own log lines on standard output."),
     OPTION(struct settings, workers, .title = "Workers", .def = "4", .min = 1, .max = 64,
@@ -400,6 +414,11 @@ bool config_is_address(const char *listen)
     return read_place(listen, &p);
 }
 
+const char *config_environment(const char *name)
+{
+    return getenv(name);
+}
+
 bool config_is_loopback(const char *listen)
 {
     struct place p;
@@ -459,11 +478,9 @@ static void check(struct loading *l)
 
     check_rules(l, "egress_allow", &s->egress_allow);
     check_rules(l, "egress_deny", &s->egress_deny);
-
-    if (s->listen && !config_is_loopback(s->listen))
-        problems_add(l->problems, config_origin(l->config, "listen"), "not_loopback",
-                     "\"%s\" is refused: without access tokens the service listens on loopback "
-                     "only, such as 127.0.0.1:8080 or [::1]:8080",
+    if (s->listen && !config_is_address(s->listen))
+        problems_add(l->problems, config_origin(l->config, "listen"), "invalid",
+                     "expected a numeric address and a port such as 127.0.0.1:8080, found \"%s\"",
                      s->listen);
     if (s->base_path && *s->base_path && (*s->base_path != '/' || ends_with(s->base_path, "/")))
         problems_add(l->problems, config_origin(l->config, "base_path"), "invalid",

@@ -12,6 +12,8 @@
 
 struct settings {
     const char *listen, *admin_listen, *data, *base_path, *log_level;
+    const char *key_file, *bootstrap_token_file;
+    struct string_list trusted_proxies, secret_references;
     int64_t workers, short_workers, memory_budget_bytes, max_parallel_streams;
     int64_t http_threads, max_connections;
     int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
@@ -54,7 +56,11 @@ void config_print(const struct config *c, struct buf *out);
 /* --help: one paragraph for each setting. */
 void config_help(struct buf *out);
 
-/* True for 127.0.0.0/8 and ::1 with a port, the only addresses that are safe without tokens. */
+/* A variable of the environment, or NULL. Before threads are started. */
+const char *config_environment(const char *name);
+
+/* True for 127.0.0.0/8, ::1 and localhost with a port, the only addresses that are safe without
+ * tokens. */
 bool config_is_loopback(const char *listen);
 /* True for a numeric address and a port: "127.0.0.1:80", "[::1]:0", "0.0.0.0:9090", ":9090". */
 bool config_is_address(const char *listen);

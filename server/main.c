@@ -16,8 +16,11 @@ int cli_fail(const struct error *err, const char *what)
     if (err->reason && !strcmp(err->reason, "store_in_use"))
         return EXIT_STORE_IN_USE;
     if (err->reason &&
-        (!strcmp(err->reason, "store_newer") || !strcmp(err->reason, "store_corrupt")))
+        (!strcmp(err->reason, "store_newer") || !strcmp(err->reason, "store_corrupt") ||
+         !strcmp(err->reason, "keyring_mismatch") || !strcmp(err->reason, "keyring_missing")))
         return EXIT_STORE_REFUSED;
+    if (err->reason && !strcmp(err->reason, "token_required"))
+        return EXIT_USAGE;
     return EXIT_RUNTIME;
 }
 
@@ -89,6 +92,19 @@ static const struct command {
     {"restore", "FILE", cli_restore, WITH_SETTINGS,
      "make the store of the data directory, which must have none, of a backup;\n"
      "with --verify only say whether the backup is whole", "--verify"},
+    {"token create", "NAME SCOPE DURATION", cli_token_create, WITH_SETTINGS,
+     "make an access token of scope read, run, write or admin, each of which includes those\n"
+     "before it, valid for a time such as 90d; it is shown this once", NULL},
+    {"token list", "", cli_token_list, WITH_SETTINGS,
+     "show the tokens there are: id, scope, end, last use, name", NULL},
+    {"token revoke", "ID", cli_token_revoke, WITH_SETTINGS,
+     "end a token; a running service knows within a second", NULL},
+    {"keys create", "", cli_keys_create, WITH_SETTINGS,
+     "make a key ring where the setting key_file says", NULL},
+    {"keys list", "", cli_keys_list, WITH_SETTINGS,
+     "show the ids of the keys in the ring", NULL},
+    {"keys rotate", "", cli_keys_rotate, WITH_SETTINGS,
+     "seal every secret under a new key and forget the old ones; not while the service runs", NULL},
     {"health", "", cli_health, WITH_SETTINGS,
      "exit status 0 when the service at the configured address is ready", NULL},
     {"version", "", version, NO_SETTINGS,

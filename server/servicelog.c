@@ -12,6 +12,7 @@
 #include "connectors/base/clock.h"
 #include "connectors/base/jsonwrite.h"
 #include "connectors/base/metric.h"
+#include "connectors/base/redact.h"
 #include "connectors/base/text.h"
 
 #define MAX_CALLERS 8
@@ -185,16 +186,20 @@ static bool is_repeated(enum log_level level, const char *caller, const struct l
 
 static void emit(struct log *log, enum log_level level, const struct log_line *line)
 {
-    CLEANUP(buf_release) struct buf b = BUF_INIT(1 << 16);
+    CLEANUP(buf_release) struct buf b = BUF_INIT(1 << 16), texts = BUF_INIT(1 << 20);
     const char *caller = ((struct caller_log *)log)->caller;
+    struct log_line clean = *line;
 
     if ((int)level < atomic_load(&least))
         return;
+    if (!redact_live_is_empty())
+        redact_live_line(line, &texts, &clean);
+    clean.message = line->message; /* a constant, which is remembered */
     {
         LOCK_GUARD(&mutex);
 
-        if (!is_repeated(level, caller, line, &b))
-            put_out(&b, level, caller, line);
+        if (!is_repeated(level, caller, &clean, &b))
+            put_out(&b, level, caller, &clean);
     }
 }
 

@@ -1,5 +1,7 @@
 include(${CMAKE_CURRENT_LIST_DIR}/fuzz.cmake)
 
+unit_test(test_auth http)
+unit_test(test_cidr http)
 unit_test(test_http_gate http)
 unit_test(test_http_response http)
 unit_test(test_http_router http)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "connectors/base/arena.h"
+#include "connectors/base/log.h"
 #include "connectors/base/redact_forms.h"
 
 #define MASK     "***"
@@ -428,6 +429,39 @@ void redactor_error(struct redactor *r, struct error *err)
     err->message[n] = '\0';
 }
 
+/* Cleans each text of a line with `put`. The message is a constant of ours, unless a program that
+ * is not ours has said it. */
+static void clean_line(void (*put)(struct redactor *r, struct buf *out, const char *s, size_t n),
+                       struct redactor *r, const struct log_line *line, struct buf *texts,
+                       struct log_line *out)
+{
+    size_t at[LOG_MAX_FIELDS] = {0};
+
+    *out = *line;
+    put(r, texts, line->message, strlen(line->message));
+    buf_putc(texts, '\0');
+    for (size_t i = 0; i < LOG_MAX_FIELDS && line->fields[i].key; i++) {
+        const char *text = line->fields[i].text;
+
+        at[i] = texts->len;
+        if (!text)
+            continue;
+        put(r, texts, text, strlen(text));
+        buf_putc(texts, '\0');
+    }
+    out->message = texts->failed ? MASK : texts->data;
+    for (size_t i = 0; i < LOG_MAX_FIELDS && line->fields[i].key; i++) {
+        if (line->fields[i].text)
+            out->fields[i].text = texts->failed ? MASK : texts->data + at[i];
+    }
+}
+
+void redactor_line(struct redactor *r, const struct log_line *line, struct buf *texts,
+                   struct log_line *out)
+{
+    clean_line(redactor_put, r, line, texts, out);
+}
+
 /* ------------------------------------------------------------------- who is alive */
 
 static pthread_mutex_t live_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -477,4 +511,15 @@ void redact_live_put(struct buf *out, const char *s, size_t n)
         clean = other;
     }
     buf_put(out, buf_str(&text), text.len);
+}
+
+static void put_live(struct redactor *r, struct buf *out, const char *s, size_t n)
+{
+    (void)r;
+    redact_live_put(out, s, n);
+}
+
+void redact_live_line(const struct log_line *line, struct buf *texts, struct log_line *out)
+{
+    clean_line(put_live, NULL, line, texts, out);
 }

@@ -38,6 +38,11 @@ void redactor_put_json(struct redactor *r, struct buf *out, const char *json, si
  * the beginning of one goes too. */
 void redactor_error(struct redactor *r, struct error *err);
 
+struct log_line;
+/* A line whose texts are clean: they lie in `texts`, which must outlive it. */
+void redactor_line(struct redactor *r, const struct log_line *line, struct buf *texts,
+                   struct log_line *out);
+
 /*
  * Text that comes in pieces: a secret may lie across them. What could still become one is held back
  * until the next piece, or the end.
@@ -55,6 +60,7 @@ void redact_stream_free(struct redact_stream *s);                 /* accepts NUL
 void redact_live_add(struct redactor *r);
 void redact_live_remove(struct redactor *r); /* before it is freed */
 void redact_live_put(struct buf *out, const char *s, size_t n);
+void redact_live_line(const struct log_line *line, struct buf *texts, struct log_line *out);
 /* True when no secret is at work, so that a text may be used as it is. */
 bool redact_live_is_empty(void);
 

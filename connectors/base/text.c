@@ -275,8 +275,8 @@ bool text_unbase64(struct buf *out, const char *s, size_t n)
     /* The library looks at seven bits of a byte. */
     for (size_t i = 0; i < n; i++)
         all |= (unsigned char)s[i];
-    ok = all < 0x80 && !sodium_base642bin((unsigned char *)at, n / 4 * 3 + 3, s, n, NULL, &len, NULL,
-                            sodium_base64_VARIANT_ORIGINAL);
+    ok = all < 0x80 && !sodium_base642bin((unsigned char *)at, n / 4 * 3 + 3, s, n, NULL, &len,
+                                          NULL, sodium_base64_VARIANT_ORIGINAL);
     if (ok)
         out->len += len;
     out->data[out->len] = '\0'; /* a failed attempt has written behind the end */

@@ -39,6 +39,11 @@ const char *request_query(const struct request *req, const char *name); /* NULL 
 /* Case-insensitive; NULL = not given. */
 const char *request_header(const struct request *req, const char *name);
 const char *request_body(const struct request *req, size_t *out_n); /* "" without a body */
+/* The id of the token that asks; "" when the service is open or the route public. */
+const char *request_token(const struct request *req);
+/* Does it hold this scope? Handlers show less to who does not; the scope of the route was checked
+ * before. */
+bool request_may(const struct request *req, const char *scope);
 bool request_is_http10(const struct request *req);
 /* True once the peer has closed its connection. */
 bool request_is_gone(const struct request *req);
@@ -133,7 +138,9 @@ enum http_role {
 };
 
 /* A value of 0 stands for the default of the service. */
+struct auth; /* auth.h */
 struct http_config {
+    struct auth *auth;   /* NULL = everybody may everything; must outlive the server */
     const char *address; /* "127.0.0.1:8080", "[::1]:0"; port 0 picks one */
     int64_t threads;
     int64_t max_connections; /* streams included */

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "connectors/base/arena.h"
+#include "server/http/auth.h"
 #include "server/http/gate.h"
 #include "server/http/http.h"
 #include "server/http/router.h"
@@ -93,7 +94,8 @@ struct conn {
     struct http *http;
     struct MHD_Connection *mhd;
     int fd;
-    pthread_mutex_t mutex; /* fd may be used by others than the event thread while !closed */
+    char peer[AUTH_SOURCE_BYTES]; /* its address */
+    pthread_mutex_t mutex;        /* fd may be used by others than the event thread while !closed */
     bool closed;
     _Atomic uint64_t mark; /* phase and the time at which it began, in one */
     _Atomic int64_t body_bytes;
@@ -133,7 +135,8 @@ struct request {
     bool http10;
     bool seen; /* the handler side knows of it: counted and logged */
     bool streaming;
-    bool dirty;            /* the stream has filled more of its buffer than it needs when dry */
+    bool dirty; /* the stream has filled more of its buffer than it needs when dry */
+    struct auth_result who;
     struct error *refusal; /* decided before the handler; NULL = none */
     char *allow;           /* for 405 and OPTIONS */
     struct pair *headers;

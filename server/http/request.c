@@ -63,6 +63,16 @@ const char *request_body(const struct request *req, size_t *out_n)
     return buf_str(&req->body);
 }
 
+const char *request_token(const struct request *req)
+{
+    return req->who.id;
+}
+
+bool request_may(const struct request *req, const char *scope)
+{
+    return req->who.scope >= scope_from_name(scope);
+}
+
 bool request_is_http10(const struct request *req)
 {
     return req->http10;

@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,6 +22,22 @@ enum MHD_Result exchange_accept(void *cls, const struct sockaddr *address, sockl
     return atomic_load(&h->connections) < h->hard_limit ? MHD_YES : MHD_NO;
 }
 
+/* The text of the peer's address, without a port; "" when there is none to be had. */
+static void name_peer(struct MHD_Connection *mhd, char out[static AUTH_SOURCE_BYTES])
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info ? info->client_addr : NULL;
+
+    *out = '\0';
+    if (address && address->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, out,
+                  AUTH_SOURCE_BYTES);
+    else if (address && address->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, out,
+                  AUTH_SOURCE_BYTES);
+}
+
 static struct conn *conn_new(struct http *h, struct MHD_Connection *mhd)
 {
     const union MHD_ConnectionInfo *info =
@@ -31,6 +48,7 @@ static struct conn *conn_new(struct http *h, struct MHD_Connection *mhd)
     c->http = h;
     c->mhd = mhd;
     c->fd = info->connect_fd;
+    name_peer(mhd, c->peer);
     c->over_limit = http_is_crowded(h);
     pthread_mutex_init(&c->mutex, NULL);
     conn_mark(c, PHASE_HEADERS);
@@ -186,6 +204,7 @@ static int check_envelope(struct request *req, bool plain)
     return 0;
 }
 
+/* What there is at the target; says nothing to who asks. */
 static int find_route(struct request *req)
 {
     struct error err = ERROR_INIT;
@@ -206,6 +225,42 @@ static int find_route(struct request *req)
         return refuse(req, ERR_NOT_FOUND, "not_found", "There is nothing at this path.");
     return refuse(req, ERR_INVALID, "method_not_allowed", "The methods allowed here are %s.",
                   req->allow);
+}
+
+static bool is_public(const struct request *req)
+{
+    return req->match.route && req->match.route->flags & ROUTE_PUBLIC;
+}
+
+/*
+ * Who asks, before anything is told of what there is: the answer is the same at any path. A route
+ * is closed unless its row says otherwise.
+ */
+static int authenticate(struct request *req)
+{
+    const struct auth_request asks = {.authorization = request_header(req, "Authorization"),
+                                      .host = request_header(req, "Host"),
+                                      .forwarded_for = request_header(req, "X-Forwarded-For"),
+                                      .peer = req->conn->peer};
+    struct auth *auth = req->http->config.auth;
+    struct error err = ERROR_INIT;
+
+    req->who = (struct auth_result){.scope = SCOPE_ADMIN};
+    if (is_public(req))
+        req->who.scope = SCOPE_NONE;
+    else if (auth && auth_check(auth, &asks, &req->who, &err) < 0)
+        return refuse(req, err.code, err.reason, "%s", err.message);
+    return 0;
+}
+
+static int authorize(struct request *req)
+{
+    struct error err = ERROR_INIT;
+
+    if (!req->match.route || is_public(req) ||
+        auth_may(&req->who, req->match.route->scope, &err) == 0)
+        return 0;
+    return refuse(req, err.code, err.reason, "%s", err.message);
 }
 
 static int64_t body_limit(const struct request *req)
@@ -280,6 +335,10 @@ static enum MHD_Result send_problem(struct request *req, struct response *res,
         log_failure(req, err);
     if (res->status == 405)
         response_header(res, "Allow", "%s", req->allow);
+    if (res->status == 401)
+        response_header(res, "WWW-Authenticate", "Bearer");
+    if (err == req->refusal && !strcmp(error_reason(err), "rate_limited"))
+        response_header(res, "Retry-After", "%d", AUTH_WINDOW_MS / 1000);
     rc = reply_send(req, res, close || must_close(req));
     buf_release(&res->body);
     return rc;
@@ -367,6 +426,7 @@ static enum MHD_Result first_call(struct request *req, const char *url, const ch
                                   const char *version)
 {
     bool has_body, expects;
+    int found;
 
     req->seen = true;
     req->conn->n_requests++;
@@ -380,9 +440,13 @@ static enum MHD_Result first_call(struct request *req, const char *url, const ch
         return send_refusal(req, true);
     has_body = req->framing.chunked || req->framing.content_length > 0;
     expects = has_body && request_header(req, "Expect");
+    found = find_route(req);
+    /* Nothing is read from who may not ask. */
+    if (authenticate(req) < 0 && has_body)
+        return send_refusal(req, true);
     /* A refusal that leaves the framing intact waits for the end of the body, so that the
      * connection can go on; a client that asks before it sends is told at once. */
-    if (find_route(req) == 0 && has_body)
+    if (found == 0 && !req->refusal && authorize(req) == 0 && has_body)
         (void)check_media(req);
     if (req->refusal && expects)
         return send_refusal(req, true);
@@ -487,7 +551,7 @@ static void log_request(struct request *req)
                         log_int("status", req->status ? req->status : 499),
                         log_int("bytes", req->bytes_out),
                         log_int("duration_us", clock_monotonic_us() - req->started_us),
-                        log_text("request_id", req->id)});
+                        log_text("request_id", req->id), log_text("token_id", req->who.id)});
 }
 
 void exchange_end(void *cls, struct MHD_Connection *c, void **state,

@@ -19,9 +19,8 @@
 #define NONCE_BYTES    crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG_BYTES      crypto_aead_xchacha20poly1305_ietf_ABYTES
 #define MAX_FILE_BYTES ((size_t)64 << 10)
-#define MAX_SEALED     (NONCE_BYTES + KEYRING_MAX_PLAIN + TAG_BYTES + 6) /* and two blocks of base64 \
-                                                                          */
-#define VERSION "v1."
+#define MAX_SEALED     (NONCE_BYTES + KEYRING_MAX_PLAIN + TAG_BYTES + 6) /* 2 blocks of base64 */
+#define VERSION        "v1."
 
 struct key {
     char id[KEYRING_ID_BYTES];

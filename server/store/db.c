@@ -335,6 +335,17 @@ static int first_row(struct query *q, struct db *db, const char *sql, struct err
     return query_open(db, sql, q, err) < 0 ? -1 : query_next(q, err);
 }
 
+int db_vacuum(struct db *db, struct error *err)
+{
+    int rc;
+
+    /* SQLite attaches the file that it writes. */
+    sqlite3_limit(db->handle, SQLITE_LIMIT_ATTACHED, 1);
+    rc = db_exec(db, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", err);
+    sqlite3_limit(db->handle, SQLITE_LIMIT_ATTACHED, 0);
+    return rc;
+}
+
 int db_get_int(struct db *db, const char *sql, int64_t *out, struct error *err)
 {
     CLEANUP(query_close) struct query q = {0};

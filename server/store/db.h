@@ -40,6 +40,8 @@ CHECKED int db_exec(struct db *db, const char *sql, struct error *err);
 /* Makes `to` a copy of `from` as it is now, whoever writes meanwhile; page by page with pauses, so
  * that others get their turn. */
 CHECKED int db_copy(struct db *from, struct db *to, struct error *err);
+/* Writes the file anew, without what free pages still hold, and empties the log. */
+CHECKED int db_vacuum(struct db *db, struct error *err);
 /* The first column of the first row of a statement without parameters; 0 or NULL when empty. */
 CHECKED int db_get_int(struct db *db, const char *sql, int64_t *out, struct error *err);
 CHECKED int db_get_text(struct db *db, const char *sql, struct arena *mem, const char **out,

@@ -144,6 +144,24 @@ static const struct step {
     "ALTER TABLE health ADD COLUMN backup_us INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE health ADD COLUMN backup_took_us INTEGER NOT NULL DEFAULT 0;",
     }},
+    {{
+    /* Of a token only a digest under the pepper of the key ring. */
+    "CREATE TABLE tokens ("
+    "    seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "    id TEXT NOT NULL UNIQUE,"
+    "    name TEXT NOT NULL,"
+    "    scope TEXT NOT NULL CHECK (scope IN ('read', 'run', 'write', 'admin')),"
+    "    digest TEXT NOT NULL CHECK (length(digest) = 64),"
+    "    created_by TEXT NOT NULL,"
+    "    created_us INTEGER NOT NULL,"
+    "    expires_us INTEGER NOT NULL,"
+    "    revoked_us INTEGER NOT NULL,"
+    "    used_day INTEGER NOT NULL"
+    ") STRICT;"
+
+    /* The keys that values of this store are sealed under, and how a ring shows that it has them. */
+    "CREATE TABLE key_checks (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;",
+    }},
 };
 /* clang-format on */
 
@@ -255,6 +273,16 @@ int migrations_are_due(struct db *db, int64_t *out_version, bool *out_old, struc
     if (db_get_int(db, "PRAGMA user_version", out_version, err) < 0)
         return -1;
     *out_old = *out_version > 0 && *out_version < NEWEST;
+    return 0;
+}
+
+int migrations_missing(struct db *db, int64_t *out, struct error *err)
+{
+    int64_t version;
+
+    if (db_get_int(db, "PRAGMA user_version", &version, err) < 0)
+        return -1;
+    *out = NEWEST - version;
     return 0;
 }
 

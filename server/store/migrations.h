@@ -18,6 +18,8 @@ CHECKED int migrations_check(struct db *db, struct error *err);
  * old. */
 CHECKED int migrations_are_due(struct db *db, int64_t *out_version, bool *out_old,
                                struct error *err);
+/* How many steps are missing. */
+CHECKED int migrations_missing(struct db *db, int64_t *out, struct error *err);
 /* Brings the file to the newest version. */
 CHECKED int migrations_run(struct db *db, struct error *err);
 

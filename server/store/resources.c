@@ -131,7 +131,10 @@ int store_create_resource(struct store *s, enum resource_kind kind, struct resou
     char id[STORE_ID_BYTES];
     struct resource row = {0};
 
-    store_new_id(now_us, id);
+    if (in->id)
+        snprintf(id, sizeof id, "%s", in->id);
+    else
+        store_new_id(now_us, id);
     if (txn_begin(s, TXN_WRITE, &t, err) < 0 || check_name(&t, kind, in->name, NULL, err) < 0 ||
         insert(&t, kind, in, id, now_us, err) < 0 ||
         idempotency_note(&t, in->idempotency_key,
@@ -237,9 +240,11 @@ int store_delete_resource(struct store *s, enum resource_kind kind, const char *
         return error_set_reason(err, ERR_CONFLICT, "in_use", "the %s \"%s\" is used by %s",
                                 kind_name(kind), old.name, users);
     }
-    if (drop(&t, old.id, err) < 0)
+    if (drop(&t, old.id, err) < 0 || txn_commit(&t, err) < 0)
         return -1;
-    return txn_commit(&t, err);
+    txn_end(&t);
+    store_forget_log(s);
+    return 0;
 }
 
 /* -------------------------------------------------------------------- listing */

@@ -256,6 +256,41 @@ int store_open(const char *path, struct store **out, struct error *err)
     return 0;
 }
 
+/* The process that has the lock has checked the file and brought it to its version. */
+static int open_without_lock(struct store *s, struct error *err)
+{
+    int64_t missing = 0;
+    int is_new;
+
+    if (db_open(s->path, DB_WRITE, &s->writer.db, err) < 0)
+        return -1;
+    is_new = migrations_check(s->writer.db, err);
+    if (is_new < 0 || migrations_missing(s->writer.db, &missing, err) < 0)
+        return -1;
+    if (is_new > 0 || missing != 0)
+        return error_set_reason(err, ERR_CONFLICT, "store_in_use",
+                                "%s is used by another version of the program", s->path);
+    return open_seats(s, err);
+}
+
+int store_open_beside(const char *path, struct store **out, struct error *err)
+{
+    CLEANUP(store_close_cleanup) struct store *s = NULL;
+
+    if (access(path, F_OK) < 0)
+        return error_set(err, ERR_NOT_FOUND, "there is no store \"%s\"", path);
+    if (store_open(path, out, err) == 0)
+        return 0;
+    if (strcmp(error_reason(err), "store_in_use") != 0)
+        return -1;
+    *err = ERROR_INIT;
+    s = store_new(path);
+    if (open_without_lock(s, err) < 0)
+        return -1;
+    *out = TAKE(s);
+    return 0;
+}
+
 void store_close(struct store *s)
 {
     if (!s)
@@ -403,6 +438,20 @@ void txn_end(struct txn *t)
     }
     give_back(t->store, t->kind, seat);
     *t = (struct txn){0};
+}
+
+void store_forget_log(struct store *s)
+{
+    struct error ignored = ERROR_INIT;
+    struct seat *seat = take_writer(s, TXN_WRITE, now_ms() + STORE_BUSY_MS);
+
+    if (!seat)
+        return;
+    if (seat->db) {
+        db_set_busy_ms(seat->db, 1);
+        (void)!db_exec(seat->db, "PRAGMA wal_checkpoint(TRUNCATE)", &ignored);
+    }
+    give_back(s, TXN_WRITE, seat);
 }
 
 int store_ping(struct store *s, int64_t limit_ms, struct error *err)

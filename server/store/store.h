@@ -25,6 +25,12 @@ struct store; /* opaque */
 /* Creates or migrates the file. Fails with CONFLICT "store_in_use" when another process has it,
  * "store_newer" for a newer schema, DATA "store_corrupt" when it is not intact. */
 CHECKED int store_open(const char *path, struct store **out, struct error *err);
+/*
+ * The same for a command beside a service that may be running: with another process in the store it
+ * is opened all the same, if its schema is ours, and nothing is repaired. There must be a store, or
+ * it fails with NOT_FOUND.
+ */
+CHECKED int store_open_beside(const char *path, struct store **out, struct error *err);
 void store_close(struct store *s); /* checkpoints; accepts NULL */
 /* A write and a read, for readiness; gives up after `limit_ms` of waiting for other writers. */
 CHECKED int store_ping(struct store *s, int64_t limit_ms, struct error *err);
@@ -66,7 +72,7 @@ enum resource_kind { RESOURCE_SOURCE, RESOURCE_DESTINATION };
 struct resource {
     const char *id, *name, *display_name;
     const char *connector;
-    const char *config; /* JSON object, secrets included: never written into a response */
+    const char *config; /* JSON object, its secrets sealed */
     const char *labels; /* JSON object of strings */
     int64_t revision, created_us, updated_us;
     const char *idempotency_key; /* creating only: see store_idempotency_begin */
@@ -89,8 +95,13 @@ struct list_query {
 #define REVISION_ANY  (-1) /* no If-Match */
 #define REVISION_NONE (-2) /* If-None-Match: *: it must not exist */
 
+/* A UUIDv7 of now; later ones of this process compare greater, but for the same microsecond. */
+#define STORE_ID_BYTES 37
+void store_new_id(int64_t now_us, char out[static STORE_ID_BYTES]);
+
 /*
- * Creates (in->id NULL; a fresh id is written back) or replaces. `expected` is the revision it must
+ * Creates (with in->id, a fresh one of store_new_id, or NULL for the store to draw one; it is
+ * written back) or replaces. `expected` is the revision it must
  * have. Fails with CONFLICT "name_taken", NOT_FOUND, CONFLICT "revision_mismatch". *in gets the
  * stored row. Writing what is stored already keeps the revision.
  */
@@ -322,6 +333,54 @@ CHECKED int store_count_listed_runs(struct store *s, const struct run_query *q, 
                                     struct error *err);
 CHECKED int store_count_runs(struct store *s, int64_t *out_queued, int64_t *out_active,
                              struct error *err);
+
+/* ----------------------------------------------------------------------- tokens */
+
+#define STORE_MAX_TOKENS 100 /* that are neither revoked nor expired */
+
+struct stored_token {
+    const char *id, *name, *scope;
+    const char *digest;     /* hexadecimal; of the token, which is nowhere */
+    const char *created_by; /* the id of a token, or "cli" */
+    int64_t created_us, expires_us;
+    int64_t revoked_us; /* 0 = it is not */
+    int64_t used_day;   /* days since 1970; 0 = never */
+};
+
+/* created_us is written back. CONFLICT "too_many_tokens"; "name_taken" for an id there is. */
+CHECKED int store_create_token(struct store *s, struct stored_token *in, struct error *err);
+/* All of them, oldest first; those that ended more than a year ago are forgotten. */
+CHECKED int store_list_tokens(struct store *s, struct arena *mem, struct stored_token **out,
+                              size_t *out_n, struct error *err);
+/* NOT_FOUND; once more is as good as once. */
+CHECKED int store_revoke_token(struct store *s, const char *id, struct error *err);
+CHECKED int store_touch_token(struct store *s, const char *id, int64_t day, struct error *err);
+
+/* ---------------------------------------------------------------- sealed values */
+
+/* What a key ring must show to be the one of this store. */
+struct key_check {
+    const char *id, *value;
+};
+CHECKED int store_get_key_checks(struct store *s, struct arena *mem, struct key_check **out,
+                                 size_t *out_n, struct error *err);
+
+/* A text with sealed values in it: the configuration of a resource, or the request of a run. */
+struct sealed_text {
+    bool is_run; /* then `id` is its number, and `kind` and `connector` mean nothing */
+    enum resource_kind kind;
+    const char *id, *connector, *text;
+};
+
+/*
+ * Calls `each` for every such text, which may replace it (*out_text; NULL = leave it), and replaces
+ * all key checks by these, in one transaction. Afterwards nothing of the old texts is left in the
+ * files. For a store that nobody else uses.
+ */
+CHECKED int store_reseal(struct store *s, const struct key_check *checks, size_t n,
+                         int (*each)(void *arg, const struct sealed_text *t, struct arena *mem,
+                                     const char **out_text, struct error *err),
+                         void *arg, struct error *err);
 
 /* ------------------------------------------------------------------ idempotency */
 

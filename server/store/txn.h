@@ -34,9 +34,11 @@ CHECKED int txn_begin_within(struct store *s, enum txn_kind kind, int64_t limit_
 CHECKED int txn_commit(struct txn *t, struct error *err);
 void txn_end(struct txn *t);
 
-/* A UUIDv7 of now; later ones of this process compare greater, but for the same microsecond. */
-#define STORE_ID_BYTES 37
-void store_new_id(int64_t now_us, char out[static STORE_ID_BYTES]);
+/*
+ * Writes the log back into the file and empties it, so that what was deleted is nowhere. A reader
+ * that is busy just now keeps its part of the log; the next checkpoint takes it.
+ */
+void store_forget_log(struct store *s);
 
 /* The cursor of a list: the sequence number of its last row, marked with the list it is of. */
 const char *cursor_write(char list, int64_t seq, struct arena *mem);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "connectors/base/hash.h"
+#include "connectors/registry.h"
 #include "server/sync/connectors.h"
 #include "server/sync/retry.h"
 
@@ -35,6 +36,7 @@ int job_parse(struct job *j, const char *text, const struct doc **out, struct er
 struct end {
     const char *connector, *what;
     const struct doc *config;
+    struct sealed_owner owner;
 };
 
 static int find_end(struct job *j, enum resource_kind kind, const char *id, const char *member,
@@ -48,6 +50,7 @@ static int find_end(struct job *j, enum resource_kind kind, const char *id, cons
             return -1;
         out->connector = r.connector;
         out->what = arena_printf(j->mem, "%s \"%s\"", member, r.name);
+        out->owner = (struct sealed_owner){member, r.id};
         return job_parse(j, r.config, &out->config, err);
     }
     if (!inline_end) /* a check of a configuration that is not stored */
@@ -55,6 +58,23 @@ static int find_end(struct job *j, enum resource_kind kind, const char *id, cons
     out->connector = doc_string(doc_get(inline_end, "connector"), "");
     out->config = doc_get(inline_end, "config");
     out->what = member;
+    out->owner = sealed_owner_in_run(member, doc_string(doc_get(j->request, SEALED_FOR), ""));
+    return 0;
+}
+
+/* From here on the secrets are in the open, and kept out of everything that is said. */
+static int open_end(struct job *j, const struct option *table, struct end *end, struct error *err)
+{
+    struct doc *opened;
+
+    if (!end->config)
+        return 0;
+    assert(j->n_docs < JOB_MAX_DOCS);
+    if (sealed_use(&j->runs->config.vault, &end->owner, table, end->config, j->redactor, &opened,
+                   err) < 0)
+        return error_wrap(err, "%s", end->what);
+    j->docs[j->n_docs++] = opened;
+    end->config = opened;
     return 0;
 }
 
@@ -75,6 +95,8 @@ int job_source(struct job *j, struct source_setup *out, struct error *err)
         return error_set_reason(err, ERR_CONFIG, "unknown_connector",
                                 "%s: there is no source connector \"%s\"", end.what, end.connector);
     j->source = connector->name;
+    if (open_end(j, connector->options, &end, err) < 0)
+        return -1;
     if (setup_source_config(connector, end.config, "", j->mem, out, &problems))
         return 0;
     return setup_error(&problems, end.what, err);
@@ -83,11 +105,15 @@ int job_source(struct job *j, struct source_setup *out, struct error *err)
 int job_destination(struct job *j, struct destination_setup *out, struct error *err)
 {
     struct problems problems = PROBLEMS_INIT(j->mem);
+    const struct destination_connector *connector;
     struct end end;
 
     if (find_end(j, RESOURCE_DESTINATION, j->row.destination_id, "destination", &end, err) < 0)
         return -1;
     j->destination = end.connector;
+    connector = registry_destination(end.connector);
+    if (connector && open_end(j, connector->options, &end, err) < 0)
+        return -1;
     if (setup_destination(end.connector, end.config, "", j->mem, out, &problems))
         return 0;
     return setup_error(&problems, end.what, err);

@@ -7,9 +7,10 @@
 
 #include "connectors/base/doc.h"
 #include "server/sync/runs_internal.h"
+#include "server/sync/sealed.h"
 #include "server/sync/setup.h"
 
-#define JOB_MAX_DOCS 8
+#define JOB_MAX_DOCS 12
 
 struct job {
     struct runs *runs;
@@ -19,6 +20,7 @@ struct job {
     const char *source, *destination; /* names of the connectors, once known; for counting */
     struct cancel *cancel;
     struct logstream *log;
+    struct redactor *redactor; /* the secrets that it works with */
     /* What comes of it. */
     struct run_result result;
     const char *result_text;        /* JSON, or NULL */

@@ -68,6 +68,7 @@ static void on_tick(struct run_observer *o)
 {
     CLEANUP(buf_release) struct buf stats = BUF_INIT(64 << 20);
     struct job_observer *b = (struct job_observer *)o;
+    CLEANUP(buf_release) struct buf clean = BUF_INIT(128 << 20);
     struct job *j = b->job;
     struct jsonw w = JSONW_INIT(&stats);
     struct error err = ERROR_INIT;
@@ -78,7 +79,8 @@ static void on_tick(struct run_observer *o)
         return;
     b->stored_us = now_us;
     progress_put_stats(j->progress, false, &w);
-    if (store_progress_run(j->runs->store, j->row.id, buf_str(&stats),
+    redactor_put_json(j->redactor, &clean, buf_str(&stats), stats.len);
+    if (store_progress_run(j->runs->store, j->row.id, buf_str(&clean),
                            progress_attempts(j->progress), &err) < 0)
         log_debug(j->runs->log, .message = "progress of a run is not stored",
                   .fields = {log_int("run", j->row.id), log_text("reason", err.message)});

@@ -11,6 +11,7 @@
 
 #include "connectors/base/arena.h"
 #include "connectors/base/clock.h"
+#include "connectors/base/redact.h"
 #include "connectors/base/text.h"
 #include "server/sync/event.h"
 #include "server/sync/logstream_internal.h"
@@ -22,13 +23,16 @@ struct origin_log {
     const char *origin;
 };
 
+#define MAX_TEXTS ((size_t)16 << 20) /* of one line before it is cut */
+
 #define ORIGINS 3
 static const char *const origins[ORIGINS] = {"source", "destination", "engine"};
 
 struct logstream {
     struct logstreams *all;
     struct log_entry *entry;
-    pthread_mutex_t mutex; /* of the order of lines */
+    pthread_mutex_t mutex;    /* of the order of lines */
+    struct redactor *secrets; /* NULL = none */
     struct buf line;
     struct origin_log logs[ORIGINS];
 };
@@ -236,11 +240,20 @@ static void write_line_and_unlock(struct logstream *l)
 
 static void emit(struct log *log, enum log_level level, const struct log_line *line)
 {
+    CLEANUP(buf_release) struct buf texts = BUF_INIT(MAX_TEXTS);
     struct origin_log *o = (struct origin_log *)log;
-    struct logstream *l = lock_of(o->stream);
+    struct logstream *l = o->stream;
+    struct log_line clean;
 
-    event_put_log(&l->line, l->entry->last_seq + 1, clock_unix_us(), level, o->origin, line);
+    redactor_line(l->secrets, line, &texts, &clean);
+    lock_of(l);
+    event_put_log(&l->line, l->entry->last_seq + 1, clock_unix_us(), level, o->origin, &clean);
     write_line_and_unlock(l);
+}
+
+void logstream_keep_out(struct logstream *l, struct redactor *secrets)
+{
+    l->secrets = secrets;
 }
 
 struct log *logstream_log(struct logstream *l, const char *origin)
@@ -254,8 +267,11 @@ struct log *logstream_log(struct logstream *l, const char *origin)
 
 void logstream_event(struct logstream *l, const char *type, const char *members)
 {
+    CLEANUP(buf_release) struct buf clean = BUF_INIT(MAX_TEXTS);
+
+    redactor_put_json(l->secrets, &clean, members, strlen(members));
     lock_of(l);
-    event_put(&l->line, l->entry->last_seq + 1, clock_unix_us(), type, members);
+    event_put(&l->line, l->entry->last_seq + 1, clock_unix_us(), type, buf_str(&clean));
     write_line_and_unlock(l);
 }
 

@@ -17,6 +17,7 @@
 
 #define LOGSTREAM_MAX_LINE ((size_t)8 << 10) /* longer ones are cut, with "truncated":true */
 
+struct redactor;   /* connectors/base/redact.h */
 struct logstreams; /* all runs of this process; opaque */
 struct logstream;  /* one run being written; opaque */
 
@@ -39,6 +40,9 @@ CHECKED int logstream_open(struct logstreams *all, int64_t run, struct logstream
 /* The receiver to give to connectors: lines of type "log" with origin, stream and the fields.
  * Lives as long as the stream. `origin` is "source", "destination" or "engine". */
 struct log *logstream_log(struct logstream *l, const char *origin);
+/* From now on no line shows what the redactor knows; it must outlive the stream's lines. Before any
+ * other thread writes. */
+void logstream_keep_out(struct logstream *l, struct redactor *secrets);
 /* One event: `type` is "progress", "state", "stream_status" or "end"; `members` are the JSON
  * members behind it ("\"stream\":\"users\",\"records_read\":5"), without braces. */
 void logstream_event(struct logstream *l, const char *type, const char *members);

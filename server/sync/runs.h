@@ -11,6 +11,7 @@
 
 #include "server/store/store.h"
 #include "server/sync/logstream.h"
+#include "server/sync/sealed.h"
 
 /*
  * The JSON texts of a run_row, which handlers write or show and the workers read or make:
@@ -20,12 +21,12 @@
  *    "max_attempts": 3, "parallel_streams": 4, "allow_shrink": false}
  *   The selection and the policy come from the connection when the run starts. An ad-hoc run (no
  *   connection_id) has besides: "source" and "destination", {"connector", "config"} unless
- *   source_id or destination_id is set, "selection" (native streams array or absent) and
- *   "settings" (as in struct connection).
- * request, check: {} with source_id or destination_id, or {"kind": "source", "connector",
- *   "config"}. Discover: {} with source_id.
- * request, sample: {"stream", "namespace": "" , "limit": 100, "fields": [..] or absent}.
- * request, count: {"streams": [..] or absent = all, "exact": true, "timeout_s": 0}.
+ *   source_id or destination_id is set, with secrets sealed for the id "sealed_for", "selection"
+ * (native streams array or absent) and "settings" (as in struct connection). request, check: {}
+ * with source_id or destination_id, or {"kind": "source", "connector", "config", "sealed_for"}.
+ * Discover: {} with source_id. request, sample: {"stream", "namespace": "" , "limit": 100,
+ * "fields": [..] or absent}. request, count: {"streams": [..] or absent = all, "exact": true,
+ * "timeout_s": 0}.
  *
  * settings of a connection: {"namespace": {"mode": "source|destination|custom", "format": null},
  *   "prefix": "", "schema_change": "propagate_columns|propagate_all|ignore|freeze" (the drift
@@ -59,6 +60,7 @@ struct runs_config {
     int64_t check_timeout_s, discover_timeout_s, sample_timeout_s, count_timeout_s;
     /* What is kept, looked at every hour; 0 = without limit. */
     int64_t log_max_age_s, log_max_bytes, run_max_age_s;
+    struct vault vault; /* what configurations are opened with */
 };
 
 /* `notify` is called when a run changed its status. Recovers what a crash left active. */

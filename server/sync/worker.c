@@ -4,6 +4,7 @@
  */
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "connectors/base/clock.h"
@@ -32,6 +33,7 @@ void job_fail(struct job *j, enum fault_origin origin, const struct error *why)
     j->result.outcome =
         stopped == CANCEL_USER || stopped == CANCEL_DISCONNECT ? OUTCOME_CANCELLED : OUTCOME_FAILED;
     j->result.error = reason.code != ERR_NONE ? reason : *why;
+    redactor_error(j->redactor, &j->result.error);
     j->result.origin = reason.code != ERR_NONE ? ORIGIN_ENGINE : origin;
 }
 
@@ -51,6 +53,17 @@ static enum run_status status_of(enum run_outcome o)
     return statuses[o];
 }
 
+/* A text of the row without the secrets of the run; NULL stays NULL. */
+static const char *cleaned(struct job *j, const char *json)
+{
+    CLEANUP(buf_release) struct buf out = BUF_INIT((size_t)128 << 20);
+
+    if (!json)
+        return NULL;
+    redactor_put_json(j->redactor, &out, json, strlen(json));
+    return arena_memdup(j->mem, buf_str(&out), out.len);
+}
+
 static void finish_row(struct job *j)
 {
     CLEANUP(buf_release) struct buf stats = BUF_INIT(64 << 20), error = BUF_INIT(1 << 16);
@@ -58,17 +71,17 @@ static void finish_row(struct job *j)
     enum cancel_reason why = cancel_requested(j->cancel);
     struct run_row done = {.id = j->row.id,
                            .status = status_of(j->result.outcome),
-                           .result = j->result_text,
+                           .result = cleaned(j, j->result_text),
                            .partial_success = j->result.partial_success,
                            .attempts = j->progress ? progress_attempts(j->progress) : 1};
 
     if (j->progress) {
         progress_put_stats(j->progress, false, &ws);
-        done.stats = buf_str(&stats);
+        done.stats = cleaned(j, buf_str(&stats));
     }
     if (j->result.error.code != ERR_NONE) {
         run_put_error(&we, &j->result, j->progress);
-        done.error = buf_str(&error);
+        done.error = cleaned(j, buf_str(&error));
     }
     if (why != CANCEL_NONE && done.status != RUN_SUCCEEDED)
         done.cancel_reason = cancel_reason_name(why);
@@ -130,11 +143,14 @@ static void work_on(struct job *j)
 
     metric_observe(METRIC_RUN_QUEUE_WAIT, waited_us > 0 ? waited_us : 0);
     j->result = (struct run_result){.outcome = OUTCOME_SUCCEEDED, .stream = -1};
+    j->redactor = redactor_new();
+    redact_live_add(j->redactor);
     if (failpoint("after_claim", &err) < 0 ||
         logstream_open(j->runs->logs, j->row.id, &j->log, &err) < 0 ||
         job_parse(j, j->row.request ? j->row.request : "{}", &j->request, &err) < 0) {
         job_fail(j, ORIGIN_ENGINE, &err);
     } else {
+        logstream_keep_out(j->log, j->redactor);
         log_info(logstream_log(j->log, "engine"), .message = "run started",
                  .fields = {log_text("kind", run_kind_name(j->row.kind)),
                             log_text("connection", j->row.connection_name)});
@@ -146,6 +162,8 @@ static void work_on(struct job *j)
     progress_free(j->progress);
     for (size_t i = 0; i < j->n_docs; i++)
         doc_free(j->docs[i]);
+    redact_live_remove(j->redactor);
+    redactor_free(j->redactor);
 }
 
 /* ------------------------------------------------------------------- claiming */

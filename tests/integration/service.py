@@ -69,14 +69,16 @@ class Answer:
 class Client:
     """Every answer is held against the API description."""
 
-    def __init__(self, port):
-        self.port = port
+    def __init__(self, port, token=None):
+        self.port, self.token = port, token
 
     def connect(self, timeout=PATIENCE_S):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def request(self, method, path, body=None, headers=None, raw=None, check=True):
         headers = dict(headers or {})
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
         if raw is None and body is not None:
             raw = json.dumps(body).encode()
         if raw is not None:
@@ -132,6 +134,8 @@ class Client:
         connection = self.connect(timeout)
         raw = json.dumps(body).encode() if body is not None else None
         sent = named(headers)
+        if self.token:
+            sent.setdefault("Authorization", f"Bearer {self.token}")
         if raw is not None:
             sent.setdefault("Content-Type", "application/json")
         connection.request(method, path, body=raw, headers=sent)
@@ -230,12 +234,20 @@ class Service(Client):
 class ServiceTest(unittest.TestCase):
     """One service for a class of tests; each test uses names of its own."""
     arguments = ()
+    token = None  # a bootstrap token; without one the service is open
     maxDiff = None
 
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="connectord-it-"))
-        cls.service = Service(cls.folder, *cls.arguments).start()
+        more = ()
+        if cls.token:
+            (cls.folder / "bootstrap").write_text(cls.token + "\n")
+            (cls.folder / "bootstrap").chmod(0o600)
+            more = ("--bootstrap-token-file", str(cls.folder / "bootstrap"))
+        cls.service = Service(cls.folder, *cls.arguments, *more)
+        cls.service.token = cls.token
+        cls.service.start()
 
     @classmethod
     def tearDownClass(cls):

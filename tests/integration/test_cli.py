@@ -157,11 +157,10 @@ class Settings(Cli):
         self.assertIn('listen = "127.0.0.1:8080"  # default\n', done.stdout)
 
     def test_wrong_settings_are_all_named(self):
-        done = self.run_it("serve", "--listen", "0.0.0.0:8080", "--wrokers", "3", CONNECTORD_WORKERS="many")
+        done = self.run_it("serve", "--listen", "somewhere:8080", "--wrokers", "3", CONNECTORD_WORKERS="many")
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         for place in ("flag --listen:", "flag --wrokers:", "environment CONNECTORD_WORKERS:"):
             self.assertIn(place, done.stderr)
-        self.assertIn("loopback", done.stderr)
 
     def test_words_that_mean_nothing(self):
         for words in ((), ("nonsense",), ("sync",), ("sync", "a", "b"), ("config",)):

@@ -531,7 +531,7 @@ class Following(ServiceTest):
         self.pair()
         import socket
         with socket.create_connection(("127.0.0.1", self.service.port), timeout=60) as s:
-            s.sendall(f"POST {self.path('?follow=true')} HTTP/1.0\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+            s.sendall(f"POST {self.path('?follow=true')} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode())
             whole = b""
             while piece := s.recv(65536):
                 whole += piece

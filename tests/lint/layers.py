@@ -40,7 +40,7 @@ LAYERS = {
     "server/sync": ["server/sync", "server/store", "server/secrets", "connectors/*", "connectors/base",
                     "connectors/data", "connectors/rest/described.h"],
     "handlers": ["handlers", "server/app.h", "server/config.h", "server/http", "server/store",
-                 "server/sync", "connectors/*", "connectors/base",
+                 "server/sync", "server/secrets", "connectors/*", "connectors/base",
                  "connectors/rest/described.h"],
     "server": ["server", "handlers", "connectors"],
 }

@@ -13,7 +13,7 @@ static const struct {
 } golden[] = {
     {400, {"invalid_json", "invalid_query", "invalid_cursor", "duplicate_key", "bad_request",
            "invalid_target", "invalid_header", "invalid_argument"}},
-    {401, {"unauthorized", "token_expired"}},
+    {401, {"unauthorized"}},
     {403, {"insufficient_scope"}},
     {404, {"not_found", "not_discovered", "not_offered"}},
     {405, {"method_not_allowed"}},

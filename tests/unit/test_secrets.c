@@ -5,18 +5,18 @@
 #include "handlers/secrets.h"
 
 /* A connector of no kind that exists: secrets and where they go. */
-struct vault {
+struct safe {
     const char *host, *password, *token, *note;
     int64_t port;
 };
 
 /* clang-format off */
 static const struct option vault_options[] = {
-    OPTION(struct vault, host, .title = "Host", .help = "Where.", .flags = OPTION_REQUIRED | OPTION_BINDING),
-    OPTION(struct vault, port, .title = "Port", .help = "Where.", .def = "5432", .min = 1, .max = 65535, .flags = OPTION_BINDING),
-    OPTION(struct vault, password, .title = "Password", .help = "Secret.", .flags = OPTION_SECRET),
-    OPTION(struct vault, token, .title = "Token", .help = "Secret.", .flags = OPTION_SECRET),
-    OPTION(struct vault, note, .title = "Note", .help = "Anything."),
+    OPTION(struct safe, host, .title = "Host", .help = "Where.", .flags = OPTION_REQUIRED | OPTION_BINDING),
+    OPTION(struct safe, port, .title = "Port", .help = "Where.", .def = "5432", .min = 1, .max = 65535, .flags = OPTION_BINDING),
+    OPTION(struct safe, password, .title = "Password", .help = "Secret.", .flags = OPTION_SECRET),
+    OPTION(struct safe, token, .title = "Token", .help = "Secret.", .flags = OPTION_SECRET),
+    OPTION(struct safe, note, .title = "Note", .help = "Anything."),
     OPTIONS_END,
 };
 /* clang-format on */
@@ -180,8 +180,10 @@ Test(secrets, none_is_shown)
     cr_assert_str_eq(buf_str(&text), "{}");
     buf_clear(&text);
     secrets_write_meta(&w, vault_options, config);
-    cr_assert_str_eq(buf_str(&text), "{\"/password\":{\"set\":true,\"ref\":null},"
-                                     "\"/token\":{\"set\":true,\"ref\":null}}");
+    cr_assert_str_eq(
+        buf_str(&text),
+        "{\"/password\":{\"set\":true,\"updated_at\":null,\"ref\":null,\"fingerprint\":null},"
+        "\"/token\":{\"set\":true,\"updated_at\":null,\"ref\":null,\"fingerprint\":null}}");
 }
 
 Test(secrets, meta_says_what_is_not_set)
@@ -191,6 +193,8 @@ Test(secrets, meta_says_what_is_not_set)
     struct jsonw w = JSONW_INIT(&text);
 
     secrets_write_meta(&w, vault_options, config);
-    cr_assert_str_eq(buf_str(&text), "{\"/password\":{\"set\":false,\"ref\":null},"
-                                     "\"/token\":{\"set\":false,\"ref\":null}}");
+    cr_assert_str_eq(
+        buf_str(&text),
+        "{\"/password\":{\"set\":false,\"updated_at\":null,\"ref\":null,\"fingerprint\":null},"
+        "\"/token\":{\"set\":false,\"updated_at\":null,\"ref\":null,\"fingerprint\":null}}");
 }
