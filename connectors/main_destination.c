@@ -100,10 +100,10 @@ static void tell_end(const struct main_run *p, const struct deliver_result *r)
              .fields = {log_int("streams", (int64_t)r->n_streams), log_int("records", c->read),
                         log_int("inserted", c->inserted), log_int("updated", c->updated),
                         log_int("unchanged", c->unchanged), log_int("folded", c->folded)});
-    if (c->quarantined_cells > 0)
-        log_warn(p->run.log,
-                 .message = "values that cannot be stored as they are went to quarantine",
-                 .fields = {log_int("cells", c->quarantined_cells)});
+    if (c->quarantined_rows > 0 || c->quarantined_cells > 0)
+        log_warn(p->run.log, .message = "what cannot be stored as it is went to quarantine",
+                 .fields = {log_int("rows", c->quarantined_rows),
+                            log_int("cells", c->quarantined_cells)});
 }
 
 static int deliver(struct main_run *p, struct ends *e, const struct doc *catalog)
@@ -117,6 +117,8 @@ static int deliver(struct main_run *p, struct ends *e, const struct doc *catalog
                                 .input = &lines,
                                 .state = give_back,
                                 .arg = e,
+                                .max_bad_rows = 1000,
+                                .max_bad_ratio = 0.01,
                                 .commit_rows = 100000,
                                 .commit_bytes = 64 << 20,
                                 .commit_age_us = 10000000};

@@ -171,8 +171,6 @@ int singer_deliver(const struct deliver *how, struct deliver_result *out, struct
     *out = (struct deliver_result){0};
     singer_parser_init(&x.parser);
     status = run(&x, err);
-    if (status < 0 && *x.bad && !strcmp(error_reason(err), "quarantine_limit"))
-        error_wrap(err, "%s", x.bad);
     out->n_streams = x.n;
     deliver_close(&x);
     for (size_t i = 0; i < x.n; i++)

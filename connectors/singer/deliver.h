@@ -27,7 +27,10 @@ struct deliver {
     /* Takes the value of a STATE whose records are durable. */
     int (*state)(void *arg, struct slice value, struct error *err);
     void *arg;
-    int64_t max_bad_rows; /* more of them end the run: 0 = the first one does */
+    /* Rows that the destination cannot hold are kept in quarantine, up to these limits; see struct
+     * write_plan. A record that breaks its SCHEMA always ends the run. */
+    int64_t max_bad_rows;
+    double max_bad_ratio;
     /* A commit is due after so many rows or bytes, or so long after the first of them; also when
      * nothing comes in for a while and a STATE waits. */
     int64_t commit_rows, commit_bytes, commit_age_us;

@@ -100,6 +100,7 @@ int flow_new(struct delivery *x, const struct singer_schema *s, struct flow **ou
     f->anew = f->want.write_mode == WRITE_OVERWRITE;
     f->want.sync_mode = f->anew ? SYNC_FULL_REFRESH : SYNC_INCREMENTAL;
     intake_init(&f->intake, &f->want, &x->parser, x->mem, x->how->run->log);
+    f->intake.strict = true;
     *out = f;
     add(x, f);
     return intake_schema(&f->intake, s, err);
@@ -143,12 +144,12 @@ int flow_change(struct delivery *x, struct flow *f, const struct singer_schema *
         return error_set_reason(err, ERR_SCHEMA, "key_changed",
                                 "the key of stream \"%s\" changes in the middle of the input",
                                 s->stream);
-    if (!retyped || f->anew) {
+    if (f->was_opened && (!retyped || f->anew)) {
         doc_free(f->last.settings);
         f->last = *s;
         return intake_schema(&f->intake, s, err);
     }
-    /* Columns of other types: the destination looks at its table again. */
+    /* Columns of other types, or no row yet: the destination looks at its table again. */
     if (deliver_flush(x, err) < 0 || deliver_commit(x, err) < 0)
         return -1;
     doc_free(f->last.settings);
@@ -157,6 +158,7 @@ int flow_change(struct delivery *x, struct flow *f, const struct singer_schema *
     f->stream.schema = f->want.schema = s->schema;
     intake_release(&f->intake);
     intake_init(&f->intake, &f->want, &x->parser, x->mem, x->how->run->log);
+    f->intake.strict = true;
     limit_batches(x);
     return intake_schema(&f->intake, s, err);
 }

@@ -1,5 +1,4 @@
 /* The destination's side of a delivery: opening, writing, committing. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,7 +53,7 @@ static int open_plan(struct delivery *x, const struct selected_stream *streams, 
                                   .streams = streams,
                                   .n = n,
                                   .max_quarantined_rows = how->max_bad_rows,
-                                  .max_quarantined_ratio = 1,
+                                  .max_quarantined_ratio = how->max_bad_ratio,
                                   .metadata = METADATA_NONE,
                                   .restart = restart};
     if (how->destination->open(how->config, &x->plan_run, &x->plan, &x->d, err) < 0) {
@@ -130,16 +129,6 @@ int deliver_open(struct delivery *x, struct error *err)
 
 /* ---------------------------------------------------------------------- writing */
 
-/* Where bad rows begin is what a person looks for. */
-static void note_bad(struct delivery *x, const struct batch *rows)
-{
-    size_t n;
-    const struct rejected_row *rejected = batch_rejected(rows, &n);
-
-    if (n > 0 && !*x->bad)
-        snprintf(x->bad, sizeof x->bad, "%s", rejected[0].detail);
-}
-
 int deliver_write(struct delivery *x, struct flow *f, struct error *err)
 {
     struct batch *rows = f->intake.rows;
@@ -147,7 +136,6 @@ int deliver_write(struct delivery *x, struct flow *f, struct error *err)
 
     if (!batch_is_empty(rows)) {
         batch_rejected(rows, &n_rejected);
-        note_bad(x, rows);
         if (x->d->ops->write(x->d, f->at, rows, err) < 0)
             return -1;
         f->rows += (int64_t)(batch_rows(rows) + n_rejected);

@@ -60,14 +60,18 @@ int intake_schema(struct intake *in, const struct singer_schema *s, struct error
     return 0;
 }
 
-static void reject(struct intake *in, struct slice record, const struct error *why)
+static int reject(struct intake *in, struct slice record, const struct error *why,
+                  struct error *err)
 {
     char detail[ERROR_MESSAGE_BYTES + 300];
 
     snprintf(detail, sizeof detail, "record %llu of stream \"%.200s\": %s",
              (unsigned long long)in->n_records, in->want->stream->name, why->message);
     batch_drop_row(in->rows);
+    if (in->strict)
+        return error_set_reason(err, ERR_DATA, "bad_record", "%s", detail);
     batch_reject_row(in->rows, REASON_CONSTRAINT, detail, record.ptr, record.len);
+    return 0;
 }
 
 /* A record that is none: unless it was only looked for in the wrong place. */
@@ -109,8 +113,8 @@ int intake_record(struct intake *in, const struct singer_message *m, enum intake
     if (got == JSONROW_WIDENED)
         return 0;
     in->n_records++;
-    if (got == JSONROW_BAD)
-        reject(in, record, &why);
+    if (got == JSONROW_BAD && reject(in, record, &why, err) < 0)
+        return -1;
     *out = batch_is_full(in->rows) ? INTAKE_FULL : INTAKE_TAKEN;
     return 0;
 }

@@ -22,6 +22,7 @@ struct intake {
     struct arena *mem;
     struct singer_parser *parser;
     uint64_t n_records;
+    bool strict; /* a record that breaks its SCHEMA fails, reason "bad_record" */
 };
 
 /* `want` and the parser outlive the intake. */
@@ -41,8 +42,9 @@ enum intake_outcome {
 
 /*
  * One RECORD. One that breaks its SCHEMA (a required member or part of the key is missing) is
- * rejected with its reason, in place. Fails with DATA, reason "record_before_schema", or
- * "bad_message" for a line that is no JSON; and when the stream must stop.
+ * rejected with its reason, in place, unless the intake is strict. Fails with DATA, reason
+ * "record_before_schema", or "bad_message" for a line that is no JSON; and when the stream must
+ * stop.
  */
 CHECKED int intake_record(struct intake *in, const struct singer_message *m,
                           enum intake_outcome *out, struct error *err);

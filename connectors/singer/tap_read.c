@@ -74,8 +74,7 @@ static int take_schema(struct reading *r, const struct singer_message *m, struct
 
     if (i < 0)
         return 0; /* of a stream nobody wants: some taps tell all they have */
-    if (begin(r, (size_t)i, err) < 0 || hand_on(r, (size_t)i, err) < 0 ||
-        singer_read_schema(m->line, r->run->mem, &s, err) < 0)
+    if (begin(r, (size_t)i, err) < 0 || singer_read_schema(m->line, r->run->mem, &s, err) < 0)
         return -1;
     status = intake_schema(&r->intakes[i], &s, err);
     doc_free(s.settings);
