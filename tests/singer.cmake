@@ -1,3 +1,8 @@
+include(${CMAKE_CURRENT_LIST_DIR}/fuzz.cmake)
+
 unit_test(test_singer_process test_support singer connectors data base)
 unit_test(test_singer_program test_support singer connectors data base)
 unit_test(test_singer_write singer connectors data base)
+unit_test(test_singer_message singer connectors data base)
+
+fuzz_target(singer_line singer connectors data base)

@@ -84,6 +84,9 @@ static int take_bad(struct intake *in, const struct singer_message *m, struct er
         return 0;
     if (singer_parse_again(in->parser, m->line, &again, err) < 0)
         return -1;
+    if (again.stream.len != m->stream.len ||
+        memcmp(again.stream.ptr, m->stream.ptr, m->stream.len) != 0)
+        return error_set_reason(err, ERR_DATA, "bad_message", "a RECORD names two streams");
     if (again.record.len == record->len)
         return 0;
     batch_drop_row(in->rows);

@@ -294,7 +294,7 @@ class Matrix:
 
 def check_reached():
     reached = set()
-    for mode in [*MODES, "rest_pages", "rest_children"]:  # the last two are those of rest_crash.py
+    for mode in [*MODES, "rest_pages", "rest_children", "tap_append"]:  # those of rest_crash.py and singer_crash.py
         reached |= set((NOTES / mode).read_text().split())
     missing = sorted(set(failpoints()) - reached)
     print(f"{len(reached)} steps reached by some mode: {', '.join(sorted(reached))}")
