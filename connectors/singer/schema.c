@@ -194,7 +194,7 @@ static int read_schema(const struct doc *d, struct arena *mem, struct singer_sch
     out->stream = arena_strdup(mem, doc_string(doc_get(d, "stream"), ""));
     if (!doc_is(doc_get(d, "schema"), DOC_OBJECT))
         return error_set_reason(err, ERR_SCHEMA, "bad_schema", "\"schema\" is no object");
-    if (!doc_count(key))
+    if (!key || doc_is(key, DOC_NULL) || (doc_is(key, DOC_ARRAY) && !doc_count(key)))
         key = doc_get(d, "unique_constraints"); /* how the framework says it without a key */
     if (singer_inline_refs(doc_get(d, "schema"), &schema, err) < 0 ||
         read_columns(schema, mem, columns, err) < 0 ||
