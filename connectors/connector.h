@@ -33,6 +33,32 @@
 #include "connectors/data/batch.h"
 #include "connectors/option.h"
 
+/* A request that was answered, for people: without secrets. */
+struct request_note {
+    const char *method, *url;
+    int status;
+    int64_t ms, n_records;
+};
+
+/*
+ * Whoever runs a source, as far as the source has to do with it besides its rows. Safe from any
+ * thread.
+ */
+struct run_host {
+    /*
+     * A credential that is good once: only one at a time may exchange it for a new one. Waits for
+     * the others; *out_value is what is kept at this JSON pointer of the configuration now, memory
+     * of `mem`, or NULL when the configuration is kept nowhere. Followed by credential_end.
+     */
+    int (*credential_begin)(void *arg, const char *pointer, struct arena *mem,
+                            const char **out_value, struct error *err);
+    /* Keeps the new one (NULL = there is none) in place of the one that `begin` told. Durable once
+     * this returns 0, and not before that it may be used. */
+    int (*credential_end)(void *arg, const char *pointer, const char *value, struct error *err);
+    void (*requested)(void *arg, const struct request_note *note);
+    void *arg;
+};
+
 /* What a connector is given for the duration of one call. */
 struct run {
     struct arena *mem;     /* lives until the call's owner is done; allocate freely */
@@ -40,6 +66,7 @@ struct run {
     struct log *log;       /* progress for the user; failures are returned, not logged */
     const char *id;        /* of the run, for metadata columns; "" outside a run */
     int64_t started_unix_us;
+    const struct run_host *host; /* NULL = nothing is kept, nobody listens */
 };
 
 /*

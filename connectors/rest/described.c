@@ -21,7 +21,8 @@ static void open_source(const void *config, struct run *run, struct opened *out)
 
     *out = (struct opened){0};
     rest_values(run->mem, head->document, head + 1, &out->values);
-    out->src = (struct rest_source){.doc = head->document, .values = &out->values};
+    out->src =
+        (struct rest_source){.doc = head->document, .values = &out->values, .secrets_at = ""};
 }
 
 static int check(const void *config, struct run *run, struct error *err)

@@ -107,17 +107,15 @@ static int take_record(void *arg, struct slice record, struct error *err)
 void fetch_note_add(struct fetcher *f, const struct http_request *r, int status, int64_t began_us,
                     int64_t n_records)
 {
-    if (f->n_notes == FETCH_NOTES)
-        return;
-    f->notes[f->n_notes++] =
-        (struct fetch_note){arena_strdup(f->mem, r->method), mask_text(f, f->mem, r->url), status,
-                            (clock_monotonic_us() - began_us) / 1000, n_records};
-}
+    const struct run_host *host = f->run->host;
+    CLEANUP(arena_free_cleanup) struct arena *mem = NULL;
 
-const struct fetch_note *fetch_notes(const struct fetcher *f, size_t *out_n)
-{
-    *out_n = f->n_notes;
-    return f->notes;
+    if (!host)
+        return;
+    mem = arena_new();
+    host->requested(host->arg,
+                    &(struct request_note){r->method, mask_text(f, mem, r->url), status,
+                                           (clock_monotonic_us() - began_us) / 1000, n_records});
 }
 
 /* ------------------------------------------------------------------------ pages */
@@ -491,7 +489,7 @@ static struct slice copy(struct arena *mem, struct slice s)
 }
 
 int fetcher_new(const struct rest_document *d, const struct scopes *base, struct run *run,
-                fetch_secret_fn *store_secret, void *arg, struct fetcher **out, struct error *err)
+                const char *secrets_at, struct fetcher **out, struct error *err)
 {
     struct fetcher *f = xalloc(sizeof *f);
 
@@ -502,8 +500,7 @@ int fetcher_new(const struct rest_document *d, const struct scopes *base, struct
     f->page = arena_new();
     for (int i = 0; i < SCOPE_COUNT; i++)
         f->base.json[i] = copy(f->mem, base->json[i]);
-    f->store_secret = store_secret;
-    f->arg = arg;
+    f->secrets_at = arena_strdup(f->mem, secrets_at);
     f->spool.text = BUF_INIT(FETCH_SPOOL + PAGE_MAX_RECORD);
     f->first = f->last = BUF_INIT(PAGE_MAX_RECORD);
     f->headers = f->envelope = BUF_INIT(2 * PAGE_MAX_ENVELOPE);

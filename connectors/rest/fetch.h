@@ -52,12 +52,11 @@ struct fetch_result {
     const char *why;          /* SKIP */
 };
 
-/* `base` has the scopes vars, secret and run; it is copied. `store_secret` is told a rotated
- * refresh token before it is first used, and may be NULL. */
-typedef int fetch_secret_fn(void *arg, const char *name, const char *value, struct error *err);
-__attribute__((nonnull(1, 2, 3, 6, 7), warn_unused_result)) int
-fetcher_new(const struct rest_document *d, const struct scopes *base, struct run *run,
-            fetch_secret_fn *store_secret, void *arg, struct fetcher **out, struct error *err);
+/* `base` has the scopes vars, secret and run; it is copied. `secrets_at` is where the secrets stand
+ * in the configuration, as a JSON pointer: a rotated refresh token is kept there by the host of the
+ * run before it is first used. */
+CHECKED int fetcher_new(const struct rest_document *d, const struct scopes *base, struct run *run,
+                        const char *secrets_at, struct fetcher **out, struct error *err);
 void fetcher_free(struct fetcher *f); /* accepts NULL */
 DEFINE_CLEANUP(struct fetcher *, fetcher_free_cleanup, fetcher_free);
 
@@ -85,13 +84,5 @@ CHECKED int fetch_page(struct fetcher *f, const struct rest_stream *stream,
  * its answer. Does nothing when the limits do not allow it now. */
 void fetch_ahead(struct fetcher *f, const struct rest_stream *stream,
                  const struct fetch_request *r);
-
-/* The requests made so far, for people: method, URL without secrets, status, milliseconds. */
-struct fetch_note {
-    const char *method, *url;
-    int status;
-    int64_t ms, n_records;
-};
-const struct fetch_note *fetch_notes(const struct fetcher *f, size_t *out_n);
 
 #endif

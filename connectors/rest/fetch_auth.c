@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "connectors/base/clock.h"
+#include "connectors/base/failpoint.h"
 #include "connectors/base/jsonwrite.h"
 #include "connectors/base/text.h"
 #include "connectors/http/url.h"
@@ -116,30 +117,26 @@ static int64_t expiry_us(const struct rest_auth *a, const struct rest_value *v, 
                                                  : clock_unix_us() + number * 1000000;
 }
 
-/* A new refresh token is kept before the access token that came with it is used: whoever dies in
- * between has lost nothing but an access token. */
-static int keep_refresh_token(struct fetcher *f, struct slice answer, struct error *err)
+/* The refresh token that came with the answer, when it is another one; NULL = the old one stays. */
+static int find_rotated(struct fetcher *f, struct slice answer, const char **out, struct error *err)
 {
     const struct path_step step = {PATH_KEY, "refresh_token", 0};
     const struct path p = {"refresh_token", &step, 1};
-    const struct rest_auth *a = &f->doc->client.auth;
     struct rest_value v;
     const char *token;
 
-    if (a->grant != REST_GRANT_REFRESH_TOKEN)
+    *out = NULL;
+    if (f->doc->client.auth.grant != REST_GRANT_REFRESH_TOKEN)
         return 0;
     if (path_find(&p, answer, f->mem, &v, err) < 0)
         return -1;
     if (v.kind != VALUE_STRING || v.text.len == 0)
         return 0;
     token = rest_value_text(&v, f->mem);
-    if (f->auth.refresh_token && strcmp(token, f->auth.refresh_token) == 0)
-        return 0;
     mask_add(f, token);
-    f->auth.refresh_token = token;
-    if (!f->store_secret || !a->refresh_secret)
-        return 0;
-    return f->store_secret(f->arg, a->refresh_secret, token, err);
+    if (!f->auth.refresh_token || strcmp(token, f->auth.refresh_token) != 0)
+        *out = token;
+    return 0;
 }
 
 static int take_token(struct fetcher *f, struct slice answer, struct error *err)
@@ -155,7 +152,7 @@ static int take_token(struct fetcher *f, struct slice answer, struct error *err)
                                 a->token_path.text);
     f->auth.token = rest_value_text(&v, f->mem);
     mask_add(f, f->auth.token);
-    if (keep_refresh_token(f, answer, err) < 0)
+    if (find_rotated(f, answer, &f->auth.rotated, err) < 0)
         return -1;
     f->auth.expires_us = a->type == REST_AUTH_SESSION ? clock_unix_us() + a->ttl_ms * 1000 : 0;
     if (a->type == REST_AUTH_OAUTH2 && path_find(&a->expires_path, answer, f->mem, &v, err) == 0)
@@ -229,12 +226,52 @@ static int session_refresh(struct fetcher *f, struct error *err)
         f, f->client, &(struct http_request){r.method, r.url, r.headers, r.n_headers, r.body}, err);
 }
 
+/*
+ * A refresh token may be good once, so one run at a time exchanges it, beginning with the newest
+ * one there is, and the one that comes back is kept before the access token beside it is used:
+ * whoever dies in between has lost nothing but an access token.
+ */
+static int rotating_refresh(struct fetcher *f, const char *pointer, struct error *err)
+{
+    const struct run_host *host = f->run->host;
+    struct error ignored = ERROR_INIT;
+    const char *kept = NULL;
+    int rc;
+
+    if (host && host->credential_begin(host->arg, pointer, f->mem, &kept, err) < 0)
+        return -1;
+    if (kept) {
+        mask_add(f, kept);
+        f->auth.refresh_token = kept;
+    }
+    f->auth.rotated = NULL;
+    rc = oauth2_refresh(f, err);
+    if (rc == 0)
+        rc = failpoint("after_token_answer", err);
+    if (rc == 0 && f->auth.rotated && !kept)
+        log_warn(f->run->log, .message = "the API gave a new refresh token, which is kept nowhere: "
+                                         "the one in this configuration may not be good again");
+    if (host && rc == 0)
+        rc = host->credential_end(host->arg, pointer, kept ? f->auth.rotated : NULL, err);
+    else if (host)
+        (void)!host->credential_end(host->arg, pointer, NULL, &ignored);
+    if (rc == 0 && f->auth.rotated)
+        f->auth.refresh_token = f->auth.rotated;
+    f->auth.have = rc == 0;
+    return rc == 0 ? failpoint("after_token_kept", err) : -1;
+}
+
 int auth_refresh(struct fetcher *f, struct error *err)
 {
+    const struct rest_auth *a = &f->doc->client.auth;
+
     f->auth.have = false;
-    if (f->doc->client.auth.type == REST_AUTH_OAUTH2)
+    if (a->type != REST_AUTH_OAUTH2)
+        return session_refresh(f, err);
+    if (a->grant != REST_GRANT_REFRESH_TOKEN || !a->refresh_secret)
         return oauth2_refresh(f, err);
-    return session_refresh(f, err);
+    return rotating_refresh(f, arena_printf(f->mem, "%s/%s", f->secrets_at, a->refresh_secret),
+                            err);
 }
 
 int auth_ready(struct fetcher *f, struct error *err)

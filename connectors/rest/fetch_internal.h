@@ -14,14 +14,14 @@
 #include "connectors/http/ratelimit.h"
 #include "connectors/rest/fetch.h"
 
-#define FETCH_NOTES     100                /* requests remembered for people */
 #define FETCH_ERROR_MAX ((size_t)64 << 10) /* of a body that is no page */
 
 struct auth_state {
-    bool have;          /* a token of oauth2 or session */
-    const char *token;  /* in `mem` of the fetcher */
-    int64_t expires_us; /* of our clock; 0 = not known */
-    const char *refresh_token;
+    bool have;                 /* a token of oauth2 or session */
+    const char *token;         /* in `mem` of the fetcher */
+    int64_t expires_us;        /* of our clock; 0 = not known */
+    const char *refresh_token; /* the newest that is known; NULL = that of the document */
+    const char *rotated;       /* another one that came with the last answer; NULL = none */
 };
 
 /* Records of a page that are held back. */
@@ -39,14 +39,11 @@ struct fetcher {
     struct scopes base;       /* vars, secret, run, token */
     struct http_client *client;
     const char *base_url;
-    fetch_secret_fn *store_secret;
-    void *arg;
+    const char *secrets_at;
     struct ratelimit *limits; /* one for each of the document's */
     struct auth_state auth;
     const char **masks;
     size_t n_masks, cap_masks;
-    struct fetch_note notes[FETCH_NOTES];
-    size_t n_notes;
     struct spool spool;
     struct buf headers, envelope, first, last;
     struct hash_state {

@@ -352,7 +352,7 @@ static int read_stream(struct reading *r, struct fetcher *f, const char *positio
 static int open_fetcher(const struct rest_source *src, struct run *run, struct fetcher **out,
                         struct error *err)
 {
-    return fetcher_new(src->doc, src->values, run, src->store_secret, src->arg, out, err);
+    return fetcher_new(src->doc, src->values, run, src->secrets_at, out, err);
 }
 
 int rest_read(const struct rest_source *src, struct run *run, const struct read_request *req,

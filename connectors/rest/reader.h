@@ -19,8 +19,7 @@
 struct rest_source {
     const struct rest_document *doc;
     const struct scopes *values; /* vars and secret */
-    fetch_secret_fn *store_secret;
-    void *arg;
+    const char *secrets_at;      /* in the configuration, as a JSON pointer */
 };
 
 CHECKED int rest_check(const struct rest_source *src, struct run *run, struct error *err);

@@ -67,7 +67,7 @@ static int open_source(const struct rest_config *c, struct run *run, struct open
         return first_problem(&problems, err);
     *out = (struct opened){0};
     rest_values(run->mem, d, config, &out->values);
-    out->src = (struct rest_source){.doc = d, .values = &out->values};
+    out->src = (struct rest_source){.doc = d, .values = &out->values, .secrets_at = "/secrets"};
     return 0;
 }
 

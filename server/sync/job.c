@@ -11,13 +11,54 @@
 #include "server/sync/connectors.h"
 #include "server/sync/retry.h"
 
+#define NOTES_MAX 100 /* requests that are shown */
+
+static int begin_credential(void *arg, const char *pointer, struct arena *mem,
+                            const char **out_value, struct error *err)
+{
+    const struct job *j = arg;
+
+    return credentials_begin(&j->credentials, pointer, mem, out_value, err);
+}
+
+static int end_credential(void *arg, const char *pointer, const char *value, struct error *err)
+{
+    const struct job *j = arg;
+
+    return credentials_end(&j->credentials, pointer, value, err);
+}
+
+static void note_request(void *arg, const struct request_note *note)
+{
+    const struct job *j = arg;
+    struct job_notes *notes = j->notes;
+
+    if (!notes || notes->n == NOTES_MAX)
+        return;
+    notes->n++;
+    jsonw_object(&notes->w);
+    jsonw_put_string(&notes->w, "method", note->method);
+    jsonw_put_string(&notes->w, "url", note->url);
+    jsonw_put_int(&notes->w, "status", note->status);
+    jsonw_put_int(&notes->w, "ms", note->ms);
+    jsonw_put_int(&notes->w, "records", note->n_records);
+    jsonw_object_end(&notes->w);
+}
+
 struct run job_run(struct job *j, const char *origin)
 {
+    j->credentials.store = j->runs->store;
+    j->credentials.vault = &j->runs->config.vault;
+    j->credentials.source_id = j->row.source_id;
+    j->credentials.cancel = j->cancel;
+    j->credentials.redactor = j->redactor;
+    j->host = (struct run_host){begin_credential, end_credential, note_request, j};
     return (struct run){.mem = j->mem,
                         .cancel = j->cancel,
                         .log = logstream_log(j->log, origin),
                         .id = arena_printf(j->mem, "%lld", (long long)j->row.id),
-                        .started_unix_us = j->row.started_us};
+                        .started_unix_us = j->row.started_us,
+                        .host = &j->host};
 }
 
 int job_parse(struct job *j, const char *text, const struct doc **out, struct error *err)
@@ -95,6 +136,7 @@ int job_source(struct job *j, struct source_setup *out, struct error *err)
         return error_set_reason(err, ERR_CONFIG, "unknown_connector",
                                 "%s: there is no source connector \"%s\"", end.what, end.connector);
     j->source = connector->name;
+    j->credentials.table = connector->options;
     if (open_end(j, connector->options, &end, err) < 0)
         return -1;
     if (setup_source_config(connector, end.config, "", j->mem, out, &problems))

@@ -6,6 +6,8 @@
 #define SERVER_SYNC_JOB_H
 
 #include "connectors/base/doc.h"
+#include "connectors/base/jsonwrite.h"
+#include "server/sync/credentials.h"
 #include "server/sync/runs_internal.h"
 #include "server/sync/sealed.h"
 #include "server/sync/setup.h"
@@ -27,6 +29,10 @@ struct job {
     struct progress *progress;      /* of a sync; NULL before it began */
     struct doc *docs[JOB_MAX_DOCS]; /* configurations are borrowed from them; freed with the job */
     size_t n_docs;
+    /* What the source of the job may do besides reading. */
+    struct credentials credentials;
+    struct run_host host;
+    struct job_notes *notes; /* requests that were made; NULL = nobody wants to know */
 };
 
 /* Each fills job->result; outcome SUCCEEDED with an unset error is what they begin with. */
@@ -39,6 +45,13 @@ void job_count(struct job *j);
 
 /* Marks the job as failed, or as cancelled when that is why. */
 void job_fail(struct job *j, enum fault_origin origin, const struct error *why);
+
+/* Requests of a source, as a JSON array without its brackets. Of one thread. */
+struct job_notes {
+    struct buf text;
+    struct jsonw w;
+    int64_t n;
+};
 
 /* What connectors are given by a job. */
 struct run job_run(struct job *j, const char *origin);

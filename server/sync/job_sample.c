@@ -150,6 +150,16 @@ static void put_schema(struct jsonw *w, const struct schema *schema)
     jsonw_raw(w, buf_str(&text), text.len);
 }
 
+/* What a source that asks over HTTP has asked, secrets masked. */
+static void put_requests(struct jsonw *w, const struct job_notes *notes)
+{
+    jsonw_key(w, "requests");
+    jsonw_array(w);
+    if (notes->n > 0)
+        jsonw_raw(w, buf_str(&notes->text), notes->text.len);
+    jsonw_array_end(w);
+}
+
 static void keep_sample(struct job *j, const struct sampler *s, const struct schema *schema)
 {
     CLEANUP(buf_release) struct buf b = BUF_INIT(2 * MAX_SAMPLE_BYTES + (16 << 20));
@@ -164,6 +174,7 @@ static void keep_sample(struct job *j, const struct sampler *s, const struct sch
     jsonw_array_end(&w);
     jsonw_put_bool(&w, "truncated", s->truncated);
     put_schema(&w, schema);
+    put_requests(&w, j->notes);
     jsonw_object_end(&w);
     if (buf_ok(&b, "the sample", &err) < 0)
         job_fail(j, ORIGIN_ENGINE, &err);
@@ -198,11 +209,16 @@ void job_sample(struct job *j)
     struct selection selection;
     struct source_setup source;
     struct error err = ERROR_INIT;
+    struct job_notes notes = {.text = BUF_INIT((size_t)16 << 20)};
 
+    notes.w = JSONW_INIT(&notes.text);
+    j->notes = &notes;
     if (job_source(j, &source, &err) < 0 ||
         source.connector->discover(source.config, &run, &catalog, &err) < 0 ||
         select_stream(j, &catalog, &selection, &err) < 0)
         job_fail(j, ORIGIN_SOURCE, &err);
     else
         read_sample(j, &source, &selection);
+    j->notes = NULL;
+    buf_release(&notes.text);
 }

@@ -180,6 +180,7 @@ static void run_plan(struct job *j, const struct sync_plan *plan, const struct k
         .max_lanes = j->runs->config.max_parallel_streams,
         .queue_bytes = (size_t)j->runs->config.memory_budget_bytes / 4,
         .cancel = j->cancel,
+        .host = run.host,
         .source_log = logstream_log(j->log, "source"),
         .destination_log = logstream_log(j->log, "destination"),
         .engine_log = run.log,

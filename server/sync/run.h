@@ -84,6 +84,7 @@ struct sync_job {
     int64_t max_lanes;  /* whatever the policy wants */
     size_t queue_bytes; /* between readers and writers, of all lanes together */
     struct cancel *cancel;
+    const struct run_host *host; /* of the source; see struct run */
     struct log *source_log, *destination_log, *engine_log;
     struct run_observer *observer;
 };

@@ -5,7 +5,8 @@
 
 As crash.py, whose steps, cases and judgement it uses. The server keeps the history: pages behind
 cursors, and parents whose children are asked for one parent after the other; both are read
-incrementally and merged by key. Besides the fail points the server itself breaks: at every page
+incrementally and merged by key. Who reads is known by a refresh token that every exchange replaces:
+whoever dies between the answer and the store has to be let in again. Besides the fail points the server itself breaks: at every page
 in turn an answer ends in the middle, or the connection is reset.
 """
 import collections
@@ -70,6 +71,8 @@ class ApiSource:
     def __init__(self, children):
         self.api, self.children = FakeApi(), children
         self.fault = None  # (nth answer, what becomes of it)
+        self.good = {}     # client -> refresh tokens that are good
+        self.api.on("/token", self.exchange)
 
     def new(self, name):
         return ApiHistory(self, name)
@@ -82,7 +85,16 @@ class ApiSource:
                 return Reply(reset=True) if how == "reset" else Reply(answer.body, cut=len(answer.body) // 2)
         return answer
 
+    def exchange(self, request):
+        """A refresh token is good until the one that was given for it has been used."""
+        client, asked = request.form["client_id"], request.form["refresh_token"]
+        if asked not in self.good[client]:
+            return reply({"error": "invalid_grant"}, status=400)
+        self.good[client] = [asked, f"{asked.split('-')[0]}-{len(self.api.asked('/token'))}"]
+        return reply({"access_token": "good", "expires_in": 3600, "refresh_token": self.good[client][1]})
+
     def config(self, name):
+        self.good[name] = ["first-0"]
         stream = {"name": name, "key": ["id"], "records": {"path": "data"},
                   "schema": {"properties": {"id": {"type": "integer"}, "note": {"type": "string"},
                                             "changed_at": {"type": "string", "format": "date-time"}}},
@@ -95,7 +107,10 @@ class ApiSource:
             streams.append({"name": "parents", "path": f"/{name}/parents", "records": {"path": "data"}, "selected": False})
         else:
             stream["paginate"] = {"type": "cursor", "path": "next", "param": "after"}
-        return {"document": {"client": {"base_url": self.api.url, "retry": {"tries": 1}}, "streams": streams}}
+        auth = {"type": "oauth2", "grant": "refresh_token", "token_url": f"{self.api.url}/token", "client_id": name,
+                "refresh_token": "{{ secret.refresh }}"}
+        return {"document": {"client": {"base_url": self.api.url, "auth": auth, "retry": {"tries": 1}}, "streams": streams,
+                             "secrets": {"refresh": {}}}, "secrets": {"refresh": "first-0"}}
 
     def close(self):
         self.api.close()

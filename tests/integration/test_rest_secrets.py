@@ -173,6 +173,72 @@ class Secrets(RestTest):
         self.assertEqual([r.form["refresh_token"] for r in self.api.asked("/token")], [SECRET, "rotated-refresh-1"])
         self.grep(SECRET, "client-s3cret", *tokens, "rotated-refresh-1")
 
+    def rotating(self):
+        """Each refresh token is good until the one that came for it was used: a grace that most services give."""
+        self.good, self.given = [SECRET], 0
+
+        def token(request):
+            asked = request.form["refresh_token"]
+            if asked not in self.good:
+                return reply({"error": "invalid_grant"}, status=400)
+            self.given += 1
+            self.good = [asked, f"rotated-refresh-{self.given}"]
+            return reply({"access_token": f"access-token-{self.given}", "expires_in": 3600, "refresh_token": self.good[1]})
+        self.api.on("/token", token)
+        for name in ("items", "others"):
+            self.api.on(f"/{name}", lambda r: reply({"data": items(1, 3)}))
+
+    def refreshing(self, *streams, **more):
+        self.rest(*streams, secrets={"refresh": SECRET, "client": "client-s3cret"},
+                  auth=self.oauth(grant="refresh_token", refresh_token="{{ secret.refresh }}"), **more)
+
+    def test_a_rotated_refresh_token_is_there_for_the_next_run(self):
+        """T33: the store has it before it is used."""
+        self.rotating()
+        self.refreshing(self.stream(schema=SCHEMA))
+        for n in range(1, 4):
+            self.run_it()
+            self.assertEqual(self.api.asked("/token")[-1].form["refresh_token"], SECRET if n == 1 else f"rotated-refresh-{n - 1}")
+        self.assertIsNone(self.ok(self.service.post(f"/v1/sources/{self.name}/check"))["error"])
+        self.assertEqual(self.api.asked("/token")[-1].form["refresh_token"], "rotated-refresh-3")
+        self.grep(SECRET, *(f"rotated-refresh-{n}" for n in range(1, 5)))
+
+    def test_readers_beside_each_other_exchange_one_after_the_other(self):
+        self.rotating()
+        self.refreshing(self.stream(schema=SCHEMA), self.stream("others", schema=SCHEMA),
+                        run_policy={"max_attempts": 1, "parallel_streams": 2})
+        self.run_it()
+        asked = [r.form["refresh_token"] for r in self.api.asked("/token")]
+        self.assertEqual(asked, [SECRET, "rotated-refresh-1"][:len(asked)])
+        self.run_it()
+        self.assertEqual(len(set(r.form["refresh_token"] for r in self.api.asked("/token"))), len(self.api.asked("/token")))
+
+    def test_a_token_of_the_user_is_not_written_over(self):
+        """Who gives a new refresh token while a run exchanges the old one means the new one."""
+        self.rotating()
+        self.refreshing(self.stream(schema=SCHEMA))
+        given = self.api.handlers["/token"]
+
+        def meanwhile(request):
+            config = {"document": self.document([self.stream(schema=SCHEMA)], secrets=["refresh", "client"], auth=self.oauth(
+                grant="refresh_token", refresh_token="{{ secret.refresh }}")), "secrets": {"refresh": "of-the-user", "client": "client-s3cret"}}
+            self.service.put(f"/v1/sources/{self.name}", {"connector": "rest", "config": config})
+            return given(request)
+        self.api.queue("/token", meanwhile, given)
+        self.run_it()
+        self.good.append("of-the-user")
+        self.run_it()
+        self.assertEqual(self.api.asked("/token")[-1].form["refresh_token"], "of-the-user")
+
+    def test_a_sample_shows_what_was_asked(self):
+        self.api.on("/items", lambda r: reply({"data": items(1, 3) if r.query["page"] == "1" else []}))
+        self.rest(self.stream(schema=SCHEMA, paginate={"type": "page"}), secrets={"key": SECRET},
+                  auth={"type": "api_key", "in": "query", "name": "key", "value": "{{ secret.key }}"})
+        sample = self.ok(self.service.post(f"/v1/sources/{self.name}/sample", {"stream": "items", "limit": 10}))
+        self.assertEqual([(r["method"], r["status"], r["records"]) for r in sample["requests"]], [("GET", 200, 3), ("GET", 200, 0)])
+        self.assertEqual(sample["requests"][0]["url"], f"{self.api.url}/items?page=1&key=***")
+        self.grep(SECRET)
+
     def test_a_token_that_expires_in_mid_stream(self):
         """T30: one refresh, one more try of that page, no row twice."""
         good = {"token": 1}
