@@ -349,6 +349,8 @@ int http_client_new(const struct http_settings *s, const struct cancel *cancel,
     c->set.allowed_hosts = copy_list(c->mem, s->allowed_hosts);
     c->set.proxy = copy_or_null(c->mem, s->proxy);
     c->set.ca_pem = copy_or_null(c->mem, s->ca_pem);
+    c->set.cert_pem = copy_or_null(c->mem, s->cert_pem);
+    c->set.key_pem = copy_or_null(c->mem, s->key_pem);
     c->set.user_agent = copy_or_null(c->mem, s->user_agent);
     c->multi = curl_multi_init();
     if (!c->multi)

@@ -27,6 +27,7 @@ struct http_settings {
     const char *base_url;             /* its host, port and scheme are always allowed */
     const char *proxy;                /* NULL = none, whatever the environment says */
     const char *ca_pem;               /* NULL = the authorities of the system */
+    const char *cert_pem, *key_pem;   /* who we are to servers that ask; NULL = nobody */
     bool insecure;                    /* certificates are not checked */
     const char *user_agent;
 };

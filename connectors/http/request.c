@@ -170,18 +170,30 @@ static void set_headers(struct http_exchange *x)
     curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->list);
 }
 
+/* The text outlives the request. */
+static struct curl_blob blob_of(const char *pem)
+{
+    return (struct curl_blob){unconst(pem), strlen(pem), CURL_BLOB_NOCOPY};
+}
+
 static void set_tls(struct http_exchange *x)
 {
     const struct http_settings *s = &x->client->set;
-    struct curl_blob ca;
+    struct curl_blob ca, cert, key;
 
     curl_easy_setopt(x->easy, CURLOPT_SSL_VERIFYPEER, s->insecure ? 0L : 1L);
     curl_easy_setopt(x->easy, CURLOPT_SSL_VERIFYHOST, s->insecure ? 0L : 2L);
     curl_easy_setopt(x->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (!s->ca_pem)
-        return;
-    ca = (struct curl_blob){unconst(s->ca_pem), strlen(s->ca_pem), CURL_BLOB_NOCOPY};
-    curl_easy_setopt(x->easy, CURLOPT_CAINFO_BLOB, &ca);
+    if (s->ca_pem) {
+        ca = blob_of(s->ca_pem);
+        curl_easy_setopt(x->easy, CURLOPT_CAINFO_BLOB, &ca);
+    }
+    if (s->cert_pem && s->key_pem) {
+        cert = blob_of(s->cert_pem);
+        key = blob_of(s->key_pem);
+        curl_easy_setopt(x->easy, CURLOPT_SSLCERT_BLOB, &cert);
+        curl_easy_setopt(x->easy, CURLOPT_SSLKEY_BLOB, &key);
+    }
 }
 
 static void set_options(struct http_exchange *x)

@@ -41,7 +41,12 @@ enum rest_auth_type {
     REST_AUTH_SESSION
 };
 enum rest_place { REST_IN_HEADER, REST_IN_QUERY, REST_IN_COOKIE, REST_IN_BODY, REST_IN_PATH };
-enum rest_grant { REST_GRANT_CLIENT_CREDENTIALS, REST_GRANT_REFRESH_TOKEN, REST_GRANT_PASSWORD };
+enum rest_grant {
+    REST_GRANT_CLIENT_CREDENTIALS,
+    REST_GRANT_REFRESH_TOKEN,
+    REST_GRANT_PASSWORD,
+    REST_GRANT_JWT_BEARER
+};
 enum rest_expires { REST_EXPIRES_S, REST_EXPIRES_ISO, REST_EXPIRES_EPOCH };
 struct rest_auth {
     enum rest_auth_type type;
@@ -51,6 +56,7 @@ struct rest_auth {
     /* oauth2 */
     enum rest_grant grant;
     const struct template *token_url, *client_id, *client_secret, *scope, *audience, *refresh_token;
+    const struct template *private_key, *key_id; /* JWT_BEARER; the username is who we act for */
     const char *refresh_secret; /* the secret that holds the refresh token; NULL = none */
     struct rest_pairs extra;
     bool client_basic;
@@ -160,6 +166,7 @@ struct rest_client {
     struct rest_auth auth;
     const char *accept, *proxy, *const *allowed_hosts;
     bool insecure;
+    const struct template *ca, *cert, *key; /* PEM; NULL = those of the system, none, none */
     int64_t connect_ms, idle_ms, total_ms, max_body;
     int64_t concurrency, retry_tries, retry_base_ms, retry_cap_ms, retry_max_wait_ms;
     struct rest_rules errors;

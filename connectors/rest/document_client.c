@@ -12,7 +12,8 @@ static const char *const auth_types[] = {"none",   "bearer",  "api_key", "basic"
                                          "oauth2", "session", NULL};
 static const char *const places[] = {"header", "query", "cookie", "body", "path", NULL};
 static const char *const auth_places[] = {"header", "query", "cookie", NULL};
-static const char *const grants[] = {"client_credentials", "refresh_token", "password", NULL};
+static const char *const grants[] = {"client_credentials", "refresh_token", "password",
+                                     "jwt_bearer", NULL};
 static const char *const client_auths[] = {"body", "basic", NULL};
 static const char *const expires_units[] = {"s", "iso", "epoch", NULL};
 
@@ -20,7 +21,8 @@ struct raw_auth {
     const char *type, *in, *prefix, *grant, *client_auth, *token_path, *expires_path, *expires_unit,
         *early, *ttl, *rotate;
     const struct doc *token, *name, *value, *username, *password, *token_url, *client_id,
-        *client_secret, *scope, *audience, *refresh_token, *extra, *request, *send;
+        *client_secret, *scope, *audience, *refresh_token, *private_key, *key_id, *extra, *request,
+        *send;
 };
 struct raw_send {
     const char *in, *name, *prefix;
@@ -47,6 +49,8 @@ static const struct option auth_table[] = {
     OPTION(struct raw_auth, audience, .title = "Audience", .help = "oauth2.", ANY),
     OPTION(struct raw_auth, extra, .title = "Extra", .help = "oauth2: further members of the request."),
     OPTION(struct raw_auth, refresh_token, .title = "Refresh token", .help = "oauth2.", ANY),
+    OPTION(struct raw_auth, private_key, .title = "Private key", .help = "oauth2 jwt_bearer: RSA, in PEM.", ANY),
+    OPTION(struct raw_auth, key_id, .title = "Key id", .help = "oauth2 jwt_bearer: which key it is, where the API asks for that.", ANY),
     OPTION(struct raw_auth, rotate, .title = "Rotation", .help = "oauth2: a new refresh token is kept before it is used.", .def = "auto", .choices = rotations),
     OPTION(struct raw_auth, token_path, .title = "Path of the token", .help = "oauth2, session.", .def = "access_token"),
     OPTION(struct raw_auth, expires_path, .title = "Path of the end", .help = "oauth2.", .def = "expires_in"),
@@ -93,6 +97,16 @@ static void check_needs(struct compile *c, const struct raw_auth *raw, enum rest
     }
 }
 
+static void check_grant(struct compile *c, const struct raw_auth *raw, const char *pointer)
+{
+    bool jwt = strcmp(raw->grant, "jwt_bearer") == 0;
+    bool refresh = strcmp(raw->grant, "refresh_token") == 0;
+
+    if ((jwt && !raw->private_key) || (refresh && !raw->refresh_token))
+        problems_add(c->problems, document_at(c, pointer, jwt ? "private_key" : "refresh_token"),
+                     "required", "it is needed for this grant");
+}
+
 static void compile_send(struct compile *c, const struct doc *object, const char *pointer,
                          struct rest_auth *out)
 {
@@ -131,6 +145,7 @@ static void compile_auth(struct compile *c, const struct doc *object, const char
         return;
     out->type = (enum rest_auth_type)document_choice(raw.type, auth_types);
     check_needs(c, &raw, out->type, pointer);
+    check_grant(c, &raw, pointer);
     out->in = (enum rest_place)document_choice(raw.in, places);
     out->prefix = document_text(c, raw.prefix ? raw.prefix : "");
 #define TEMPLATE(member) \
@@ -146,6 +161,8 @@ static void compile_auth(struct compile *c, const struct doc *object, const char
     TEMPLATE(scope);
     TEMPLATE(audience);
     TEMPLATE(refresh_token);
+    TEMPLATE(private_key);
+    TEMPLATE(key_id);
 #undef TEMPLATE
     out->refresh_secret = secret_name(c, raw.refresh_token);
     out->grant = (enum rest_grant)document_choice(raw.grant, grants);
@@ -263,6 +280,7 @@ struct raw_client {
 };
 struct raw_tls {
     bool verify;
+    const struct doc *ca, *cert, *key;
 };
 struct raw_timeout {
     const char *connect, *idle, *total;
@@ -278,7 +296,7 @@ static const struct option client_table[] = {
     OPTION(struct raw_client, params, .title = "Parameters", .help = "Sent with each request."),
     OPTION(struct raw_client, auth, .title = "Identity", .help = "How the API knows us."),
     OPTION(struct raw_client, accept, .title = "Accept", .help = "What is asked for.", .def = "application/json"),
-    OPTION(struct raw_client, tls, .title = "TLS", .help = "verify."),
+    OPTION(struct raw_client, tls, .title = "TLS", .help = "verify, ca, cert, key."),
     OPTION(struct raw_client, proxy, .title = "Proxy", .help = "Address of a proxy; none without it."),
     OPTION(struct raw_client, timeout, .title = "Time limits", .help = "connect, idle, total."),
     OPTION(struct raw_client, concurrency, .title = "Concurrency", .help = "Requests in flight.", .def = "2", .min = 1, .max = 64),
@@ -291,6 +309,9 @@ static const struct option client_table[] = {
 };
 static const struct option tls_table[] = {
     OPTION(struct raw_tls, verify, .title = "Verify", .help = "Whether certificates are checked.", .def = "true"),
+    OPTION(struct raw_tls, ca, .title = "Authorities", .help = "In PEM; those of the system without them.", ANY),
+    OPTION(struct raw_tls, cert, .title = "Our certificate", .help = "In PEM, for servers that ask who we are.", ANY),
+    OPTION(struct raw_tls, key, .title = "Its key", .help = "In PEM.", ANY),
     OPTIONS_END,
 };
 static const struct option timeout_table[] = {
@@ -330,8 +351,17 @@ static void compile_limits_of_time(struct compile *c, const struct raw_client *r
             document_duration_ms(c, retry.max_wait, document_at(c, retry_at, "max_wait"));
     }
     if (options_decode(tls_table, raw->tls, document_at(c, pointer, "tls"), &tls, c->mem,
-                       c->problems))
+                       c->problems)) {
+        const char *tls_at = document_at(c, pointer, "tls");
+
         out->insecure = !tls.verify;
+        out->ca = document_template(c, tls.ca, SCOPES_CONFIG, document_at(c, tls_at, "ca"));
+        out->cert = document_template(c, tls.cert, SCOPES_CONFIG, document_at(c, tls_at, "cert"));
+        out->key = document_template(c, tls.key, SCOPES_CONFIG, document_at(c, tls_at, "key"));
+        if (!out->cert != !out->key)
+            problems_add(c->problems, document_at(c, tls_at, out->cert ? "key" : "cert"),
+                         "required", "a certificate and its key belong together");
+    }
 }
 
 void document_client(struct compile *c, const struct doc *object, const char *pointer,

@@ -10,6 +10,7 @@
 #include "connectors/base/text.h"
 #include "connectors/http/url.h"
 #include "connectors/rest/fetch_internal.h"
+#include "connectors/rest/jwt.h"
 
 #define TOKEN_ANSWER_MAX ((size_t)1 << 20)
 
@@ -53,10 +54,33 @@ static int text_of(struct fetcher *f, const struct template *t, const char **out
     return render_text(f, t, &f->base, f->mem, out, err);
 }
 
+#define ASSERTION_S 180 /* the time that Salesforce gives, and others more */
+
+/* The issuer is the client, the subject who it acts for; the audience, where none is given, whoever
+ * gives tokens. */
+static int put_assertion(struct fetcher *f, struct buf *form, struct error *err)
+{
+    const struct rest_auth *a = &f->doc->client.auth;
+    struct jwt_claims claims = {.issued_s = clock_unix_us() / 1000000, .valid_s = ASSERTION_S};
+    const char *key, *assertion;
+
+    if (text_of(f, a->client_id, &claims.issuer, err) < 0 ||
+        text_of(f, a->username, &claims.subject, err) < 0 ||
+        text_of(f, a->audience ? a->audience : a->token_url, &claims.audience, err) < 0 ||
+        text_of(f, a->key_id, &claims.key_id, err) < 0 ||
+        text_of(f, a->private_key, &key, err) < 0 ||
+        jwt_sign(&claims, key ? key : "", f->mem, &assertion, err) < 0)
+        return -1;
+    mask_add(f, assertion);
+    put_form(form, f->mem, "assertion", assertion);
+    return 0;
+}
+
 /* The members that each grant sends, besides those of every one. */
 static int put_grant(struct fetcher *f, struct buf *form, struct error *err)
 {
-    static const char *const names[] = {"client_credentials", "refresh_token", "password"};
+    static const char *const names[] = {"client_credentials", "refresh_token", "password",
+                                        "urn:ietf:params:oauth:grant-type:jwt-bearer"};
     const struct rest_auth *a = &f->doc->client.auth;
     const char *user, *password;
 
@@ -66,6 +90,8 @@ static int put_grant(struct fetcher *f, struct buf *form, struct error *err)
             return -1;
         put_form(form, f->mem, "refresh_token", f->auth.refresh_token);
     }
+    if (a->grant == REST_GRANT_JWT_BEARER)
+        return put_assertion(f, form, err);
     if (a->grant != REST_GRANT_PASSWORD)
         return 0;
     if (text_of(f, a->username, &user, err) < 0 || text_of(f, a->password, &password, err) < 0)
@@ -87,7 +113,8 @@ static int oauth2_form(struct fetcher *f, struct buf *form, const char **out_bas
         text_of(f, a->audience, &audience, err) < 0)
         return -1;
     put_form(form, f->mem, "scope", scope);
-    put_form(form, f->mem, "audience", audience);
+    if (a->grant != REST_GRANT_JWT_BEARER) /* else it is within the assertion */
+        put_form(form, f->mem, "audience", audience);
     for (size_t i = 0; i < a->extra.n; i++) {
         if (text_of(f, a->extra.items[i].value, &extra, err) < 0)
             return -1;
@@ -97,7 +124,8 @@ static int oauth2_form(struct fetcher *f, struct buf *form, const char **out_bas
         *out_basic = basic(f, id, secret);
         return 0;
     }
-    put_form(form, f->mem, "client_id", id);
+    if (a->grant != REST_GRANT_JWT_BEARER || secret)
+        put_form(form, f->mem, "client_id", id);
     put_form(form, f->mem, "client_secret", secret);
     return 0;
 }

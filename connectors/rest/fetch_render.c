@@ -35,8 +35,12 @@ int render_settings(struct fetcher *f, const char *base_url, struct http_setting
                     struct error *err)
 {
     const struct rest_client *c = &f->doc->client;
+    const char *ca, *cert, *key;
 
-    (void)err;
+    if (render_text(f, c->ca, &f->base, f->mem, &ca, err) < 0 ||
+        render_text(f, c->cert, &f->base, f->mem, &cert, err) < 0 ||
+        render_text(f, c->key, &f->base, f->mem, &key, err) < 0)
+        return error_wrap(err, "tls");
     *out = (struct http_settings){
         .connect_ms = c->connect_ms,
         .idle_ms = c->idle_ms,
@@ -47,6 +51,9 @@ int render_settings(struct fetcher *f, const char *base_url, struct http_setting
         .base_url = base_url,
         .proxy = c->proxy,
         .insecure = c->insecure,
+        .ca_pem = ca,
+        .cert_pem = cert,
+        .key_pem = key,
         .user_agent = "connectord",
     };
     return 0;

@@ -1,7 +1,13 @@
 #!/usr/bin/env python3
 """Parts of the language that one API needs and another does not: ceilings, parents together, what rows keep."""
+import json
+import socket
+import subprocess
+import time
+
 import rest_case
 from rest_case import RestTest, items, reply
+from service import free_port, wait_until
 
 AT = "2024-01-01T00:00:{:02}Z"
 
@@ -150,6 +156,61 @@ class Rules(RestTest):
         document = self.document([self.stream()], errors=["teams"])
         answer = self.service.put(f"/v1/sources/{self.name}", {"connector": "rest", "config": {"document": document}})
         self.assertEqual(answer.pointers, {"/config/document/client/errors/0": "not_allowed"})
+
+
+class Unchanged(RestTest):
+    def test_a_feed_that_has_not_changed_costs_one_request(self):
+        """Its first page is asked for by its ETag; 304 says that there is nothing new."""
+        feed = {"rows": items(1, 4, at=AT.format(1))}
+
+        def serve(request):
+            page, tag = int(request.query["page"]), f'"{len(feed["rows"])}"'
+            if request.headers.get("If-None-Match") == tag:
+                return reply({}, status=304, headers={"ETag": tag})
+            return reply({"data": feed["rows"][2 * (page - 1):2 * page]}, headers={"ETag": tag})
+        self.api.on("/items", serve)
+        self.dedup(self.stream(etag=True, paginate={"type": "page"}, incremental={"field": "at", "start": AT.format(0), "order": "desc"},
+                               schema={"properties": {"id": {"type": "integer"}, "at": {"type": "string", "format": "date-time"}}}))
+        asked = []
+        for _ in range(3):
+            self.api.forget()
+            run = self.run_it()
+            asked.append([r.headers.get("If-None-Match") for r in self.api.asked("/items")])
+            self.assertEqual(self.ids(), sorted(r["id"] for r in feed["rows"]))
+            if len(asked) == 2:
+                feed["rows"] = items(5, 5, at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())) + feed["rows"]
+        self.assertEqual(asked[0][0], None)
+        self.assertEqual(asked[1], ['"4"'])
+        self.assertEqual(asked[2][0], '"4"')
+        self.assertEqual(run["stats"]["records_rejected"], 0)
+
+
+class Http2(RestTest):
+    def test_a_server_that_speaks_nothing_else(self):
+        """nghttpd knows no HTTP/1.1, so that rows arrive is proof enough."""
+        folder = self.folder / self.name
+        folder.mkdir()
+        (folder / "items").write_text(json.dumps({"data": items(1, 3)}))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key", "-out", folder / "cert"],
+                       check=True, capture_output=True)
+        port = free_port()
+        server = subprocess.Popen(["nghttpd", "-a", "127.0.0.1", "-d", folder, str(port), folder / "key", folder / "cert"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+
+        def listens():
+            with socket.socket() as s:
+                return s.connect_ex(("127.0.0.1", port)) == 0
+        wait_until("the server", listens)
+        self.rest(self.stream(schema={"properties": {"id": {"type": "integer"}}}), base_url=f"https://127.0.0.1:{port}",
+                  tls={"ca": (folder / "cert").read_text()})
+        self.run_it()
+        self.assertEqual(self.ids(), [1, 2, 3])
+        self.anew(self.name + "-unknown")
+        self.rest(self.stream(schema={"properties": {"id": {"type": "integer"}}}), base_url=f"https://127.0.0.1:{port}")
+        self.failure("tls_failed")  # nobody vouches for it
 
 
 if __name__ == "__main__":

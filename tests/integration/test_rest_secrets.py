@@ -4,6 +4,8 @@ import base64
 import contextlib
 import json
 import sqlite3
+import subprocess
+import time
 import urllib.parse
 
 import rest_case
@@ -257,6 +259,41 @@ class Secrets(RestTest):
         self.assertEqual(self.ids(), list(range(1, 13)))
         self.assertEqual(len(self.api.asked("/token")), 2)
         self.grep("client-s3cret", "token-number-1", "token-number-2")
+
+    def test_an_assertion_signed_with_a_key(self):
+        """Whoever has the public key can see who asks, for whom, and until when."""
+        key, public = self.folder / "key.pem", self.folder / "public.pem"
+        subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
+        subprocess.run(["openssl", "rsa", "-in", key, "-pubout", "-out", public], check=True, capture_output=True)
+        pem = key.read_text()
+        key.unlink()
+        self.api.on("/token", lambda r: reply({"access_token": "access-by-key", "expires_in": 3600}))
+        self.api.on("/items", lambda r: reply({"data": items(1, 3)} if r.headers["Authorization"] == "Bearer access-by-key" else {}, status=200))
+        self.rest(self.stream(schema=SCHEMA), secrets={"pem": pem},
+                  auth={"type": "oauth2", "grant": "jwt_bearer", "token_url": f"{self.api.url}/token", "client_id": "3MVG9", "key_id": "k1",
+                        "username": "ada@example.com", "audience": "https://login.example.com", "private_key": "{{ secret.pem }}"})
+        self.run_it()
+        self.assertEqual(self.ids(), [1, 2, 3])
+        form = self.api.asked("/token")[0].form
+        self.assertEqual(set(form), {"grant_type", "assertion"})
+        self.assertEqual(form["grant_type"], "urn:ietf:params:oauth:grant-type:jwt-bearer")
+        head, claims, signature = form["assertion"].split(".")
+        plain = lambda part: base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))  # noqa: E731
+        self.assertEqual(json.loads(plain(head)), {"alg": "RS256", "typ": "JWT", "kid": "k1"})
+        said = json.loads(plain(claims))
+        self.assertEqual((said["iss"], said["sub"], said["aud"]), ("3MVG9", "ada@example.com", "https://login.example.com"))
+        self.assertEqual(said["exp"] - said["iat"], 180)
+        self.assertLess(abs(said["iat"] - time.time()), 600)
+        (self.folder / "signature").write_bytes(plain(signature))
+        subprocess.run(["openssl", "dgst", "-sha256", "-verify", public, "-signature", self.folder / "signature"],
+                       input=f"{head}.{claims}".encode(), check=True, capture_output=True)
+        self.grep(form["assertion"], pem.splitlines()[3], "access-by-key")
+
+    def test_a_key_that_is_none(self):
+        self.rest(self.stream(schema=SCHEMA), secrets={"pem": SECRET},
+                  auth={"type": "oauth2", "grant": "jwt_bearer", "token_url": f"{self.api.url}/token", "client_id": "c", "private_key": "{{ secret.pem }}"})
+        self.failure("bad_private_key")
+        self.grep(SECRET)
 
     def test_a_token_that_nobody_accepts(self):
         self.api.on("/token", lambda r: reply({"access_token": "useless-token", "expires_in": 3600}))

@@ -50,6 +50,8 @@ WALLS = {
     "microhttpd.h": ["server/http/"],
     "sqlite3.h": ["server/store/", "connectors/sql/sqlite"],
     "curl/curl.h": ["connectors/http/"],
+    "openssl/evp.h": ["connectors/rest/jwt.c"],
+    "openssl/pem.h": ["connectors/rest/jwt.c"],
     "libpq-fe.h": ["connectors/sql/postgres"],
     "mysql.h": ["connectors/sql/mysql"],
     "errmsg.h": ["connectors/sql/mysql"],

@@ -2,13 +2,14 @@
 # packages, as root or by sudo, and does nothing when all are there.
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config python3 python3-yaml
     libmicrohttpd-dev libjansson-dev libsqlite3-dev libsodium-dev zlib1g-dev libzstd-dev libpq-dev
-    libmariadb-dev libyaml-dev libcurl4-openssl-dev"
+    libmariadb-dev libyaml-dev libcurl4-openssl-dev
+    libssl-dev"
 RUN_PACKAGES="curl ca-certificates sqlite3 jq"
 TEST_PACKAGES="ccache clang-14 clang-format-14 clang-tidy-14 cppcheck libclang-rt-14-dev
     libcriterion-dev libyajl-dev git strace zstd gzip python3-jsonschema unicode-data iso-codes
     postgresql mariadb-server openssl prometheus python3-psycopg2 python3-pymysql
     python3-venv chromium chromium-driver fonts-dejavu-core nginx-light
-    buildah podman runc debootstrap binutils dpkg-dev file lintian systemd"
+    buildah podman runc debootstrap binutils dpkg-dev file lintian systemd nghttp2-server"
 # Debian's npm comes with hundreds of packages: only where there is none.
 command -v npm >/dev/null || TEST_PACKAGES="$TEST_PACKAGES nodejs npm"
 BENCH_PACKAGES="pgloader"
