@@ -72,6 +72,7 @@ class ApiSource:
         self.api, self.children = FakeApi(), children
         self.fault = None  # (nth answer, what becomes of it)
         self.good = {}     # client -> refresh tokens that are good
+        self.given = 0
         self.api.on("/token", self.exchange)
 
     def new(self, name):
@@ -90,7 +91,8 @@ class ApiSource:
         client, asked = request.form["client_id"], request.form["refresh_token"]
         if asked not in self.good[client]:
             return reply({"error": "invalid_grant"}, status=400)
-        self.good[client] = [asked, f"{asked.split('-')[0]}-{len(self.api.asked('/token'))}"]
+        self.given += 1
+        self.good[client] = [asked, f"next-{self.given}"]
         return reply({"access_token": "good", "expires_in": 3600, "refresh_token": self.good[client][1]})
 
     def config(self, name):

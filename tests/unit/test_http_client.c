@@ -88,7 +88,7 @@ static void open_fixture(struct fixture *f)
     f->mem = arena_new();
     if (f->set.total_ms == 0)
         f->set = (struct http_settings){
-            .connect_ms = 5000, .idle_ms = 10000, .total_ms = 60000, .max_body = (int64_t)1 << 40};
+            .connect_ms = 5000, .idle_ms = 60000, .total_ms = 60000, .max_body = (int64_t)1 << 40};
     f->set.concurrency = 2;
     f->set.base_url = fake_api_url(f->api);
     cr_assert_eq(cancel_new(&f->cancel, &err), 0);
