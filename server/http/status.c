@@ -67,6 +67,7 @@ static const struct status_row rows[] = {
     {"shutting_down",           503, true,  "The service is shutting down"},
     {"database_busy",           503, true,  "The store is busy"},
     {"overloaded",              503, true,  "The service is overloaded"},
+    {"store_io",                503, true,  "The store cannot be read or written"},
     {"disk_full",               507, true,  "No space is left"},
     {"insufficient_storage",    507, true,  "No space is left"},
 

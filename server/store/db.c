@@ -35,7 +35,7 @@ static const struct {
 } classes[] = {
     {SQLITE_BUSY,     ERR_CONTENTION, "database_busy"},
     {SQLITE_LOCKED,   ERR_CONTENTION, "database_busy"},
-    {SQLITE_FULL,     ERR_RESOURCE,   "disk_full"},
+    {SQLITE_FULL,     ERR_RESOURCE,   "insufficient_storage"},
     {SQLITE_IOERR,    ERR_RESOURCE,   "store_io"},
     {SQLITE_NOMEM,    ERR_RESOURCE,   NULL},
     {SQLITE_CORRUPT,  ERR_DATA,       "store_corrupt"},

@@ -8,7 +8,8 @@
  * numbers aside (NORMAL, through a connection of their own).
  *
  * Any function may fail with CONTENTION "database_busy" after five seconds of waiting for another
- * writer, RESOURCE "disk_full" or "store_io", PERMISSION "read_only", DATA "store_corrupt".
+ * writer, RESOURCE "insufficient_storage" or "store_io", PERMISSION "read_only", DATA
+ * "store_corrupt".
  * "<path>.lock" is held as long as the store is open and stays behind.
  */
 #ifndef SERVER_STORE_STORE_H

@@ -191,16 +191,18 @@ static enum cancel_reason reason_of(const char *name)
     return CANCEL_USER;
 }
 
-static void stop_running(struct runs *r, int64_t id, enum cancel_reason why)
+/* False when it is not running. */
+static bool stop_running(struct runs *r, int64_t id, enum cancel_reason why)
 {
     LOCK_GUARD(&r->mutex);
     struct active_run *a = find_locked(r, id);
 
     if (!a || !a->cancel)
-        return;
+        return false;
     if (a->cancelled_us == 0)
         a->cancelled_us = clock_monotonic_us();
     cancel_request(a->cancel, why);
+    return true;
 }
 
 static int cancel_locked(struct runs *r, int64_t id, const char *reason, bool *out_from_queue,
@@ -208,8 +210,14 @@ static int cancel_locked(struct runs *r, int64_t id, const char *reason, bool *o
 {
     LOCK_GUARD(&r->claim);
 
-    if (store_cancel_run(r->store, id, reason, out, err) < 0)
-        return -1;
+    if (store_cancel_run(r->store, id, reason, out, err) < 0) {
+        /* On a full disk the run stops all the same, maybe for the good of the disk. */
+        if (err->code != ERR_RESOURCE || !stop_running(r, id, reason_of(reason)))
+            return -1;
+        *err = ERROR_INIT;
+        *out = RUN_CANCELLING;
+        return 0;
+    }
     *out_from_queue = *out == RUN_CANCELLED && runs_is_active(r, id);
     if (*out_from_queue)
         runs_remove(r, id);

@@ -34,7 +34,7 @@ static const struct {
     {431, {"headers_too_large"}},
     {500, {"internal", "store_corrupt"}},
     {501, {"not_supported_by_connector", "method_not_implemented", "not_supported"}},
-    {503, {"queue_full", "shutting_down", "database_busy", "overloaded"}},
+    {503, {"queue_full", "shutting_down", "database_busy", "overloaded", "store_io"}},
     {507, {"disk_full", "insufficient_storage"}},
 };
 /* clang-format on */

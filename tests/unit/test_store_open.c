@@ -500,7 +500,7 @@ Test(store_open, survives_a_full_disk)
     n = fill_up(100);
     cr_assert(n > 0 && n < 100, "%d", n);
     cr_assert_eq(fx.err.code, ERR_RESOURCE, "%s", fx.err.message);
-    cr_assert_str_eq(error_reason(&fx.err), "disk_full", "%s", fx.err.message);
+    cr_assert_str_eq(error_reason(&fx.err), "insufficient_storage", "%s", fx.err.message);
     fx.err = ERROR_INIT;
     ok(store_get_resource(fx.store, RESOURCE_SOURCE, "f0", fx.mem, &(struct resource){0}, &fx.err));
     cr_assert_eq(mount("tmpfs", fx.dir, "tmpfs", MS_REMOUNT, "size=16m"), 0);
