@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Turns openapi.yaml into JSON.
+"""Turns openapi.yaml, with the examples beside it, into JSON.
 
-usage: embed.py openapi.yaml out.json
+usage: compile.py openapi.yaml examples.yaml answers.json out.json
 """
 import json
 import sys
 
 import yaml
+
+from examples import merge
 
 
 class Loader(yaml.SafeLoader):
@@ -20,10 +22,16 @@ class Loader(yaml.SafeLoader):
         super().flatten_mapping(node)
 
 
+def load(path):
+    with open(path, encoding="utf-8") as f:
+        return yaml.load(f, Loader)
+
+
 def main():
-    source, out = sys.argv[1:]
-    with open(source, encoding="utf-8") as f:
-        document = yaml.load(f, Loader)
+    source, examples, answers, out = sys.argv[1:]
+    with open(answers, encoding="utf-8") as f:
+        known = json.load(f)
+    document = merge(load(source), load(examples)["examples"], known)
     with open(out, "w", encoding="utf-8") as f:
         f.write(json.dumps(document, separators=(",", ":"), ensure_ascii=False))
 

@@ -7,4 +7,7 @@ if(TARGET connectord)
         set_tests_properties(openapi/${name} PROPERTIES LABELS openapi TIMEOUT 600 SKIP_RETURN_CODE 77
             ENVIRONMENT "CONNECTORD_BIN=$<TARGET_FILE:connectord>;PYTHONDONTWRITEBYTECODE=1")
     endforeach()
+    add_test(NAME openapi/examples COMMAND ${DEBIAN_PYTHON3} ${CMAKE_CURRENT_LIST_DIR}/openapi/test_examples.py)
+    set_tests_properties(openapi/examples PROPERTIES LABELS openapi TIMEOUT 600
+        ENVIRONMENT "CONNECTORD_BIN=$<TARGET_FILE:connectord>;PYTHONDONTWRITEBYTECODE=1")
 endif()

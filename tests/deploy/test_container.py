@@ -36,7 +36,8 @@ class Tools:
     """buildah and podman with images and containers in a folder of their own."""
 
     def __init__(self, folder):
-        self.places = ["--root", str(folder / "storage"), "--runroot", str(folder / "run"), "--storage-driver", "vfs"]
+        self.runroot = tempfile.mkdtemp(prefix="cd-")  # podman refuses one of more than 50 characters
+        self.places = ["--root", str(folder / "storage"), "--runroot", self.runroot, "--storage-driver", "vfs"]
 
     def __call__(self, tool, *arguments, check=True):
         result = subprocess.run([tool, *self.places, *map(str, arguments)], capture_output=True, text=True)
@@ -145,6 +146,7 @@ def main():
     finally:
         tools("buildah", "rm", "--all", check=False)
         shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(tools.runroot, ignore_errors=True)
     return 0
 
 
