@@ -13,6 +13,8 @@ def sample_of(example):
     words = ["curl -sS"] if method == "GET" else [f"curl -sS -X {method}"]
     words.append(f'"$U{target}"')
     headers = dict(example.get("headers", {}))
+    if example.get("token"):
+        words.append('-H "Authorization: Bearer $T"')
     if "body" in example:
         headers["Content-Type"] = example.get("media", JSON)
     words += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()]

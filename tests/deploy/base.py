@@ -28,10 +28,10 @@ def archive():
                               capture_output=True, text=True)
         if made.returncode:
             skip(f"debootstrap made no base: {(made.stdout + made.stderr)[-400:]}")
-        for waste in ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
+        for waste in ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/man", "usr/share/locale"):
             shutil.rmtree(root / waste)
             (root / waste).mkdir()
         subprocess.run(["tar", "-C", root, "-cf", folder / "base.tar", "."], check=True)
         shutil.rmtree(root)
 
-    return fetched(FOLDER / "base", f"{MIRROR} {included}", fetch) / "base.tar"
+    return fetched(FOLDER / "base", f"{MIRROR} {included} with licences", fetch) / "base.tar"

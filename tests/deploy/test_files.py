@@ -17,6 +17,8 @@ import modules  # noqa: E402
 DOCKER = modules.ROOT / "docker"
 UID = 65532
 PREFIX = "/connectord"
+TOKEN_FILE = "CONNECTORD_BOOTSTRAP_TOKEN_FILE"
+SETTINGS = {"CONNECTORD_BASE_PATH": PREFIX, "CONNECTORD_TRUSTED_PROXIES": "127.0.0.1"}
 # Not set by the unit on purpose: the service has no user of its own, and connects to anywhere.
 MAX_EXPOSURE = 2.0
 
@@ -78,7 +80,7 @@ class Kubernetes(unittest.TestCase):
     def test_the_gateway_knows_the_path_and_the_port(self):
         containers = {c["name"]: c for c in self.documents["Deployment"]["spec"]["template"]["spec"]["containers"]}
         nginx = (DOCKER / "nginx.conf").read_text()
-        self.assertEqual(containers["connectord"]["env"], [{"name": "CONNECTORD_BASE_PATH", "value": PREFIX}])
+        self.assertEqual({e["name"]: e["value"] for e in containers["connectord"]["env"]}, SETTINGS | {TOKEN_FILE: "/run/secrets/connectord/token", "CONNECTORD_KEY_FILE": "/keys/keyring.json"})
         self.assertIn(f"location {PREFIX}/ ", nginx)
         self.assertIn(f"listen {containers['gateway']['ports'][0]['containerPort']} ssl", nginx)
 
@@ -90,7 +92,7 @@ class Compose(unittest.TestCase):
         self.assertEqual(services.keys(), {"gateway", "connectord", "postgres", "mariadb"})
         self.assertEqual((DOCKER / ours["build"]["context"] / ours["build"]["dockerfile"]).resolve(), DOCKER / "Dockerfile")
         self.assertEqual((ours["network_mode"], ours["read_only"], ours["cap_drop"]), ("service:gateway", True, ["ALL"]))
-        self.assertEqual(ours["environment"], {"CONNECTORD_BASE_PATH": PREFIX})
+        self.assertEqual(ours["environment"], SETTINGS | {TOKEN_FILE: "/run/secrets/token"})
         self.assertEqual(services["gateway"]["ports"], ["127.0.0.1:8443:8443"])
         for service in services.values():
             for volume in service["volumes"]:

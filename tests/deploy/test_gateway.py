@@ -22,7 +22,8 @@ PREFIX = "/connectord"
 
 
 class Gateway(ServiceTest):
-    arguments = ("--base-path", PREFIX)
+    arguments = ("--base-path", PREFIX, "--trusted-proxies", "127.0.0.1")
+    token = "a-token-for-what-comes-through-the-gateway"
 
     @classmethod
     def setUpClass(cls):
@@ -70,7 +71,8 @@ class Gateway(ServiceTest):
     def begin(cls, method, path, body=None, headers=None):
         connection = http.client.HTTPSConnection("127.0.0.1", cls.tls_port, context=cls.context, timeout=service.PATIENCE_S)
         connection.request(method, PREFIX + path, body=json.dumps(body) if body is not None else None,
-                           headers={"Content-Type": "application/json", **(headers or {})})
+                           headers={"Content-Type": "application/json", "Authorization": f"Bearer {cls.token}", "Host": "data.example.com",
+                                    **(headers or {})})
         return connection.getresponse()
 
     @classmethod
@@ -107,6 +109,10 @@ class Gateway(ServiceTest):
             self.assertEqual(self.ask("POST", f"/v1/runs/{run}/cancel")[0].status, 202)
             lines = [json.loads(line) for line in log]
         self.assertEqual((lines[-1]["type"], lines[-1]["status"]), ("end", "cancelled"))
+
+    def test_without_a_token(self):
+        self.assertEqual(self.ask("GET", "/v1/info", headers={"Authorization": "Bearer none"})[0].status, 401)
+        self.assertEqual(self.ask("GET", "/readyz", headers={"Authorization": "Bearer none"})[0].status, 200)
 
     def test_large_bodies(self):
         response, body = self.ask("POST", "/v1/connections", {"source": "x" * 5_000_000})

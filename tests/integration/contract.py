@@ -12,7 +12,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Statuses that any operation may answer; the document says so in its description.
-COMMON = {400, 404, 405, 406, 408, 413, 414, 415, 422, 429, 431, 500, 501, 503, 507}
+COMMON = {400, 401, 403, 404, 405, 406, 408, 413, 414, 415, 422, 429, 431, 500, 501, 503, 507}
 
 
 def close(schema):

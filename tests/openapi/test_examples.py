@@ -26,6 +26,7 @@ from service import CONTRACT, Service  # noqa: E402
 ANSWERS = ROOT / "openapi/answers.json"
 RECORD = "--record" in sys.argv
 PLACE = "/data"
+TOKEN = "examples-are-asked-with-this-token-0"
 # What is compared by value; everything else by type.
 WORDS = {"status", "code", "kind", "name", "connector", "source", "destination", "valid", "stream", "title", "retryable", "ready",
          "records_committed", "inserted", "trigger", "pointer"}
@@ -34,6 +35,8 @@ MAPS = {"position", "bookmarks", "records", "counters", "limits", "timeouts", "f
 # What differs from run to run, and what stands for it in the document.
 VOLATILE = ((r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "2026-01-05T09:30:00.000Z"),
             (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "0198f3c2-5d1e-7a40-9b60-3f2a1c4d5e6f"),
+            (r"connectord_[a-z0-9]{10}_[A-Za-z0-9_-]{43}", "connectord_k3v9x2m7q1_" + "Example" * 6 + "0"),
+            (r'"id":\s*"[a-z0-9]{10}"', '"id":"k3v9x2m7q1"'),
             (r'"request_id":\s*"[^"]+"', '"request_id": "5f2c9a0be1d34c77"'), (r"\b[0-9a-f]{64}\b", "9f" * 32),
             (r'"(duration_ms|queued_ms|bytes_read|bytes_committed|duration_us)":\s*\d+', r'"\1": 120'), (r"\b\d+ ms$", "120 ms"))
 DOCUMENTS = ("application/json", "application/problem+json")
@@ -103,7 +106,7 @@ class Examples(unittest.TestCase):
         line = sample_of(example).replace(f'"{PLACE}', f'"{cls.work / "out"}')
         (cls.work / "out").mkdir(exist_ok=True)
         done = subprocess.run(["bash", "-c", f"{line} -D {head} -o {body}"], capture_output=True, text=True,
-                              env={**os.environ, "U": f"http://127.0.0.1:{service.port}"})
+                              env={**os.environ, "U": f"http://127.0.0.1:{service.port}", "T": TOKEN})
         assert done.returncode == 0, f"{line}: {done.stderr}"
         blocks = head.read_text().replace("\r", "").strip().split("\n\n")
         first, *rest = blocks[-1].split("\n")
@@ -118,7 +121,9 @@ class Examples(unittest.TestCase):
 
     def carry_out(self, service, operation, example):
         for step in example.get("before", []):
-            self.ask(service, step)
+            text = self.ask(service, step)[2]
+            if "id" in example:
+                example = {**example, "call": example["call"].replace(example["id"], json.loads(text)["id"])}
         status, media, text = self.ask(service, example)
         text = steady(text)
         if media in DOCUMENTS and "lines" not in example:
@@ -141,10 +146,11 @@ class Examples(unittest.TestCase):
         for operation, several in self.examples.items():
             for example in several:
                 with self.subTest(operation=operation, name=example["name"]):
-                    if example["call"].startswith("GET"):
+                    closed = example.get("token") or example.get("closed")
+                    if example["call"].startswith("GET") and not closed:
                         self.carry_out(shared, operation, example)
                         continue
-                    own = self.fresh(f"{operation}-{example['name']}")
+                    own = self.fresh(f"{operation}-{example['name']}", closed)
                     try:
                         self.carry_out(own, operation, example)
                     finally:
@@ -154,10 +160,14 @@ class Examples(unittest.TestCase):
             known = {o: {e["name"]: self.answers[o][e["name"]] for e in several} for o, several in self.examples.items()}
             ANSWERS.write_text(json.dumps(known, ensure_ascii=False, indent=1) + "\n")
 
-    def fresh(self, name):
+    def fresh(self, name, closed=False):
         folder = self.work / name
         shutil.copytree(self.work / "scene", folder)
-        return Service(folder).start()
+        if not closed:
+            return Service(folder).start()
+        (folder / "bootstrap").write_text(TOKEN)
+        (folder / "bootstrap").chmod(0o600)
+        return Service(folder, "--bootstrap-token-file", str(folder / "bootstrap")).start()
 
     def test_every_operation_has_one(self):
         operations = {o["operationId"] for item in CONTRACT.document["paths"].values() for key, o in item.items() if key != "parameters"}
