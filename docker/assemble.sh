@@ -35,7 +35,10 @@ printf 'hosts: files dns\n' >"$root/etc/nsswitch.conf"
 
 # Which packages these files are from, with their licences.
 {
-    xargs -n 1 dpkg-query -S <"$root/tmp/libraries" 2>/dev/null | cut -d: -f1
+    # Debian knows some of them by the path that they had before /lib became a link to /usr/lib.
+    while read -r library; do
+        dpkg-query -S "$library" 2>/dev/null || dpkg-query -S "${library#/usr}"
+    done <"$root/tmp/libraries" | cut -d: -f1
     printf 'ca-certificates\ntzdata\n'
 } | sort -u >"$root/tmp/packages"
 {
