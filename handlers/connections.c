@@ -7,6 +7,7 @@
 #include "handlers/idempotency.h"
 #include "handlers/page.h"
 #include "handlers/precondition.h"
+#include "handlers/query.h"
 #include "handlers/routes.h"
 #include "handlers/wait.h"
 #include "server/sync/runs.h"
@@ -90,15 +91,17 @@ int handle_connections(struct app *app, struct request *req, struct response *re
 {
     static const char *const known[] = {"source", "destination", "paused", "status", "label", "q",
                                         "cursor", "limit",       "expand", "count",  NULL};
+    static const char *const expansions[] = {"last_run", NULL};
     struct jsonw w = JSONW_INIT(&res->body);
     int64_t total = PAGE_NO_TOTAL;
     struct connection *items;
     struct list_query q;
     const char *next;
     bool counted;
-    size_t n;
+    size_t n, expansion;
 
     if (request_query_only(req, known, err) < 0 || page_read(req, &q, err) < 0 ||
+        query_word(req, "expand", expansions, &expansion, err) < 0 ||
         read_filters(req, &q, err) < 0 || page_wants_total(req, &counted, err) < 0)
         return -1;
     if (counted && store_count_connections(app->store, &q, &total, err) < 0)

@@ -323,6 +323,8 @@ int handle_connector_validate(struct app *app, struct request *req, struct respo
     if (request_query_only(req, known, err) < 0 ||
         request_query_bool(req, "document", false, &document, err) < 0)
         return -1;
+    if (document && strcmp(request_param(req, "kind"), "source") != 0)
+        return error_set(err, ERR_NOT_FOUND, "only a source is made of a document");
     if ((!document && connector_of(app, req, &c, err) < 0) ||
         request_doc(req, true, &config, err) < 0)
         return -1;

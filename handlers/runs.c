@@ -78,12 +78,14 @@ static int read_connection(struct app *app, struct request *req, const char **ou
 static int read_filters(struct app *app, struct request *req, struct run_query *q,
                         struct error *err)
 {
-    size_t order;
+    static const char *const triggers[] = {"api", "retry", "cli", NULL};
+    size_t order, trigger;
 
     *q = (struct run_query){.trigger = request_query(req, "trigger")};
     if (read_connection(app, req, &q->connection_id, err) < 0 ||
         query_words(req, "kind", kinds, &q->kinds, err) < 0 ||
         query_words(req, "status", statuses, &q->statuses, err) < 0 ||
+        query_word(req, "trigger", triggers, &trigger, err) < 0 ||
         query_time(req, "since", &q->since_us, err) < 0 ||
         query_time(req, "until", &q->until_us, err) < 0 ||
         query_word(req, "order", orders, &order, err) < 0 || read_cursor(req, &q->after, err) < 0)

@@ -19,6 +19,7 @@ enum http_method {
     METHOD_OPTIONS,
     METHOD_TRACE,
     METHOD_CONNECT,
+    METHOD_QUERY,
     METHOD_UNKNOWN,
 };
 

@@ -144,6 +144,7 @@ Test(http, tells_unknown_paths_methods_and_options_apart)
     cr_assert_eq(peer_status(answer), 204);
     is_problem(peer_ask(&server, "OPTIONS", "/nowhere", "", NULL), 404, "not_found");
     is_problem(peer_ask(&server, "TRACE", "/text", "", NULL), 405, "method_not_allowed");
+    is_problem(peer_ask(&server, "QUERY", "/text", "", NULL), 405, "method_not_allowed");
     is_problem(peer_ask(&server, "BREW", "/text", "", NULL), 501, "method_not_implemented");
     is_problem(peer_ask(&server, "get", "/text", "", NULL), 501, "method_not_implemented");
 }
