@@ -119,7 +119,7 @@ static bool keeps_its_own(const struct doc *entry, const struct stream *s)
     const struct doc *m = singer_metadata(entry, NULL);
 
     return s->incremental && s->n_cursors == 0 &&
-           (!m || doc_get(m, "forced-replication-method") ||
+           (!m || *doc_string(doc_get(m, "forced-replication-method"), "") ||
             !strcmp(doc_string(doc_get(entry, "replication_method"), ""), SINGER_INCREMENTAL));
 }
 

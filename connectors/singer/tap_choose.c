@@ -33,9 +33,9 @@ static const char *cursor_of(const struct selected_stream *s)
 /* What the tap says of the stream, and what we want of it; NULL = nothing. */
 static void mark_stream(struct doc *m, const struct selected_stream *s)
 {
-    const char *forced = doc_string(doc_get(m, "forced-replication-method"), NULL);
+    const char *forced = doc_string(doc_get(m, "forced-replication-method"), "");
     const char *method = !s                                  ? NULL
-                         : forced                            ? forced
+                         : *forced                           ? forced
                          : s->sync_mode == SYNC_FULL_REFRESH ? SINGER_FULL_TABLE
                                                              : SINGER_INCREMENTAL;
 
