@@ -15,7 +15,7 @@ from service import BINARY, PATIENCE_S
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import modules  # noqa: E402
 
-ROWS = 40000
+ROWS = 25000
 COLUMNS = "id, name, price, at, ok"
 
 
