@@ -34,6 +34,7 @@ static bool from_source(const struct source_connector *s, struct connector *out)
                                   .document = s->document,
                                   .streams = s->streams,
                                   .filters_rows = s->filters_rows,
+                                  .reads_together = s->reads_together,
                                   .delivery = s->reads_together ? "at_least_once" : NULL};
     return s;
 }

@@ -18,6 +18,7 @@ struct connector {
     const char *document;                  /* sources; NULL when there is none to be shown */
     const struct known_stream *streams;    /* sources; NULL when not known */
     bool filters_rows;                     /* sources */
+    bool reads_together;                   /* sources */
     unsigned write_modes;                  /* destinations; 0 for sources */
     const char *delivery;                  /* NULL: a source that weakens no promise */
     const struct stored_connector *custom; /* NULL when it is built in */

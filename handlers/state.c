@@ -7,6 +7,7 @@
 #include "handlers/precondition.h"
 #include "handlers/query.h"
 #include "handlers/routes.h"
+#include "handlers/state_tap.h"
 #include "server/app.h"
 
 /* The state of one connection as it was read. */
@@ -76,15 +77,25 @@ static void write_singer(struct jsonw *w, const struct state *s)
     jsonw_object_end(w);
 }
 
-static void answer(struct response *res, const struct state *s, bool singer)
+static int answer(struct app *app, struct request *req, struct response *res, const struct state *s,
+                  bool singer, struct error *err)
 {
     struct jsonw w = JSONW_INIT(&res->body);
+    const char *value;
+    bool of_tap = false;
 
+    if (singer && state_tap_is(app, request_mem(req), &s->connection, &of_tap, err) < 0)
+        return -1;
+    if (of_tap && state_tap_value(request_mem(req), s->rows, s->n, &value, err) < 0)
+        return -1;
     response_etag(res, s->revision);
-    if (singer)
+    if (of_tap)
+        buf_puts(&res->body, value);
+    else if (singer)
         write_singer(&w, s);
     else
         write_native(&w, s);
+    return 0;
 }
 
 int handle_state(struct app *app, struct request *req, struct response *res, struct error *err)
@@ -94,8 +105,7 @@ int handle_state(struct app *app, struct request *req, struct response *res, str
 
     if (read_format(req, &singer, err) < 0 || read_state(app, req, &s, err) < 0)
         return -1;
-    answer(res, &s, singer);
-    return 0;
+    return answer(app, req, res, &s, singer, err);
 }
 
 /* -------------------------------------------------------------------- decoding */
@@ -267,15 +277,17 @@ static int change(struct app *app, struct request *req, struct response *res, en
 {
     struct state_row *rows;
     struct state s;
-    bool singer;
+    bool singer, of_tap = false;
     size_t n;
 
     if (read_format(req, &singer, err) < 0 || read_state(app, req, &s, err) < 0 ||
-        read_rows(req, res, &rows, &n, err) < 0 || edit(app, req, &s, rows, n, how, err) < 0 ||
-        read_state(app, req, &s, err) < 0)
+        (singer && state_tap_is(app, request_mem(req), &s.connection, &of_tap, err) < 0))
         return -1;
-    answer(res, &s, singer);
-    return 0;
+    if ((of_tap ? state_tap_rows(app, req, &s.connection, &rows, &n, err)
+                : read_rows(req, res, &rows, &n, err)) < 0 ||
+        edit(app, req, &s, rows, n, how, err) < 0 || read_state(app, req, &s, err) < 0)
+        return -1;
+    return answer(app, req, res, &s, singer, err);
 }
 
 int handle_state_put(struct app *app, struct request *req, struct response *res, struct error *err)

@@ -4,6 +4,7 @@
 #ifndef CONNECTORS_SINGER_TAP_INTERNAL_H
 #define CONNECTORS_SINGER_TAP_INTERNAL_H
 
+#include "connectors/singer/position.h"
 #include "connectors/singer/process.h"
 #include "connectors/singer/tap.h"
 
@@ -36,7 +37,5 @@ struct tap_state {
 };
 CHECKED int tap_state_read(const struct read_request *req, struct arena *mem, struct tap_state *out,
                            struct error *err);
-/* The position of a stream behind everything that came before the STATE. */
-void tap_state_put(int64_t epoch, const char *version, const char *value, struct buf *out);
 
 #endif

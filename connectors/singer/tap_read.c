@@ -129,7 +129,7 @@ static int checkpoint(struct reading *r, struct error *err)
     for (size_t i = 0; i < r->req->n; i++) {
         if (!r->begun[i] || is_whole(r, i))
             continue;
-        tap_state_put(r->epoch, r->versions[i], r->value, &r->position);
+        singer_position_put(r->epoch, r->versions[i], r->value, &r->position);
         if (buf_ok(&r->position, "the state of the tap", err) < 0 ||
             sink_checkpoint(r->out, i, buf_str(&r->position), err) < 0)
             return -1;
@@ -193,7 +193,7 @@ static int end(struct reading *r, struct error *err)
     }
     r->epoch++;
     for (size_t i = 0; i < r->req->n; i++) {
-        tap_state_put(r->epoch, r->versions[i], r->value, &r->position);
+        singer_position_put(r->epoch, r->versions[i], r->value, &r->position);
         if (buf_ok(&r->position, "the state of the tap", err) < 0 ||
             sink_end(r->out, i, buf_str(&r->position), err) < 0)
             return -1;

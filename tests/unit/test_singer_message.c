@@ -183,7 +183,7 @@ static const char *position(int64_t epoch, const char *value)
     struct buf b = BUF_INIT(4096);
     const char *text;
 
-    tap_state_put(epoch, "17", value, &b);
+    singer_position_put(epoch, "17", value, &b);
     text = arena_strdup(mem, buf_str(&b));
     buf_release(&b);
     return text;
