@@ -62,7 +62,7 @@ class Contract:
         template, operation = self.find(asked, path)
         media = (content_type or "").split(";")[0].strip()
         if operation is None:
-            if status in (404, 405, 400, 414, 501, 204, 415):
+            if status in (401, 404, 405, 400, 414, 501, 204, 415):
                 return self.check_problem(media, status, body) if status >= 400 and method != "HEAD" else []
             return [f"{method} {path} is not described"]
         responses = operation["responses"]

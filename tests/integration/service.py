@@ -234,6 +234,7 @@ class Service(Client):
 class ServiceTest(unittest.TestCase):
     """One service for a class of tests; each test uses names of its own."""
     arguments = ()
+    environment = {}
     token = None  # a bootstrap token; without one the service is open
     maxDiff = None
 
@@ -245,7 +246,7 @@ class ServiceTest(unittest.TestCase):
             (cls.folder / "bootstrap").write_text(cls.token + "\n")
             (cls.folder / "bootstrap").chmod(0o600)
             more = ("--bootstrap-token-file", str(cls.folder / "bootstrap"))
-        cls.service = Service(cls.folder, *cls.arguments, *more)
+        cls.service = Service(cls.folder, *cls.arguments, *more, environment=cls.environment)
         cls.service.token = cls.token
         cls.service.start()
 

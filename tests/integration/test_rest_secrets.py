@@ -60,7 +60,7 @@ class BadDocuments(RestTest):
 
 
 class Secrets(RestTest):
-    """Grep for them: data directory, logs, answers."""
+    """S6, S7, G3: grep for them in the data directory, its store and logs, and in answers."""
 
     def setUp(self):
         super().setUp()
@@ -81,7 +81,7 @@ class Secrets(RestTest):
                 base64.b64encode(raw), base64.b64encode(b"user:" + raw), json.dumps(secret)[1:-1].encode()}
 
     def kept(self):
-        """All cells of the service's own database but the configurations, which have to be there."""
+        """All cells of the service's own database."""
         store = sqlite3.connect(f"file:{self.folder / 'data' / 'connectord.db'}?mode=ro", uri=True)
         with contextlib.closing(store):
             store.text_factory = bytes
@@ -92,7 +92,7 @@ class Secrets(RestTest):
                 names = [d[0] for d in rows.description]
                 for row in rows:
                     for name, cell in zip(names, row):
-                        if isinstance(cell, bytes) and (table, name) != ("resources", "config"):
+                        if isinstance(cell, bytes):
                             yield f"{table}.{name}", cell
 
     def grep(self, *secrets):
@@ -104,7 +104,7 @@ class Secrets(RestTest):
         self.service.get(f"/v1/connections/{self.name}/state")
         texts = [("an answer", body) for body in self.answers] + list(self.kept())
         for path in self.folder.rglob("*"):
-            if path.is_file() and not path.name.startswith("connectord.db"):
+            if path.is_file():
                 texts.append((str(path), path.read_bytes()))
         self.assertTrue(any("stderr" in where or "stdout" in where for where, _ in texts))
         for secret in secrets:

@@ -163,6 +163,7 @@ Test(http, turns_errors_into_problem_documents)
         "\"code\":\"too_long\",\"message\":\"at most 5\"}],\"active_run_id\":7}\n");
 }
 
+/* G2. */
 Test(http, keeps_internals_to_itself)
 {
     const char *answer = get("/fail/internal");

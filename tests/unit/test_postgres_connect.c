@@ -431,6 +431,7 @@ static const char stranger[] = "-----BEGIN CERTIFICATE-----\n"
                                "bg==\n"
                                "-----END CERTIFICATE-----\n";
 
+/* S11. */
 Test(postgres_connect, refuses_a_certificate_it_cannot_verify)
 {
     f.to.server.ssl_mode = "verify-full";
@@ -463,6 +464,7 @@ static void expect_from(const struct fake_answer *answers, size_t n, enum error_
     fake_postgres_stop(s);
 }
 
+/* S11. */
 Test(postgres_connect, gives_no_password_in_clear)
 {
     expect_from(&(struct fake_answer){BYTES("R\0\0\0\x08\0\0\0\x03")}, 1, ERR_UNAUTHORIZED,

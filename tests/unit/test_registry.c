@@ -170,6 +170,7 @@ static bool looks_secret(const char *name)
     return n > 4 && !strcmp(name + n - 4, "_key") && strcmp(name, "primary_key") != 0;
 }
 
+/* S3. */
 Test(registry, marks_what_looks_like_a_secret)
 {
     EACH_CONNECTOR(e)

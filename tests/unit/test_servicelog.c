@@ -53,6 +53,7 @@ static struct doc *parse_line(const char *text)
     return d;
 }
 
+/* G1. */
 Test(servicelog, writes_one_object_per_line)
 {
     char text[8192];
@@ -88,6 +89,7 @@ Test(servicelog, cuts_lines_to_what_a_pipe_takes_at_once)
     free(big);
 }
 
+/* G5. */
 Test(servicelog, never_waits_and_counts_what_it_drops)
 {
     static char text[1 << 20];

@@ -18,6 +18,7 @@ Test(text, reads_integers_up_to_both_ends_of_the_range)
     cr_assert(text_to_int64("12x", 2, &v) && v == 12, "only n bytes count");
 }
 
+/* M5. */
 Test(text, refuses_what_is_no_integer_or_does_not_fit)
 {
     static const char *const texts[] = {"",
