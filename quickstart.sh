@@ -35,7 +35,7 @@ mkdir -p "$data"
 if curl -fs "$url/readyz" >/dev/null 2>&1; then
     echo "one is running already"
 else
-    nohup build/release/connectord serve --listen "127.0.0.1:$port" --data "$data" \
+    nohup build/release/connectord serve --listen "127.0.0.1:$port" --data "$data/store" \
         >"$data/service.log" 2>&1 &
     echo $! >"$pidfile"
     tries=0

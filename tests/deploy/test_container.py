@@ -80,7 +80,7 @@ def look_through(root):
 @contextlib.contextmanager
 def running(tools, data, port):
     name = f"connectord-{port}"
-    tools("podman", *RUN, "-d", "--name", name, "-v", f"{data}:/data", IMAGE, "serve", "--listen", f"127.0.0.1:{port}")
+    tools("podman", *RUN, "-d", "--name", name, "-v", f"{data}:/data", "-v", f"{data.parent / 'out'}:/srv", IMAGE, "serve", "--listen", f"127.0.0.1:{port}")
     try:
         yield name
     finally:
@@ -95,8 +95,9 @@ def answers(client):
 
 def smoke(tools, work):
     data, port = work / "data", free_port()
-    data.mkdir()
-    os.chown(data, UID, UID)
+    for folder in (data, work / "out"):
+        folder.mkdir()
+        os.chown(folder, UID, UID)
     client = Client(port)
     with running(tools, data, port) as name:
         wait_until("the service in the container", lambda: answers(client))
@@ -105,19 +106,19 @@ def smoke(tools, work):
             assert "no such file" in subprocess.run(["podman", *tools.places, "--runtime", "runc", "exec", name, shell],
                                                     capture_output=True, text=True).stderr.lower()
         for path, body in (("sources/shop", {"connector": "sample", "config": {"rows": 500}}),
-                           ("destinations/lake", {"connector": "sqlite", "config": {"path": "/data/lake.db"}}),
+                           ("destinations/lake", {"connector": "sqlite", "config": {"path": "/srv/lake.db"}}),
                            ("connections/shop-to-lake", {"source": "shop", "destination": "lake"})):
             assert client.put(f"/v1/{path}", body).status == 201
         run = client.post("/v1/connections/shop-to-lake/runs?wait=50").json()
         assert run["status"] == "succeeded", run
-        # Nothing but the volume can be written.
+        # Nothing but the volumes can be written.
         client.put("/v1/destinations/elsewhere", {"connector": "sqlite", "config": {"path": "/usr/lake.db"}})
         assert client.post("/v1/destinations/elsewhere/check").json()["status"] == "failed"
         tools("podman", "stop", "-t", "45", name)
         assert tools("podman", "inspect", name, "--format", "{{.State.ExitCode}}") == "0"
-    with contextlib.closing(sqlite3.connect(data / "lake.db")) as db:
+    with contextlib.closing(sqlite3.connect(work / "out/lake.db")) as db:
         assert db.execute("select count(*) from users").fetchone() == (500,)
-    assert (data / "lake.db").stat().st_uid == UID
+    assert (work / "out/lake.db").stat().st_uid == UID
 
 
 def main():

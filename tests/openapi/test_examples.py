@@ -25,7 +25,7 @@ from service import CONTRACT, Service  # noqa: E402
 
 ANSWERS = ROOT / "openapi/answers.json"
 RECORD = "--record" in sys.argv
-PLACE = "/data"
+PLACE = "/srv"
 TOKEN = "examples-are-asked-with-this-token-0"
 # What is compared by value; everything else by type.
 WORDS = {"status", "code", "kind", "name", "connector", "source", "destination", "valid", "stream", "title", "retryable", "ready",
