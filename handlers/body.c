@@ -55,6 +55,19 @@ int body_read(struct request *req, struct response *res, bool optional, const st
     return body_accept(res, err);
 }
 
+int body_read_nothing(struct request *req, struct error *err)
+{
+    const struct doc *d;
+
+    if (request_doc(req, true, &d, err) < 0)
+        return -1;
+    if (!doc_is(d, DOC_OBJECT))
+        return error_set_reason(err, ERR_INVALID, "validation_failed",
+                                "expected an object or no body, found %s",
+                                doc_kind_name(doc_kind(d)));
+    return 0;
+}
+
 void body_check_labels(const struct doc *value, const char *pointer, struct problems *problems)
 {
     CLEANUP(buf_release) struct buf at = BUF_INIT(BODY_MAX_TEXT);

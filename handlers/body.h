@@ -21,6 +21,9 @@ CHECKED int body_read(struct request *req, struct response *res, bool optional,
                       const struct option *table, void *config, const struct doc **out_doc,
                       struct error *err);
 
+/* The body of an action that takes none: absent, or an object whatever is in it. */
+CHECKED int body_read_nothing(struct request *req, struct error *err);
+
 /* 0 while nothing was added to the list of `res`, else -1 with the code that says it best. */
 CHECKED int body_accept(struct response *res, struct error *err);
 

@@ -352,7 +352,8 @@ static int set_paused(struct app *app, struct request *req, struct response *res
     struct connection c;
     int64_t expected;
 
-    if (store_get_connection(app->store, id_of(req), request_mem(req), &c, err) < 0 ||
+    if (body_read_nothing(req, err) < 0 ||
+        store_get_connection(app->store, id_of(req), request_mem(req), &c, err) < 0 ||
         precondition_read(app, req, c.revision, &expected, err) < 0)
         return -1;
     if (c.paused != paused) {

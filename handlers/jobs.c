@@ -187,7 +187,7 @@ static int check_stored(struct app *app, struct request *req, struct response *r
 
     if (request_kept(req))
         return finish(req, res, answer_check, err);
-    if (read_strict(req, &job, err) < 0 ||
+    if (body_read_nothing(req, err) < 0 || read_strict(req, &job, err) < 0 ||
         store_get_resource(app->store, kind, request_param(req, connector_kind_name(kind)),
                            request_mem(req), &r, err) < 0)
         return -1;
@@ -319,7 +319,8 @@ int handle_discover(struct app *app, struct request *req, struct response *res, 
 {
     struct run_row run = {.kind = RUN_DISCOVER, .request = "{}"};
 
-    if (!request_kept(req) && begin_for_source(app, req, res, &run, err) < 0)
+    if (!request_kept(req) && (body_read_nothing(req, err) < 0 ||
+                               begin_for_source(app, req, res, &run, err) < 0))
         return -1;
     return finish(req, res, answer_discover, err);
 }

@@ -153,14 +153,16 @@ static int read_after(struct request *req, int64_t *out, struct error *err)
 static int read_query(struct request *req, struct log_query *q, struct error *err)
 {
     static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
-    size_t level;
+    static const char *const origins[] = {"source", "destination", "engine", NULL};
+    size_t level, origin;
 
     *q = (struct log_query){.tail = -1, .heartbeat_us = LOGS_HEARTBEAT_US};
     q->stream = request_query(req, "stream");
     q->origin = request_query(req, "origin");
     q->type = request_query(req, "type");
     if (logs_format(req, &q->format, err) < 0 ||
-        query_word(req, "level", levels, &level, err) < 0 || read_after(req, &q->after, err) < 0 ||
+        query_word(req, "level", levels, &level, err) < 0 ||
+        query_word(req, "origin", origins, &origin, err) < 0 || read_after(req, &q->after, err) < 0 ||
         query_time(req, "since", &q->since_us, err) < 0 ||
         query_time(req, "until", &q->until_us, err) < 0)
         return -1;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "connectors/base/text.h"
+#include "handlers/body.h"
 #include "handlers/encode.h"
 #include "handlers/jobs.h"
 #include "handlers/page.h"
@@ -216,7 +217,7 @@ int handle_run_cancel(struct app *app, struct request *req, struct response *res
 
     if (request_query_only(req, known, err) < 0 ||
         request_query_bool(req, "force", false, &force, err) < 0 ||
-        run_of_request(app, req, &before, err) < 0 ||
+        body_read_nothing(req, err) < 0 || run_of_request(app, req, &before, err) < 0 ||
         runs_cancel(app->runs, before.id, "user", force, &status, err) < 0 ||
         store_get_run(app->store, before.id, request_mem(req), &after, err) < 0)
         return -1;

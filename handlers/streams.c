@@ -339,5 +339,7 @@ static int refresh_once(struct app *app, struct request *req, struct response *r
 int handle_streams_refresh(struct app *app, struct request *req, struct response *res,
                            struct error *err)
 {
+    if (body_read_nothing(req, err) < 0)
+        return -1;
     return precondition_retry(refresh_once, app, req, res, err);
 }
