@@ -319,8 +319,8 @@ int handle_discover(struct app *app, struct request *req, struct response *res, 
 {
     struct run_row run = {.kind = RUN_DISCOVER, .request = "{}"};
 
-    if (!request_kept(req) && (body_read_nothing(req, err) < 0 ||
-                               begin_for_source(app, req, res, &run, err) < 0))
+    if (!request_kept(req) &&
+        (body_read_nothing(req, err) < 0 || begin_for_source(app, req, res, &run, err) < 0))
         return -1;
     return finish(req, res, answer_discover, err);
 }

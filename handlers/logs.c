@@ -162,8 +162,8 @@ static int read_query(struct request *req, struct log_query *q, struct error *er
     q->type = request_query(req, "type");
     if (logs_format(req, &q->format, err) < 0 ||
         query_word(req, "level", levels, &level, err) < 0 ||
-        query_word(req, "origin", origins, &origin, err) < 0 || read_after(req, &q->after, err) < 0 ||
-        query_time(req, "since", &q->since_us, err) < 0 ||
+        query_word(req, "origin", origins, &origin, err) < 0 ||
+        read_after(req, &q->after, err) < 0 || query_time(req, "since", &q->since_us, err) < 0 ||
         query_time(req, "until", &q->until_us, err) < 0)
         return -1;
     if (request_query_bool(req, "follow", false, &q->follow, err) < 0 ||
