@@ -113,6 +113,7 @@ void document_paginate(struct compile *c, const struct doc *object, const char *
     out->in = (enum rest_place)document_choice(raw.in, page_places);
     out->body_path = document_text(c, raw.body_path);
     out->from_header = strcmp(raw.from, "header") == 0;
+    out->stable = raw.stable;
     out->stop_on_short = strcmp(raw.stop, "short_page") == 0;
     out->header = document_text(c, raw.header);
     out->rel = document_text(c, raw.rel);

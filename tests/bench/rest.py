@@ -1,8 +1,9 @@
-"""Measures of the REST source: an API that answers from memory, into PostgreSQL."""
+"""Measures of the REST source: an API that answers from memory, into PostgreSQL; and of its JSON."""
+import json
 import shlex
 import subprocess
 
-from measure import BENCH, timed
+from measure import BENCH, BINARY, ROOT, timed
 import databases
 
 COLUMNS = """id bigint, customer bigint, sku text, quantity bigint, price numeric, discount numeric, status text,
@@ -59,6 +60,18 @@ class Rest:
             service.stop()
             server.stdin.close()
             server.wait()
+
+    def json_text(self):
+        """Processor time of one thread, so that a busy machine is no harm."""
+        binary = self.folder / "json_speed"
+        subprocess.run(["gcc", "-O2", "-D_GNU_SOURCE", f"-I{ROOT}", "-o", binary, BENCH / "json_speed.c",
+                        BINARY.parent / "connectors/base/libbase.a", "-ljansson", "-lsodium", "-lyaml", "-lpthread", "-lm"], check=True)
+        ns = json.loads(subprocess.run([binary], check=True, capture_output=True).stdout)
+        read, write = ns["loadb"] / ns["read"], ns["dumps"] / ns["write"]
+        self.report("JSON reader, records of 12 fields", f"{read:.1f} x", ">= 10 x", read >= 10, f"json_loadb {ns['loadb']:.0f} ns")
+        self.report("  time of a record", f"{ns['read'] / 1000:.2f} us", "<= 0.3 us", ns["read"] <= 300)
+        self.report("JSON writer, the same records", f"{write:.1f} x", ">= 5 x", write >= 5,
+                    f"{ns['write']:.0f} ns; json_dumps {ns['dumps']:.0f} ns")
 
     def rest_same(self, target, other):
         """What we wrote is what the API has: the sums of all columns agree with the peer's."""

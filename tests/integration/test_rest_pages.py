@@ -7,6 +7,16 @@ CURSOR = {"type": "cursor", "path": "next", "param": "after"}
 NUMBERED = {"type": "page", "param": "page", "size_param": "per_page", "size": 3}
 
 
+class Numbered(RestTest):
+    def test_rows_without_a_key_may_be_missed_and_the_log_says_so(self):
+        for stable in (False, True):
+            with self.subTest(stable=stable):
+                self.anew(f"numbered-{stable}".lower())
+                self.api.on("/items", lambda r: reply({"data": items(1, 3) if r.query["page"] == "1" else []}))
+                self.rest(self.stream(paginate={**NUMBERED, "stable": stable}, key=[]), write="append")
+                self.assertEqual("may be missed" in self.log(self.run_it()), not stable)
+
+
 class Cursors(RestTest):
     """T30, cursors in the body."""
 

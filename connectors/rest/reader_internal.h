@@ -1,0 +1,15 @@
+/*
+ * reader_internal.h - shared by reader.c, which reads streams, and reader_look.c, which looks at
+ * them.
+ */
+#ifndef CONNECTORS_REST_READER_INTERNAL_H
+#define CONNECTORS_REST_READER_INTERNAL_H
+
+#include "connectors/rest/reader.h"
+
+CHECKED int rest_open(const struct rest_source *src, struct run *run, struct fetcher **out,
+                      struct error *err);
+/* By name; NULL when there is none. */
+const struct rest_stream *rest_find(const struct rest_document *d, const char *name);
+
+#endif
