@@ -54,7 +54,7 @@ class Rest:
         try:
             self.ratio("REST -> PostgreSQL full refresh", ours, copied, 0.6, "psql \\copy")
             self.memory("  peak memory", service, 64)
-            self.ratio("REST -> PostgreSQL full refresh", ours, by_hand, 10, "urllib + execute_values")
+            self.ratio("REST -> PostgreSQL full refresh", ours, by_hand, 10, "requests + execute_values")
             assert self.rest_same(target, other), "both hold the same rows"
         finally:
             service.stop()

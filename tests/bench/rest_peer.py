@@ -1,12 +1,11 @@
-"""How a REST source is written by hand: pages by urllib, rows by execute_values.
+"""How a REST source is written by hand: pages by requests, rows by execute_values.
 
     rest_peer.py URL DSN        into the table items, which is there
 """
-import json
 import sys
-import urllib.request
 
 import psycopg2
+import requests
 from psycopg2.extras import execute_values
 
 COLUMNS = ("id", "customer", "sku", "quantity", "price", "discount", "status", "paid", "created_at", "email",
@@ -18,8 +17,7 @@ def main(url, dsn):
     page = 1
     with db, db.cursor() as cursor:
         while True:
-            with urllib.request.urlopen(f"{url}/items?page={page}") as answer:
-                data = json.load(answer)["data"]
+            data = requests.get(f"{url}/items", params={"page": page}, timeout=60).json()["data"]
             if not data:
                 break
             execute_values(cursor, f"insert into items ({', '.join(COLUMNS)}) values %s",
