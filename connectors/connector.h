@@ -263,6 +263,9 @@ struct destination_connector {
     size_t config_size;
     unsigned write_modes; /* bits 1u << enum write_mode */
     const char *delivery; /* "exactly_once" or "at_least_once" */
+    /* For people: [TYPE_COUNT], what a column of each logical type becomes; NULL = none of its own.
+     */
+    const char *const *types;
     /* Several of them may be open at the same time, each with streams of its own: then a run can
      * write streams beside each other. `recover` for all of them together comes before. */
     bool parallel_writers;

@@ -49,7 +49,8 @@ static bool from_destination(const struct destination_connector *d, struct conne
                                   .options = d->options,
                                   .config_size = d->config_size,
                                   .write_modes = d->write_modes,
-                                  .delivery = d->delivery};
+                                  .delivery = d->delivery,
+                                  .types = d->types};
     return d;
 }
 

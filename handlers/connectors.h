@@ -21,6 +21,7 @@ struct connector {
     bool reads_together;                   /* sources */
     unsigned write_modes;                  /* destinations; 0 for sources */
     const char *delivery;                  /* NULL: a source that weakens no promise */
+    const char *const *types;              /* [TYPE_COUNT] of a destination with types, or NULL */
     const struct stored_connector *custom; /* NULL when it is built in */
 };
 

@@ -201,6 +201,44 @@ static void put_example(struct buf *out, const struct connector *c)
     put_shell(out, &text);
 }
 
+/* What a value is on its way, and what becomes of it where it arrives. */
+static void put_types(struct buf *out, const struct connector *c)
+{
+    static const char *const meaning[TYPE_COUNT] = {
+        [TYPE_BOOL] = "true or false",
+        [TYPE_INT] = "64 bits, signed",
+        [TYPE_DECIMAL] = "exact, any number of digits",
+        [TYPE_FLOAT] = "IEEE 754, 32 or 64 bits",
+        [TYPE_STRING] = "UTF-8",
+        [TYPE_BYTES] = "any bytes",
+        [TYPE_DATE] = "proleptic Gregorian",
+        [TYPE_TIME] = "of the day, microseconds",
+        [TYPE_TIMESTAMP] = "without a zone, microseconds",
+        [TYPE_TIMESTAMPTZ] = "an instant, microseconds",
+        [TYPE_INTERVAL] = "months, days and microseconds apart",
+        [TYPE_UUID] = "128 bits",
+        [TYPE_JSON] = "any JSON, kept as written",
+    };
+
+    buf_printf(out,
+               "<h2>Types</h2><p>%s</p><table><thead><tr><th>Type</th><th>Values</th>%s</tr>"
+               "</thead><tbody>",
+               c->kind == RESOURCE_SOURCE
+                   ? "Every column is read as one of these; <code>discover</code> tells which."
+                   : "What arrives is one of these.",
+               c->types ? "<th>Column</th>" : "");
+    for (enum type t = 0; t < TYPE_COUNT; t++) {
+        buf_printf(out, "<tr><td><code>%s</code></td><td>%s</td>", type_name(t), meaning[t]);
+        if (c->types) {
+            buf_puts(out, "<td><code>");
+            html_text(out, c->types[t]);
+            buf_puts(out, "</code></td>");
+        }
+        buf_puts(out, "</tr>");
+    }
+    buf_puts(out, "</tbody></table>");
+}
+
 static void put_links(struct buf *out, const struct connector *c, const char *root)
 {
     const char *kind = connector_kind_name(c->kind);
@@ -252,6 +290,7 @@ int handle_docs_connector(struct app *app, struct request *req, struct response 
     put_modes(out, &c);
     put_example(out, &c);
     put_options(out, &c);
+    put_types(out, &c);
     put_links(out, &c, p.root);
     html_end(res);
     return 0;

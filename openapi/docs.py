@@ -156,7 +156,8 @@ class Reference:
         out = ""
         for sample in operation.get("x-codeSamples", []):
             status, answer = self.answer_of(operation, sample["label"])
-            out += f'<pre class="shell"><code>{esc(sample["source"])}</code></pre>'
+            out += (f'<p class="label">{esc(sample["label"].replace("_", " ").capitalize())}</p>'
+                    f'<pre class="shell"><code>{esc(sample["source"])}</code></pre>')
             if answer:
                 out += (f'<details><summary>Answer <span class="status s{status[0]}">{esc(status)}</span></summary>'
                         f"<pre><code>{esc(answer)}</code></pre></details>")

@@ -56,6 +56,7 @@ const struct destination_connector destination_mysql = {
     .options = options,
     .config_size = sizeof(struct mysql_destination),
     .write_modes = SQL_WRITE_MODES,
+    .types = sql_mysql.type,
     .delivery = "exactly_once",
     .parallel_writers = true,
     .check = check,

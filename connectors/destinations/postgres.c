@@ -50,6 +50,7 @@ const struct destination_connector destination_postgres = {
     .options = options,
     .config_size = sizeof(struct postgres_destination),
     .write_modes = SQL_WRITE_MODES,
+    .types = sql_postgres.type,
     .delivery = "exactly_once",
     .parallel_writers = true,
     .check = check,

@@ -58,6 +58,7 @@ const struct destination_connector destination_sqlite = {
     .options = options,
     .config_size = sizeof(struct sqlite_destination),
     .write_modes = SQL_WRITE_MODES,
+    .types = sql_sqlite.type,
     .delivery = "exactly_once",
     .check = check,
     .open = open_destination,

@@ -133,6 +133,9 @@ class Links(ServiceTest):
             schema = self.ok(self.service.get(f"/v1/connectors/{c['kind']}/{c['name']}/schema"))
             for name in schema["properties"]:
                 self.assertIn(f'id="option-{name}"', page)
+            self.assertIn("<td><code>timestamptz</code></td>", page)
+            if c["name"] == "postgres" and c["kind"] == "destination":
+                self.assertIn("<td><code>jsonb</code></td>", page)
             for mode in c["capabilities"].get("destination_sync_modes", c["capabilities"].get("sync_modes")):
                 self.assertIn(f"<li>{mode}</li>", page)
 
