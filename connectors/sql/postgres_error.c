@@ -161,9 +161,14 @@ int postgres_fail(struct postgres_conn *c, const PGresult *result, const char *w
     } else {
         const char *text = PQerrorMessage(c->pg);
 
-        if (PQstatus(c->pg) == CONNECTION_OK) {
+        /* libpq itself complains of what the server sends; without a word the answer is of another
+         * kind than the statement's, ours or theirs to blame. */
+        if (PQstatus(c->pg) == CONNECTION_OK && *text) {
+            reason = "protocol";
+        } else if (PQstatus(c->pg) == CONNECTION_OK) {
             code = ERR_INTERNAL;
             reason = NULL;
+            text = "the answer is not of the kind that was asked for";
         }
         put_line(&said, text, strlen(text));
     }

@@ -23,11 +23,17 @@ BANNED = {
     r"\b__builtin_unreachable\s*\(": "an impossible branch calls abort()",
     r"\bgoto\b": "release by scope",
     r"\bMHD_create_post_processor\b|\bMHD_digest_|\bMHD_basic_": "history of advisories",
+    r"\b(PQescapeString|PQfn|lo_\w+|PQtrace|PQprint|PQconnectdb|PQsetdbLogin)\s*\(": "P4: keywords as arrays, parameters as parameters",
+    r"\bregcomp\s*\(": "J6: callers' patterns run in connectors/rest/pattern.h",
+    r"\bCURLOPT_(REDIR_)?PROTOCOLS\b": "the _STR form, which knows all schemes",
     r"\bNEEDSWORK\b|\bTODO\b|\bFIXME\b|\bXXX\b": "finish it or file an issue",
 }
 # Allowed only below these prefixes.
 ONLY = {
     r"(?<![_a-z])(malloc|calloc|realloc|strdup|strndup)\s*\(": ("connectors/base/", "use xalloc or an arena"),
+    r"(?<!\w)(socket|connect)\s*\(": (("connectors/base/egress.c", "connectors/http/request.c", "connectors/sql/postgres.c", "server/cli_health.c",
+                                          "server/http/server.c", "server/notify.c"),
+                                        "E1: outbound sockets pass connectors/base/egress.h"),
     r"\bgetenv\s*\(": (("server/config.c", "server/notify.c", "connectors/base/failpoint.c"), "settings come from server/config.h"),
     r"\bpthread_create\s*\(": (("server/sync/", "server/http/", "server/main.c"), "threads are started in few places"),
     r"\bstrtod\s*\(|\bstrtof\s*\(": (("connectors/base/text.c", "connectors/data/value"), "use text_to_double"),

@@ -212,6 +212,7 @@ Test(http_client, keeps_two_answers_apart)
     close_fixture(&f);
 }
 
+/* E4. */
 Test(http_client, follows_redirects_and_keeps_credentials_at_home)
 {
     const struct http_header key[] = {{"Authorization", "Bearer k", true}};
@@ -250,6 +251,7 @@ Test(http_client, follows_redirects_and_keeps_credentials_at_home)
     close_fixture(&other);
 }
 
+/* E5, E6, E7. */
 Test(http_client, refuses_what_it_must_not_ask)
 {
     static const char *const urls[] = {"http://other.example/x",
@@ -333,6 +335,7 @@ Test(http_client, does_not_wait_for_ever_for_a_slow_answer)
     close_fixture(&f);
 }
 
+/* J4, F11. */
 Test(http_client, stops_a_bomb)
 {
     struct fixture f = {0};

@@ -66,6 +66,7 @@ Test(deadlines, cuts_a_connection_that_says_nothing)
     close(fd);
 }
 
+/* H2. */
 Test(deadlines, cuts_headers_that_drip)
 {
     char text[1000] = "GET /text HTTP/1.1\r\nHost: t\r\nX-Slow: ";
@@ -106,6 +107,7 @@ Test(deadlines, cuts_a_later_request_that_drips)
     close(fd);
 }
 
+/* H2. */
 Test(deadlines, cuts_a_body_below_the_least_rate)
 {
     int fd = peer_connect(&server);
@@ -155,6 +157,7 @@ Test(deadlines, notices_a_peer_that_leaves_with_its_last_bytes)
     cr_assert_lt(clock_monotonic_us() - begin, 4000000);
 }
 
+/* H2. */
 Test(deadlines, cuts_a_reader_that_stops_reading)
 {
     int fd = peer_connect(&server), small = 4096;
@@ -198,6 +201,7 @@ Test(deadlines, does_not_count_the_time_of_a_waiting_request_or_a_dry_stream)
 
 #define SLOW 300
 
+/* H2. */
 Test(deadlines, serves_honest_clients_among_three_hundred_slow_ones)
 {
     static int fds[SLOW];

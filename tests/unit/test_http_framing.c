@@ -143,6 +143,7 @@ static void check_answer(const struct conversation *c, const char *answer)
     cr_assert_null(strstr(answer, " 200 "), "%s: %s", c->what, answer);
 }
 
+/* H1. */
 Test(framing, never_lets_the_second_request_run)
 {
     size_t n = sizeof conversations / sizeof conversations[0];

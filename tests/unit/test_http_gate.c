@@ -61,6 +61,7 @@ Test(gate, accepts_plain_framing)
     }
 }
 
+/* H1. */
 Test(gate, refuses_ambiguous_framing)
 {
     static const struct sample cases[] = {
@@ -156,6 +157,7 @@ static enum media media_of(const char *type, const char *name, const char *value
     return gate_media(headers, n);
 }
 
+/* H4. */
 Test(gate, tells_json_from_forms_and_the_rest)
 {
     const char *form = "application/x-www-form-urlencoded";

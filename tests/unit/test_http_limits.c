@@ -48,6 +48,7 @@ static int ask_target(size_t n)
     return status;
 }
 
+/* H3. */
 Test(limits, target)
 {
     cr_assert_eq(ask_target(HTTP_MAX_TARGET - 1), 200);
@@ -73,6 +74,7 @@ static int ask_headers(size_t n)
     return status;
 }
 
+/* H3. */
 Test(limits, headers)
 {
     cr_assert_eq(ask_headers(HTTP_MAX_HEADER_BYTES - 1), 200);
@@ -168,6 +170,7 @@ Test(limits, body_of_a_big_route)
     is_over(post_chunks("/big", n + 1));
 }
 
+/* H3. */
 Test(limits, answers_a_length_over_the_limit_before_the_body)
 {
     int fd = peer_connect(&server);

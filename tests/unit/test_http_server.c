@@ -47,6 +47,7 @@ static void is_problem(const char *answer, int status, const char *code)
     cr_assert_not_null(strstr(peer_body(answer), member), "%s", answer);
 }
 
+/* H5. */
 Test(http, answers_json_with_a_newline_and_the_headers_of_every_answer)
 {
     const char *answer = get("/hello/a%20b");
@@ -83,6 +84,7 @@ Test(http, says_the_charset_of_text_and_keeps_the_handlers_caching)
     has_header(answer, "X-Name", "a  X-Split: yes");
 }
 
+/* H7. */
 Test(http, echoes_a_harmless_request_id_and_replaces_any_other)
 {
     char long_id[200] = "X-Request-Id: ";
@@ -115,6 +117,7 @@ Test(http, answers_304_to_who_has_it_already)
         peer_status(peer_ask(&server, "GET", "/hello/x", "If-None-Match: \"77\"\r\n", NULL)), 200);
 }
 
+/* H8. */
 Test(http, answers_head_like_get_without_the_body)
 {
     const char *answer = peer_ask(&server, "HEAD", "/hello/x", "", NULL);
@@ -129,6 +132,7 @@ Test(http, answers_head_like_get_without_the_body)
     cr_assert(eventually_equal(&server.released, 1));
 }
 
+/* H8. */
 Test(http, tells_unknown_paths_methods_and_options_apart)
 {
     const char *answer = get("/nowhere");

@@ -67,6 +67,7 @@ Test(target, accepts_one_spelling_or_another_of_the_same_path)
     }
 }
 
+/* H6. */
 Test(target, refuses_what_two_parsers_could_read_differently)
 {
     static const char *const cases[] = {
@@ -115,6 +116,7 @@ static void refuses_query(const char *raw)
     cr_assert_str_eq(error_reason(&err), "invalid_query");
 }
 
+/* H6. */
 Test(target, refuses_parameters_that_contradict_each_other_or_are_not_text)
 {
     static const char *const cases[] = {

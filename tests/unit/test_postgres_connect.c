@@ -80,6 +80,7 @@ static const char *ask(const char *sql)
 
 /* --------------------------------------------------------------- what libpq is told */
 
+/* P1, P2. */
 Test(postgres_connect, tells_libpq_this_and_nothing_else)
 {
     static const char expected[] =
@@ -110,7 +111,7 @@ Test(postgres_connect, tells_libpq_this_and_nothing_else)
     cr_assert_null(k.names[k.n]);
 }
 
-/* A new libpq that takes one more thing from the environment fails this. */
+/* A new libpq that takes one more thing from the environment fails this. (P1.) */
 Test(postgres_connect, leaves_to_the_environment_only_what_is_taken_out_of_it)
 {
     static const char *const left[] = {"service", "options", "requirepeer", "gsslib"};
@@ -141,6 +142,7 @@ static void write_file(const char *path, const char *text)
     chmod(path, 0600);
 }
 
+/* P2. */
 Test(postgres_connect, is_not_led_astray_by_the_environment)
 {
     static const char *const names[][2] = {
@@ -165,6 +167,7 @@ Test(postgres_connect, is_not_led_astray_by_the_environment)
                      "UTF8 connectord");
 }
 
+/* P2. */
 Test(postgres_connect, takes_no_password_from_a_file)
 {
     char dir[TEMPDIR_BYTES];
@@ -180,6 +183,7 @@ Test(postgres_connect, takes_no_password_from_a_file)
     tempdir_remove(dir);
 }
 
+/* P2. */
 Test(postgres_connect, takes_neither_a_service_nor_options_once_the_environment_is_clean)
 {
     char dir[TEMPDIR_BYTES];
@@ -211,6 +215,7 @@ Test(postgres_connect, takes_neither_a_service_nor_options_once_the_environment_
 
 /* --------------------------------------------------------------- the session */
 
+/* P3. */
 Test(postgres_connect, sets_up_a_session_that_does_not_depend_on_the_role)
 {
     postgres_fixture_sql(&f,
@@ -234,6 +239,7 @@ Test(postgres_connect, sets_up_a_session_that_does_not_depend_on_the_role)
     cr_expect_str_eq(ask("select 0.1::float8 + 0.2"), "0.30000000000000004");
 }
 
+/* P6. */
 Test(postgres_connect, lets_a_reader_write_nothing)
 {
     struct error err = ERROR_INIT;
@@ -345,6 +351,7 @@ Test(postgres_connect, says_why_it_cannot_connect)
     expect_refused(ERR_TRANSIENT, "host_unreachable");
 }
 
+/* P2. */
 Test(postgres_connect, takes_one_host_and_nothing_else)
 {
     static const char *const hosts[] = {

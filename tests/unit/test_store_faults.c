@@ -286,6 +286,7 @@ Test(store_faults, a_first_start_that_fails_can_be_repeated)
     }
 }
 
+/* F6. */
 Test(store_faults, a_disk_that_stays_broken_is_said_every_time)
 {
     struct connection c = make_connection("a");

@@ -141,6 +141,7 @@ Test(store_open, a_directory_is_no_store)
 
 /* ---------------------------------------------------------- two at one store */
 
+/* F18, the part of one machine. */
 Test(store_open, is_refused_to_a_second_one_until_the_first_closes)
 {
     struct store *second;
@@ -203,6 +204,7 @@ static int64_t monotonic_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+/* F7. */
 Test(store_open, a_foreign_writer_makes_writers_wait_five_seconds_and_readers_not)
 {
     struct resource r = {.name = "b", .connector = "c", .config = "{}"}, out;
@@ -229,6 +231,7 @@ Test(store_open, a_foreign_writer_makes_writers_wait_five_seconds_and_readers_no
 
 /* --------------------------------------------------------- not what it was */
 
+/* F8. */
 Test(store_open, refuses_a_newer_schema_and_leaves_it_alone)
 {
     struct store_stats stats;
@@ -311,6 +314,7 @@ Test(store_open, begins_anew_after_a_first_start_that_was_cut_off)
     }
 }
 
+/* F8. */
 Test(store_open, refuses_a_truncated_file_wherever_it_is_cut)
 {
     off_t whole;
@@ -373,8 +377,7 @@ static bool read_all(size_t *n_seen)
 /*
  * Every byte of page headers, cell pointers and record headers decides where others are; a flip
  * there has to be found. A flip inside the text of a value makes another text, which SQLite cannot
- * know: then everything else has to be there.
- */
+ * know: then everything else has to be there. (F8.) */
 Test(store_open, works_or_refuses_after_a_bit_flip)
 {
     size_t opened = 0, refused = 0, partly = 0;
@@ -487,6 +490,7 @@ Test(store_open, survives_a_file_that_must_not_grow)
     }
 }
 
+/* F5. */
 Test(store_open, survives_a_full_disk)
 {
     const char *users;
