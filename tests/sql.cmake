@@ -26,3 +26,7 @@ unit_test(test_sql_destinations target_fixture)
 unit_test(test_sql_swap target_fixture)
 unit_test(test_sql_values target_fixture)
 with_databases(unit/test_sql_destinations unit/test_sql_swap unit/test_sql_values)
+
+include(${CMAKE_CURRENT_LIST_DIR}/fuzz.cmake)
+fuzz_target(ident_quote sql base)
+fuzz_target(sqlite_file test_support sources sql connectors data base)

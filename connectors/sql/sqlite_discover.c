@@ -248,6 +248,7 @@ static int estimate(struct sqlite_conn *c, const struct table *t, int64_t *out, 
         return 0;
     buf_puts(&sql, "SELECT max(rowid) FROM ");
     sql_put_name(&sql_sqlite, t->name, &sql);
+    ignored = ERROR_INIT;
     if (sqlite_number(c, buf_str(&sql), NULL, 0, out, &is_null, &ignored) < 0)
         *out = -1; /* a column of that name that is none */
     return cancel_check(c->run->cancel, err);
