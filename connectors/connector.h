@@ -59,6 +59,8 @@ struct run_host {
     void *arg;
 };
 
+struct redactor; /* connectors/base/redact.h */
+
 /* What a connector is given for the duration of one call. */
 struct run {
     struct arena *mem;     /* lives until the call's owner is done; allocate freely */
@@ -67,6 +69,7 @@ struct run {
     const char *id;        /* of the run, for metadata columns; "" outside a run */
     int64_t started_unix_us;
     const struct run_host *host; /* NULL = nothing is kept, nobody listens */
+    struct redactor *redactor;   /* is told secrets that come up on the way; NULL = nobody is */
 };
 
 /*

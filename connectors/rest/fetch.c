@@ -7,6 +7,7 @@
 #include "connectors/base/clock.h"
 #include "connectors/base/hash.h"
 #include "connectors/base/jsonwrite.h"
+#include "connectors/base/redact.h"
 #include "connectors/http/retry.h"
 #include "connectors/rest/fetch_internal.h"
 
@@ -496,6 +497,7 @@ int fetcher_new(const struct rest_document *d, const struct scopes *base, struct
     (void)err;
     f->doc = d;
     f->run = run;
+    f->redactor = redactor_new();
     f->mem = arena_new();
     f->page = arena_new();
     for (int i = 0; i < SCOPE_COUNT; i++)
@@ -519,6 +521,7 @@ void fetcher_free(struct fetcher *f)
         return;
     forget_ahead(f);
     http_client_free(f->client);
+    redactor_free(f->redactor);
     buf_release(&f->spool.text);
     free(f->spool.ends);
     buf_release(&f->first);

@@ -42,8 +42,7 @@ struct fetcher {
     const char *secrets_at;
     struct ratelimit *limits; /* one for each of the document's */
     struct auth_state auth;
-    const char **masks;
-    size_t n_masks, cap_masks;
+    struct redactor *redactor; /* what of this must not be said */
     struct spool spool;
     struct buf headers, envelope, first, last;
     struct hash_state {

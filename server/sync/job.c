@@ -55,6 +55,7 @@ struct run job_run(struct job *j, const char *origin)
     j->host = (struct run_host){begin_credential, end_credential, note_request, j};
     return (struct run){.mem = j->mem,
                         .cancel = j->cancel,
+                        .redactor = j->redactor,
                         .log = logstream_log(j->log, origin),
                         .id = arena_printf(j->mem, "%lld", (long long)j->row.id),
                         .started_unix_us = j->row.started_us,

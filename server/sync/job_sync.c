@@ -181,6 +181,7 @@ static void run_plan(struct job *j, const struct sync_plan *plan, const struct k
         .queue_bytes = (size_t)j->runs->config.memory_budget_bytes / 4,
         .cancel = j->cancel,
         .host = run.host,
+        .redactor = run.redactor,
         .source_log = logstream_log(j->log, "source"),
         .destination_log = logstream_log(j->log, "destination"),
         .engine_log = run.log,

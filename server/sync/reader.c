@@ -180,7 +180,8 @@ static void *reader_main(void *arg)
                       .log = a->job->source_log,
                       .id = a->job->run_id,
                       .started_unix_us = a->job->started_unix_us,
-                      .host = a->job->host};
+                      .host = a->job->host,
+                      .redactor = a->job->redactor};
     struct error err = ERROR_INIT, put_err = ERROR_INIT;
 
     for (size_t i = 0; i < a->n; i++) {

@@ -85,6 +85,7 @@ struct sync_job {
     size_t queue_bytes; /* between readers and writers, of all lanes together */
     struct cancel *cancel;
     const struct run_host *host; /* of the source; see struct run */
+    struct redactor *redactor;   /* the same */
     struct log *source_log, *destination_log, *engine_log;
     struct run_observer *observer;
 };
