@@ -8,6 +8,7 @@
 
 #include "connectors/base/arena.h"
 #include "connectors/base/clock.h"
+#include "connectors/base/unconst.h"
 #include "server/sync/runner.h"
 #include "server/sync/spread.h"
 
@@ -316,7 +317,7 @@ static void keep_copies(struct runner *r, struct arena *mem)
 static void forget_copies(struct runner *r)
 {
     for (size_t i = 0; i < r->job->selection->n; i++)
-        free((void *)(uintptr_t)r->kept[i].position);
+        free(unconst(r->kept[i].position));
 }
 
 void sync_run(const struct sync_job *job, struct progress *progress, struct run_result *out)

@@ -5,6 +5,7 @@
 
 #include "connectors/bad_rows.h"
 #include "connectors/base/arena.h"
+#include "connectors/base/unconst.h"
 #include "server/sync/writer.h"
 
 static void counts_subtract(struct counts *from, const struct counts *less)
@@ -62,7 +63,7 @@ static void keep_copy(struct writer *w, size_t i)
     struct stream_copy *kept = &w->a->kept[writer_stream(w, i)];
     char *position = flow->durable ? xstrdup(flow->durable) : NULL;
 
-    free((void *)(uintptr_t)kept->position);
+    free(unconst(kept->position));
     *kept = (struct stream_copy){
         .known = true, .generation = flow->generation, .seq = flow->seq, .position = position};
 }
