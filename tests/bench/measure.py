@@ -1,4 +1,5 @@
 """What every measure needs: a service, a stopwatch, ratios taken pair by pair, the data."""
+import atexit
 import json
 import pathlib
 import shutil
@@ -27,13 +28,14 @@ def free_port():
 class Service:
     """A fresh service on a port and data directory of its own."""
 
-    def __init__(self, folder, *options):
+    def __init__(self, folder, *options, data=None):
         self.port = free_port()
-        self.data = pathlib.Path(tempfile.mkdtemp(dir=folder))
+        self.data = data or pathlib.Path(tempfile.mkdtemp(dir=folder))
         began = time.monotonic()
         self.process = subprocess.Popen(
             [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", self.data, *options],
             stdout=open(self.data / "log", "wb"), stderr=subprocess.STDOUT)
+        atexit.register(self.process.kill)
         while True:
             try:
                 self.call("GET", "/readyz")
@@ -103,9 +105,24 @@ class Bench:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="connectord-bench-", dir=arguments.folder))
         self.results = []
 
-    def report(self, name, figure, bound, ok, note=""):
-        self.results.append({"measure": name, "figure": figure, "bound": bound, "ok": ok, "note": note})
-        print(f"{'ok  ' if ok else 'MISS'} {name:<48} {figure:<22} {bound:<14} {note}", flush=True)
+    def report(self, name, figure, bound, ok, note="", ours="", peer=""):
+        """A measure: its figure (a ratio where there is a peer), what is promised, whether it holds."""
+        self.results.append({"measure": name, "figure": figure, "bound": bound, "ok": ok, "note": note,
+                             "ours": ours, "peer": peer})
+        more = "; ".join(part for part in (ours, peer, note) if part)
+        print(f"{'ok  ' if ok else 'MISS'} {name:<52} {figure:<14} {bound:<12} {more}", flush=True)
+
+    def table(self):
+        """Everything once more, ours beside the peer's."""
+        rows = [("measure", "ours", "peer", "ratio", "promised", "")]
+        for r in self.results:
+            is_ratio = bool(r["peer"]) and r["figure"].endswith(" x")
+            rows.append((r["measure"], r["ours"] or r["figure"], r["peer"] or "-", r["figure"] if is_ratio else "-",
+                         r["bound"], "ok" if r["ok"] else "MISS"))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        print()
+        for row in rows:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
 
     def ratio(self, name, ours, peer, least, peer_name):
         """Both return seconds; the figure is how many times the peer's rate ours is."""
@@ -115,7 +132,7 @@ class Bench:
         ratio = statistics.median(p / o for o, p in pairs)
         mine, theirs = (statistics.median(x) for x in zip(*pairs))
         self.report(name, f"{ratio:.2f} x", f">= {least} x", ratio >= least,
-                    f"{self.rows / mine:,.0f} rows/s; {peer_name}: {self.rows / theirs:,.0f} rows/s")
+                    ours=f"{self.rows / mine:,.0f} rows/s", peer=f"{peer_name}: {self.rows / theirs:,.0f} rows/s")
 
     def memory(self, name, service, most):
         peak = service.status("VmHWM") / MIB

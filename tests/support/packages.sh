@@ -12,7 +12,7 @@ TEST_PACKAGES="ccache clang-14 clang-format-14 clang-tidy-14 cppcheck libclang-r
     buildah podman runc debootstrap binutils dpkg-dev file lintian systemd nghttp2-server"
 # Debian's npm comes with hundreds of packages: only where there is none.
 command -v npm >/dev/null || TEST_PACKAGES="$TEST_PACKAGES nodejs npm"
-BENCH_PACKAGES="pgloader python3-requests"
+BENCH_PACKAGES="pgloader python3-requests wrk nginx"
 
 install_packages() {
     missing=
