@@ -297,7 +297,7 @@ static int prepare_retry(struct app *app, struct request *req, struct response *
     struct run_row old;
 
     (void)force;
-    if (run_of_request(app, req, &old, err) < 0 ||
+    if (run_of_request(app, req, request_mem(req), &old, err) < 0 ||
         body_read(req, res, true, retry_options, &body, &sent, err) < 0)
         return -1;
     if (!run_status_is_final(old.status))

@@ -180,13 +180,14 @@ int handle_run_logs(struct app *app, struct request *req, struct response *res, 
     static const char *const known[] = {"follow", "after",      "tail",     "since", "until",
                                         "level",  "stream",     "origin",   "type",  "limit",
                                         "format", "timestamps", "download", NULL};
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
     struct log_query q;
     struct run_row run;
     bool download;
 
     if (request_query_only(req, known, err) < 0 || read_query(req, &q, err) < 0 ||
         request_query_bool(req, "download", false, &download, err) < 0 ||
-        run_of_request(app, req, &run, err) < 0)
+        run_of_request(app, req, mem, &run, err) < 0)
         return -1;
     if (download)
         response_header(res, "Content-Disposition", "attachment; filename=\"run-%lld.%s\"",

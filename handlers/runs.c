@@ -12,19 +12,20 @@
 #include "handlers/wait.h"
 #include "server/sync/runs.h"
 
-int run_of_request(struct app *app, struct request *req, struct run_row *out, struct error *err)
+int run_of_request(struct app *app, struct request *req, struct arena *mem, struct run_row *out,
+                   struct error *err)
 {
     const char *text = request_param(req, "run"), *connection = request_param(req, "connection");
     struct connection c;
     int64_t id;
 
-    if (connection && store_get_connection(app->store, connection, request_mem(req), &c, err) < 0)
+    if (connection && store_get_connection(app->store, connection, mem, &c, err) < 0)
         return -1;
     if (connection && !strcmp(text, "latest"))
-        return store_latest_run(app->store, c.id, request_mem(req), out, err);
+        return store_latest_run(app->store, c.id, mem, out, err);
     if (!text_to_int64(text, strlen(text), &id) || id <= 0)
         return error_set(err, ERR_NOT_FOUND, "there is no run \"%s\"", text);
-    if (store_get_run(app->store, id, request_mem(req), out, err) < 0)
+    if (store_get_run(app->store, id, mem, out, err) < 0)
         return -1;
     if (connection && (!out->connection_id || strcmp(out->connection_id, c.id) != 0))
         return error_set(err, ERR_NOT_FOUND, "connection \"%s\" has no run %" PRId64, c.name, id);
@@ -136,7 +137,7 @@ static int find_and_wait(struct app *app, struct request *req, struct response *
     if (wait)
         return run_wait_poll(wait, res, request_mem(req), out, err);
     if (request_query_int(req, "wait", 0, 0, WAIT_MAX_S, &seconds, err) < 0 ||
-        run_of_request(app, req, out, err) < 0)
+        run_of_request(app, req, request_mem(req), out, err) < 0)
         return -1;
     if (!seconds || run_status_is_final(out->status))
         return 0;
@@ -164,7 +165,7 @@ int handle_run_streams(struct app *app, struct request *req, struct response *re
     struct jsonw w = JSONW_INIT(&res->body);
     struct run_row run;
 
-    if (run_of_request(app, req, &run, err) < 0)
+    if (run_of_request(app, req, request_mem(req), &run, err) < 0)
         return -1;
     page_begin(&w);
     if (encode_run_streams(&w, &run, err) < 0)
@@ -217,7 +218,8 @@ int handle_run_cancel(struct app *app, struct request *req, struct response *res
 
     if (request_query_only(req, known, err) < 0 ||
         request_query_bool(req, "force", false, &force, err) < 0 ||
-        body_read_nothing(req, err) < 0 || run_of_request(app, req, &before, err) < 0 ||
+        body_read_nothing(req, err) < 0 ||
+        run_of_request(app, req, request_mem(req), &before, err) < 0 ||
         runs_cancel(app->runs, before.id, "user", force, &status, err) < 0 ||
         store_get_run(app->store, before.id, request_mem(req), &after, err) < 0)
         return -1;
@@ -231,7 +233,8 @@ int handle_run_delete(struct app *app, struct request *req, struct response *res
 {
     struct run_row run;
 
-    if (run_of_request(app, req, &run, err) < 0 || store_delete_run(app->store, run.id, err) < 0)
+    if (run_of_request(app, req, request_mem(req), &run, err) < 0 ||
+        store_delete_run(app->store, run.id, err) < 0)
         return -1;
     logstreams_remove(app->logs, run.id);
     res->status = 204;

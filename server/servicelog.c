@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "connectors/base/buf.h"
@@ -22,16 +23,21 @@ struct caller_log {
     const char *caller;
 };
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+/* Held for a write only: whoever finds it taken does better to wait a moment than to sleep. */
+static pthread_mutex_t mutex = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static struct caller_log callers[MAX_CALLERS];
 static size_t n_callers;
 static _Atomic int least;
 static int out_fd = STDOUT_FILENO;
+static bool may_block = true;
 static int64_t dropped;
 
 void servicelog_init(int fd, enum log_level threshold)
 {
+    struct stat st;
+
     out_fd = fd;
+    may_block = fstat(fd, &st) < 0 || !S_ISREG(st.st_mode);
     servicelog_set_level(threshold);
 }
 
@@ -92,8 +98,9 @@ static bool write_now(const struct buf *line)
 {
     struct pollfd p = {.fd = out_fd, .events = POLLOUT};
 
-    return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) &&
-           write(out_fd, line->data, line->len) == (ssize_t)line->len;
+    if (may_block && (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT)))
+        return false;
+    return write(out_fd, line->data, line->len) == (ssize_t)line->len;
 }
 
 static void drop(void)
@@ -102,24 +109,23 @@ static void drop(void)
     metric_add(METRIC_LOG_DROPPED, 1);
 }
 
-/* Tells first how many lines had to be dropped before. */
-static void put_out(struct buf *b, enum log_level level, const char *caller,
-                    const struct log_line *line)
+/* Tells first how many lines had to be dropped before. With the mutex held. */
+static void put_out(const struct buf *text, enum log_level level, const char *caller)
 {
     if (dropped > 0) {
+        CLEANUP(buf_release) struct buf b = BUF_INIT(1 << 16);
         struct log_line lost = {.message = "log lines dropped",
                                 .fields = {log_int("lines", dropped)}};
 
-        put_line(b, LOG_WARN, caller, &lost);
-        if (!write_now(b)) {
+        put_line(&b, LOG_WARN, caller, &lost);
+        if (!write_now(&b)) {
             drop();
             return;
         }
         dropped = 0;
     }
-    put_line(b, level, caller, line);
     metric_add_for(METRIC_LOG_LINES, METRIC_LABELS(log_level_name(level)), 1);
-    if (!write_now(b))
+    if (!write_now(text))
         drop();
 }
 
@@ -151,33 +157,35 @@ static uint64_t hash_line(enum log_level level, const char *caller, const struct
     return h;
 }
 
-static void sum_up(struct repeat *r, struct buf *b)
+static void sum_up(struct repeat *r)
 {
+    CLEANUP(buf_release) struct buf b = BUF_INIT(1 << 16);
     struct log_line line = {
         .message = "log lines left out because they repeat",
         .fields = {log_text("line", r->message), log_int("lines", r->n - REPEAT_MOST)}};
 
-    if (r->n > REPEAT_MOST)
-        put_out(b, r->level, r->caller, &line);
+    if (r->n > REPEAT_MOST) {
+        put_line(&b, r->level, r->caller, &line);
+        put_out(&b, r->level, r->caller);
+    }
     r->n = 0;
 }
 
-/* True when the line has come often enough in this second. */
-static bool is_repeated(enum log_level level, const char *caller, const struct log_line *line,
-                        struct buf *b)
+/* True when the line has come often enough in this second. With the mutex held. */
+static bool is_repeated(uint64_t hash, enum log_level level, const char *caller,
+                        const char *message)
 {
-    uint64_t hash = hash_line(level, caller, line);
     struct repeat *mine = &repeats[hash % REPEAT_SLOTS];
     int64_t now_us = clock_monotonic_us();
 
     for (size_t i = 0; i < REPEAT_SLOTS; i++) {
         if (repeats[i].n > 0 && now_us - repeats[i].since_us >= REPEAT_US)
-            sum_up(&repeats[i], b);
+            sum_up(&repeats[i]);
     }
     if (mine->n > 0 && mine->hash != hash)
-        sum_up(mine, b);
+        sum_up(mine);
     if (mine->n == 0)
-        *mine = (struct repeat){hash, now_us, 0, level, caller, line->message};
+        *mine = (struct repeat){hash, now_us, 0, level, caller, message};
     if (++mine->n <= REPEAT_MOST)
         return false;
     metric_add(METRIC_LOG_REPEATED, 1);
@@ -189,17 +197,20 @@ static void emit(struct log *log, enum log_level level, const struct log_line *l
     CLEANUP(buf_release) struct buf b = BUF_INIT(1 << 16), texts = BUF_INIT(1 << 20);
     const char *caller = ((struct caller_log *)log)->caller;
     struct log_line clean = *line;
+    uint64_t hash;
 
     if ((int)level < atomic_load(&least))
         return;
     if (!redact_live_is_empty())
         redact_live_line(line, &texts, &clean);
     clean.message = line->message; /* a constant, which is remembered */
+    hash = hash_line(level, caller, &clean);
+    put_line(&b, level, caller, &clean);
     {
         LOCK_GUARD(&mutex);
 
-        if (!is_repeated(level, caller, &clean, &b))
-            put_out(&b, level, caller, &clean);
+        if (!is_repeated(hash, level, caller, clean.message))
+            put_out(&b, level, caller);
     }
 }
 

@@ -200,7 +200,9 @@ struct http {
     int listen_fd;
     struct MHD_Daemon *daemons[HTTP_MAX_THREADS];
     size_t n_daemons;
-    int64_t hard_limit; /* connections beyond are closed at once */
+    int64_t hard_limit;       /* connections beyond are closed at once */
+    unsigned char id_base[8]; /* of request ids: random */
+    _Atomic uint32_t n_ids;
     _Atomic bool draining, stopping;
     _Atomic int64_t connections, in_flight, streams, body_bytes;
     pthread_mutex_t mutex; /* of `idle` */

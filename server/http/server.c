@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "connectors/base/clock.h"
+#include "connectors/base/hash.h"
 #include "connectors/base/text.h"
 #include "server/http/server_exchange.h"
 
@@ -264,6 +265,7 @@ int http_start(const struct http_config *config, const struct route *routes, str
     struct http *h = xalloc(sizeof *h);
     pthread_condattr_t attr;
 
+    hash_random(h->id_base, sizeof h->id_base);
     h->app = app;
     h->log = access_log;
     h->listen_fd = h->keeper.epoll_fd = h->keeper.event_fd = -1;

@@ -91,12 +91,13 @@ static void add_headers(struct request *req, struct response *res, struct MHD_Re
 /*
  * The library has cleared half the memory of the connection when it made room for the answer, so a
  * follower that says little would hold 28 KiB of it. `out` is ours to fill: whole pages that are
- * left empty go back to the system, and 12 KiB stay.
+ * left empty go back to the system, but for one that has room for a few lines.
  */
 static void give_back(char *out, size_t max)
 {
     const size_t page = 4096;
-    size_t skip = page + (page - (uintptr_t)out % page) % page;
+    size_t rest = (page - (uintptr_t)out % page) % page;
+    size_t skip = rest >= DRY_BYTES ? rest : rest + page;
     size_t n = skip < max ? (max - skip) / page * page : 0;
 
     if (n)

@@ -33,6 +33,8 @@ DEFINE_CLEANUP(struct db *, db_close_cleanup, db_close);
 void db_set_busy_ms(struct db *db, int ms);
 /* After an I/O error nothing that the connection believes may be relied on: close it. */
 bool db_is_broken(const struct db *db);
+/* One statement without parameters and results that is run again and again: it stays prepared. */
+CHECKED int db_run(struct db *db, const char *sql, struct error *err);
 /* Rolls back whatever is open; never fails. */
 void db_rollback(struct db *db);
 /* Any number of statements without parameters and results. */

@@ -77,7 +77,7 @@ int store_get_run(struct store *s, int64_t id, struct arena *mem, struct run_row
     CLEANUP(txn_end) struct txn t = {0};
     int found;
 
-    if (txn_begin(s, TXN_READ, &t, err) < 0)
+    if (txn_begin(s, TXN_LOOK, &t, err) < 0)
         return -1;
     found = run_find(&t, id, mem, out, err);
     if (found == 0)

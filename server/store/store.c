@@ -116,6 +116,8 @@ static void configure(void)
 {
     /* Refused when somebody has used SQLite before; db_open does not rely on it. */
     sqlite3_config(SQLITE_CONFIG_URI, 0);
+    /* Pages are taken one by one when they are needed, not twenty at once for each connection. */
+    sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
     sqlite3_initialize();
 }
 
@@ -212,23 +214,26 @@ static int migrate(struct store *s, struct error *err)
 
 static int open_seats(struct store *s, struct error *err)
 {
-    if (db_open(s->path, DB_RELAX, &s->progress.db, err) < 0)
-        return -1;
-    for (size_t i = 0; i < READERS; i++) {
-        if (db_open(s->path, DB_READ, &s->readers[i].db, err) < 0)
-            return -1;
-    }
-    return 0;
+    /* The other readers are opened when there are so many at once. */
+    return db_open(s->path, DB_RELAX, &s->progress.db, err) < 0 ||
+                   db_open(s->path, DB_READ, &s->readers[0].db, err) < 0
+               ? -1
+               : 0;
 }
 
 static struct store *store_new(const char *path)
 {
     struct store *s = xalloc(sizeof *s);
+    pthread_mutexattr_t adaptive;
     pthread_condattr_t attr;
 
     s->path = xstrdup(path);
     s->lock_fd = -1;
-    pthread_mutex_init(&s->mutex, NULL);
+    /* Held for moments only: waiting for it awake is cheaper than asleep. */
+    pthread_mutexattr_init(&adaptive);
+    pthread_mutexattr_settype(&adaptive, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(&s->mutex, &adaptive);
+    pthread_mutexattr_destroy(&adaptive);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&s->writer_freed, &attr);
@@ -367,7 +372,7 @@ static void give_back(struct store *s, enum txn_kind kind, struct seat *seat)
 {
     LOCK_GUARD(&s->mutex);
 
-    if (kind == TXN_READ) {
+    if (kind <= TXN_LOOK) {
         seat->taken = false;
         pthread_cond_signal(&s->reader_freed);
     } else {
@@ -379,25 +384,29 @@ static void give_back(struct store *s, enum txn_kind kind, struct seat *seat)
 static int begin_on(struct store *s, enum txn_kind kind, struct seat *seat, int64_t until_ms,
                     struct error *err)
 {
-    static const enum db_mode modes[] = {
-        [TXN_READ] = DB_READ, [TXN_WRITE] = DB_WRITE, [TXN_PROGRESS] = DB_RELAX};
+    static const enum db_mode modes[] = {[TXN_READ] = DB_READ,
+                                         [TXN_LOOK] = DB_READ,
+                                         [TXN_WRITE] = DB_WRITE,
+                                         [TXN_PROGRESS] = DB_RELAX};
     int64_t left_ms = until_ms - now_ms();
 
     if (!seat->db && db_open(s->path, modes[kind], &seat->db, err) < 0)
         return -1;
     db_set_busy_ms(seat->db, left_ms > 1 ? (int)left_ms : 1);
+    if (kind == TXN_LOOK)
+        return 0;
     /* IMMEDIATE, since a reader that becomes a writer may find that it cannot. */
-    return db_exec(seat->db, kind == TXN_READ ? "BEGIN" : "BEGIN IMMEDIATE", err);
+    return db_run(seat->db, kind == TXN_READ ? "BEGIN" : "BEGIN IMMEDIATE", err);
 }
 
 int txn_begin_within(struct store *s, enum txn_kind kind, int64_t limit_ms, struct txn *out,
                      struct error *err)
 {
     static const char *const kinds[] = {
-        [TXN_READ] = "read", [TXN_WRITE] = "write", [TXN_PROGRESS] = "relax"};
+        [TXN_READ] = "read", [TXN_LOOK] = "read", [TXN_WRITE] = "write", [TXN_PROGRESS] = "relax"};
     int64_t until_ms = now_ms() + limit_ms;
     struct seat *seat =
-        kind == TXN_READ ? take_reader(s, until_ms) : take_writer(s, kind, until_ms);
+        kind <= TXN_LOOK ? take_reader(s, until_ms) : take_writer(s, kind, until_ms);
 
     if (!seat)
         return busy(limit_ms, err);
@@ -420,7 +429,7 @@ int txn_commit(struct txn *t, struct error *err)
 {
     if (failpoint("store_commit", err) < 0)
         return -1;
-    return db_exec(t->db, "COMMIT", err);
+    return db_run(t->db, "COMMIT", err);
 }
 
 void txn_end(struct txn *t)

@@ -15,6 +15,7 @@
 
 enum txn_kind {
     TXN_READ,
+    TXN_LOOK,     /* one reading statement, which is a transaction by itself */
     TXN_WRITE,    /* durable once committed */
     TXN_PROGRESS, /* consistent, but the last ones may be lost with the power */
 };
