@@ -11,7 +11,7 @@ import threading
 import unittest
 
 import service
-from service import BINARY, PATIENCE_S, Service, wait_until
+from service import BINARY, PATIENCE_S, Service, free_port, wait_until
 
 
 class Backup(unittest.TestCase):
@@ -32,6 +32,9 @@ class Backup(unittest.TestCase):
         s = Service(folder or self.folder, *arguments).start()
         self.addCleanup(lambda: s.alive() and s.kill())
         return s
+
+    def take_ring(self, folder):
+        shutil.copy2(self.data / "keyring.json", folder / "data/keyring.json")
 
     @staticmethod
     def fill(s, name="shop", rows=100, **config):
@@ -61,6 +64,11 @@ class Backup(unittest.TestCase):
         done = self.run_it("restore", self.file, "--data", other / "data")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual((other / "data").stat().st_mode & 0o777, 0o700)
+        # A backup never holds the key ring: whoever finds one cannot read its secrets.
+        done = self.run_it("serve", "--listen", f"127.0.0.1:{free_port()}", "--data", other / "data")
+        self.assertEqual(done.returncode, 3)
+        self.assertRegex(done.stderr, "there is no key ring .*keyring.json")
+        self.take_ring(other)
         s = self.start(other)
         self.assertEqual(s.get(f"/v1/runs/{run['id']}").json()["status"], "succeeded")
         self.assertEqual([c["name"] for c in s.get("/v1/connections").json()["items"]], ["shop"])
@@ -114,6 +122,7 @@ class Backup(unittest.TestCase):
         s.kill()
         (self.folder / "b").mkdir()
         self.assertEqual(self.run_it("restore", self.file, "--data", self.folder / "b/data").returncode, 0)
+        self.take_ring(self.folder / "b")
         s = self.start(self.folder / "b")
         lost = s.get(f"/v1/runs/{run}").json()
         self.assertEqual((lost["status"], lost["error"]["code"]), ("failed", "worker_lost"))
