@@ -10,8 +10,14 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from modules import FOLDER, fetched, skip  # noqa: E402
 
-MIRROR = "http://deb.debian.org/debian"
 PACKAGES = pathlib.Path(__file__).resolve().parents[1] / "support/packages.sh"
+
+
+def mirror():
+    """Where this machine has its own packages of Debian 12 from."""
+    asked = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", "Codename: bookworm", "Component: main"]
+    sites = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split()
+    return sites[0] if sites else skip("apt knows no mirror of bookworm")
 
 
 def archive():
@@ -24,7 +30,7 @@ def archive():
         # It can be made anew: nothing has to reach the disk before it goes on.
         (root / "etc/dpkg/dpkg.cfg.d").mkdir(parents=True)
         (root / "etc/dpkg/dpkg.cfg.d/unsafe").write_text("force-unsafe-io\n")
-        made = subprocess.run(["debootstrap", "--variant=minbase", f"--include={included}", "bookworm", root, MIRROR],
+        made = subprocess.run(["debootstrap", "--variant=minbase", f"--include={included}", "bookworm", root, mirror()],
                               capture_output=True, text=True)
         if made.returncode:
             skip(f"debootstrap made no base: {(made.stdout + made.stderr)[-400:]}")
@@ -34,4 +40,4 @@ def archive():
         subprocess.run(["tar", "-C", root, "-cf", folder / "base.tar", "."], check=True)
         shutil.rmtree(root)
 
-    return fetched(FOLDER / "base", f"{MIRROR} {included} with licences", fetch) / "base.tar"
+    return fetched(FOLDER / "base", f"bookworm {included} with licences", fetch) / "base.tar"
