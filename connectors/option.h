@@ -26,9 +26,10 @@ enum option_type { OPTION_STRING, OPTION_INT, OPTION_BOOL, OPTION_LIST, OPTION_D
 
 enum option_flags {
     OPTION_REQUIRED = 1 << 0,
-    OPTION_SECRET = 1 << 1,  /* writeOnly: never shown, never logged */
-    OPTION_PATH = 1 << 2,    /* a path on the service's machine, checked against its roots */
-    OPTION_BINDING = 1 << 3, /* says where secrets are sent: changing it asks for them again */
+    OPTION_SECRET = 1 << 1,   /* writeOnly: never shown, never logged */
+    OPTION_PATH = 1 << 2,     /* a path on the service's machine, checked against its roots */
+    OPTION_BINDING = 1 << 3,  /* says where secrets are sent: changing it asks for them again */
+    OPTION_SETTINGS = 1 << 4, /* DOC, with SECRET: settings of all kinds, some of them secret */
 };
 
 struct option {

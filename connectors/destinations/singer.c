@@ -6,7 +6,7 @@ static const struct option options[] = {
     OPTION(struct singer_target, program, .title = "Program", .flags = OPTION_REQUIRED | OPTION_BINDING,
            .min = 1, .max = 200, .help = "Name of the target, as the operator of the service has listed it.",
            .example = "target-jsonl"),
-    OPTION(struct singer_target, config, .title = "Configuration", .flags = OPTION_SECRET,
+    OPTION(struct singer_target, config, .title = "Configuration", .flags = OPTION_SECRET | OPTION_SETTINGS,
            .help = "The target's own configuration, which reaches it in a private file."),
     OPTION(struct singer_target, echo, .title = "Echo of states", .def = "end", .choices = singer_target_echoes,
            .help = "When the target prints the state that covers stored rows: by the end of its input, as every "

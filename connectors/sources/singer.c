@@ -8,7 +8,7 @@ static const struct option options[] = {
     OPTION(struct singer_tap, program, .title = "Program", .flags = OPTION_REQUIRED | OPTION_BINDING,
            .min = 1, .max = 200, .help = "Name of the tap, as the operator of the service has listed it.",
            .example = "tap-csv"),
-    OPTION(struct singer_tap, config, .title = "Configuration", .flags = OPTION_SECRET,
+    OPTION(struct singer_tap, config, .title = "Configuration", .flags = OPTION_SECRET | OPTION_SETTINGS,
            .help = "The tap's own configuration, which reaches it in a private file."),
     OPTION(struct singer_tap, catalog_flag, .title = "Flag of the catalog", .def = "catalog",
            .choices = catalog_flags,

@@ -237,8 +237,9 @@ int sealed_renew(const struct vault *v, const struct sealed_owner *owner, struct
 
 /* --------------------------------------------------------------------- checking */
 
-static void check_value(const struct vault *v, const struct doc *value, struct buf *pointer,
-                        struct problems *problems)
+/* `short_ones`: not every text in it is a secret. */
+static void check_value(const struct vault *v, const struct doc *value, bool short_ones,
+                        struct buf *pointer, struct problems *problems)
 {
     const char *text = doc_string(value, NULL);
     size_t before = pointer->len;
@@ -247,7 +248,7 @@ static void check_value(const struct vault *v, const struct doc *value, struct b
         if (!references_allow(v->references, text))
             problems_add(problems, buf_str(pointer), "unresolved_reference",
                          "the operator has not listed %s in secret_references", text);
-    } else if (text && strlen(text) < SECRET_MIN_BYTES) {
+    } else if (text && !short_ones && strlen(text) < SECRET_MIN_BYTES) {
         problems_add(problems, buf_str(pointer), "secret_too_short",
                      "a secret has at least %d bytes: a shorter one could not be kept out of logs",
                      SECRET_MIN_BYTES);
@@ -256,7 +257,7 @@ static void check_value(const struct vault *v, const struct doc *value, struct b
         return;
     for (const struct doc_member *it = doc_first(value); it; it = doc_next(value, it)) {
         doc_pointer_put(pointer, doc_member_key(it));
-        check_value(v, doc_member_value(it), pointer, problems);
+        check_value(v, doc_member_value(it), short_ones, pointer, problems);
         pointer->len = before;
         pointer->data[before] = '\0';
     }
@@ -278,6 +279,6 @@ void sealed_check(const struct vault *v, const struct option *table, const struc
             continue;
         buf_puts(&at, pointer);
         doc_pointer_put(&at, o->name);
-        check_value(v, value, &at, problems);
+        check_value(v, value, o->flags & OPTION_SETTINGS, &at, problems);
     }
 }

@@ -66,7 +66,8 @@ CHECKED int sealed_renew(const struct vault *v, const struct sealed_owner *owner
                          struct doc *config, bool *out_changed, struct error *err);
 
 /*
- * Secrets as a caller sends them: "secret_too_short" for one that could not be kept out of logs,
+ * Secrets as a caller sends them: "secret_too_short" for one that could not be kept out of logs
+ * (among settings of all kinds, a short text is taken for none),
  * "unresolved_reference" for one that names what the operator has not listed.
  */
 void sealed_check(const struct vault *v, const struct option *table, const struct doc *config,
