@@ -6,6 +6,7 @@
 #include "connectors/base/clock.h"
 #include "connectors/base/failpoint.h"
 #include "connectors/base/jsonwrite.h"
+#include "connectors/singer/speech.h"
 #include "connectors/singer/target_internal.h"
 
 #define MAX_OUT_BYTES    ((size_t)512 << 20)
@@ -25,8 +26,12 @@ static int start(struct target *t, struct error *err)
 {
     static const char *const args[] = {"--config", "@config.json", NULL};
     const struct private_file file = {"config.json", buf_str(&t->config_text), t->config_text.len};
-    const struct process_start how = {
-        .program = t->program, .args = args, .files = &file, .n_files = 1, .wants_input = true};
+    const struct process_start how = {.program = t->program,
+                                      .args = args,
+                                      .files = &file,
+                                      .n_files = 1,
+                                      .wants_input = true,
+                                      .secrets = t->secrets};
 
     t->rows_fed = 0;
     return feed_start(&how, t->run, &t->feed, err);
@@ -310,6 +315,7 @@ int singer_target_open(const struct singer_target *config, struct run *run,
                          .run = run,
                          .plan = plan,
                          .out = BUF_INIT(MAX_OUT_BYTES),
+                         .secrets = speech_secrets(config->config, run->mem),
                          .by_state = !strcmp(config->echo, "state")};
     describe_streams(t);
     bad_rows_open(&t->bad_rows, plan);

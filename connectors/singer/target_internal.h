@@ -28,6 +28,7 @@ struct target {
     struct target_stream *streams;
     struct feed *feed; /* NULL: none is running */
     struct buf out, config_text;
+    struct string_list secrets; /* of the configuration, that the program may say */
     struct bad_rows_share bad_rows;
     bool quarantine_told; /* its schema */
     int64_t epoch;

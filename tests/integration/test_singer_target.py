@@ -185,6 +185,16 @@ class Targets(ServiceTest):
         check = self.service.post(f"/v1/destinations/{self.name}/check").json()
         self.assertIn("the configuration is wrong", json.dumps(check))
 
+    def test_a_secret_that_it_says_is_seen_nowhere(self):
+        self.have("end")
+        self.destination("singer", program="zoo", config={"mode": "refuses", "store": str(self.store), "password": "p4ss!"})
+        run = self.run_it("failed")
+        logs = self.service.get(f"/v1/runs/{run['id']}/logs").text
+        check = self.service.post(f"/v1/destinations/{self.name}/check").json()
+        for told in json.dumps(run), logs, json.dumps(check):
+            self.assertIn("the configuration is wrong", told)
+            self.assertNotIn("p4ss!", told)
+
     def test_closes_its_output(self):
         self.again("closes")
 

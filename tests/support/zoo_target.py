@@ -107,7 +107,7 @@ def main():
     with open(sys.argv[2], encoding="utf-8") as f:
         config = json.load(f)
     if config.get("mode") == "refuses":
-        sys.exit("ERROR the configuration is wrong")
+        sys.exit(f"ERROR the configuration is wrong: {config.get('password')}")
     Target(config).run()
 
 
