@@ -104,6 +104,23 @@ static void put_cell(struct batch *rows, size_t column, bool declared, enum json
         put_truth(rows, column, type, token == JSONREAD_TRUE, raw);
 }
 
+static void put_base16(struct jsonrow *r, struct batch *rows, size_t column, struct slice raw)
+{
+    struct slice text = r->json.text;
+
+    buf_clear(&r->text);
+    if (text_unhex(&r->text, text.ptr, text.len))
+        batch_put_text(rows, column, r->text.data, r->text.len);
+    else
+        batch_put_odd(rows, column, REASON_PARSE, raw.ptr, raw.len);
+}
+
+static bool is_base16(const struct jsonrow *r, const struct batch *rows, size_t column)
+{
+    return column < r->n_base16 && r->base16[column] &&
+           batch_schema(rows)->columns[column].type.type == TYPE_BYTES;
+}
+
 /* ------------------------------------------------------------------------- rows */
 
 void jsonrow_init(struct jsonrow *r, struct bind *bind)
@@ -176,9 +193,27 @@ static int put_member(struct jsonrow *r, struct batch *rows, size_t column, stru
         return error_set(err, ERR_DATA, "the member \"%s\" stands there twice",
                          r->bind->schema->columns[column].name);
     r->seen[column] = r->n_records;
-    if (token != JSONREAD_NULL)
+    if (token == JSONREAD_STRING && is_base16(r, rows, column))
+        put_base16(r, rows, column, raw);
+    else if (token != JSONREAD_NULL)
         put_cell(rows, column, r->bind->declared[column], token, &r->json, raw);
     return 0;
+}
+
+/* A member without a column; its name is the scanner's text. */
+static int check_closed(struct jsonrow *r, struct error *err)
+{
+    struct column_type ignored;
+
+    if (!r->closed)
+        return 0;
+    buf_clear(&r->text);
+    buf_put(&r->text, r->json.text.ptr, r->json.text.len);
+    if (r->bind->declared_type(r->bind->arg, buf_str(&r->text), &ignored))
+        return 0;
+    return error_set(err, ERR_DATA,
+                     "the member \"%.200s\" is not in the schema, which allows no others",
+                     buf_str(&r->text));
 }
 
 /* A member that must be there and is not. */
@@ -211,6 +246,8 @@ static int put_members(struct jsonrow *r, struct batch *rows, bool *out_unknown,
         if (memchr(r->json.text.ptr, '\0', r->json.text.len))
             return error_set(err, ERR_DATA, "the name of a member has a NUL character");
         column = find_member(r, &at, r->json.text);
+        if (column == BIND_UNKNOWN && check_closed(r, err) < 0)
+            return -1;
         *out_unknown |= column == BIND_UNKNOWN;
         rc = column >= 0 ? put_member(r, rows, (size_t)column, err)
                          : skip_member(r, &token, &raw, err);

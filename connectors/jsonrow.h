@@ -21,6 +21,9 @@ struct jsonrow {
     struct bind *bind;
     const size_t *required; /* columns that every record has, be it as null; borrowed */
     size_t n_required;
+    const bool *base16; /* per column: its bytes are hexadecimal and not base64; borrowed */
+    size_t n_base16;
+    bool closed; /* a record with a member that bind->declared_type does not know is bad */
     /* Private: */
     struct jsonread json;
     struct buf text;

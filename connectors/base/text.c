@@ -283,6 +283,21 @@ bool text_unbase64(struct buf *out, const char *s, size_t n)
     return ok;
 }
 
+bool text_unhex(struct buf *out, const char *s, size_t n)
+{
+    char *at = buf_reserve(out, n / 2 + 1);
+    size_t len = 0;
+    bool ok;
+
+    if (!at)
+        return false;
+    ok = !sodium_hex2bin((unsigned char *)at, n / 2, s, n, NULL, &len, NULL) && 2 * len == n;
+    if (ok)
+        out->len += len;
+    out->data[out->len] = '\0'; /* as above */
+    return ok;
+}
+
 static bool scaled(const char *s, const char *const *units, const int64_t *factors, int64_t *out)
 {
     size_t digits = strspn(s, "0123456789");

@@ -41,6 +41,8 @@ void text_hex(const void *bytes, size_t n, char *out);
 void text_put_base64(struct buf *out, const void *bytes, size_t n); /* padded, RFC 4648 4 */
 /* Appends the decoded bytes; false when the text is not padded base64. */
 bool text_unbase64(struct buf *out, const char *s, size_t n);
+bool text_unhex(struct buf *out, const char *s,
+                size_t n); /* either case; the same of hexadecimal */
 
 /* Durations such as "250ms", "10s", "5m", "2h", "1d" in milliseconds; true when well-formed. */
 bool text_to_duration_ms(const char *s, int64_t *out_ms);

@@ -33,6 +33,23 @@ void intake_release(struct intake *in)
     jsonrow_release(&in->row);
 }
 
+/* How the bytes of a column are written, its SCHEMA says; what type it has, the stream. */
+static void note_base16(struct intake *in)
+{
+    const struct schema *have = in->declared;
+
+    in->row.n_base16 = in->bind.schema->n_columns;
+    in->base16 = arena_array(in->mem, in->row.n_base16 + 1, sizeof *in->base16);
+    for (size_t i = 0; i < have->n_columns; i++) {
+        const struct column *c = &have->columns[i];
+        long column = bind_find(&in->bind, c->name, strlen(c->name));
+
+        if (column >= 0)
+            in->base16[column] = !strcmp(c->source_type, "base16");
+    }
+    in->row.base16 = in->base16;
+}
+
 int intake_schema(struct intake *in, const struct singer_schema *s, struct error *err)
 {
     const struct schema *have = s->schema;
@@ -57,6 +74,8 @@ int intake_schema(struct intake *in, const struct singer_schema *s, struct error
     }
     in->row.required = in->required;
     in->row.n_required = in->n_required;
+    in->row.closed = s->closed;
+    note_base16(in);
     return 0;
 }
 

@@ -19,6 +19,7 @@ struct intake {
     struct batch *rows;
     size_t *required; /* columns of bind.schema */
     size_t n_required;
+    bool *base16; /* per column of bind.schema as of the last SCHEMA */
     struct arena *mem;
     struct singer_parser *parser;
     uint64_t n_records;
@@ -41,10 +42,10 @@ enum intake_outcome {
 };
 
 /*
- * One RECORD. One that breaks its SCHEMA (a required member or part of the key is missing) is
- * rejected with its reason, in place, unless the intake is strict. Fails with DATA, reason
- * "record_before_schema", or "bad_message" for a line that is no JSON; and when the stream must
- * stop.
+ * One RECORD. One that breaks its SCHEMA (a required member or part of the key is missing, or there
+ * is a member that additionalProperties = false excludes) is rejected with its reason, in place,
+ * unless the intake is strict. Fails with DATA, reason "record_before_schema", or "bad_message" for
+ * a line that is no JSON; and when the stream must stop.
  */
 CHECKED int intake_record(struct intake *in, const struct singer_message *m,
                           enum intake_outcome *out, struct error *err);

@@ -30,6 +30,7 @@ struct reading {
     struct singer_parser *p;
     struct singer_message *out;
     bool has_type, has_stream, has_value;
+    unsigned seen; /* members that count, a bit each */
 };
 
 static int expect(enum jsonread_token token, enum jsonread_token wanted, const char *member,
@@ -88,7 +89,7 @@ static int take_stream(struct reading *r, enum jsonread_token token, struct erro
 static int take_member(struct reading *r, struct error *err)
 {
     struct jsonread *j = &r->p->json;
-    enum { TYPE, STREAM, RECORD, VALUE, VERSION, OTHER } member = OTHER;
+    enum { OTHER, TYPE, STREAM, RECORD, VALUE, VERSION } member = OTHER;
     enum jsonread_token token;
     struct slice raw;
 
@@ -102,6 +103,10 @@ static int take_member(struct reading *r, struct error *err)
         member = VALUE;
     else if (is(j->text, "version"))
         member = VERSION;
+    if (member && r->seen & 1u << member)
+        return error_set(err, ERR_DATA, "it has two members \"%.*s\"", (int)j->text.len,
+                         j->text.ptr);
+    r->seen |= 1u << member;
     if (jsonread_next(j, &token, err) < 0)
         return -1;
     if (member == TYPE)

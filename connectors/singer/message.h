@@ -45,9 +45,12 @@ CHECKED int singer_parse_again(struct singer_parser *p, struct slice line,
 /* What a SCHEMA says of its stream. */
 struct singer_schema {
     const char *stream;
-    const struct schema *schema; /* columns in their order, and the key */
-    const size_t *required;      /* columns every record has; those of the key too */
+    /* Columns in their order, and the key. The source_type of bytes that are not base64 but
+     * hexadecimal is "base16", that of all others "". */
+    const struct schema *schema;
+    const size_t *required; /* columns every record has; those of the key too */
     size_t n_required;
+    bool closed;          /* records have no other members: additionalProperties is false */
     struct doc *settings; /* the line without its schema: the members the framework adds */
 };
 

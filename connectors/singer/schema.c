@@ -135,11 +135,7 @@ static int read_columns(const struct doc *schema, struct arena *mem, struct sche
 
         if (column_from_json_schema(doc_member_value(m), c, err) < 0)
             return error_wrap(err, "property \"%s\"", doc_member_key(m));
-        /* Bytes are base64 everywhere else: these stay the text they are. */
-        if (*c->source_type)
-            c->type = type_plain(TYPE_STRING);
         c->name = arena_strdup(mem, doc_member_key(m));
-        c->source_type = "";
     }
     return 0;
 }
@@ -202,6 +198,8 @@ static int read_schema(const struct doc *d, struct arena *mem, struct singer_sch
         return -1;
     out->schema = columns;
     read_required(schema, columns, mem, out);
+    out->closed = !doc_bool(doc_get(schema, "additionalProperties"), true) &&
+                  doc_count(doc_get(schema, "patternProperties")) == 0;
     return 0;
 }
 

@@ -184,6 +184,31 @@ class Streams(TargetTest):
         self.target(one, record("a", 1, "x"), record("a", 1, "y"))
         self.assertEqual(self.rows("a"), [(1, "y")])
 
+    def test_bytes_in_hexadecimal_and_in_base64(self):
+        both = {"id": {"type": "integer"}, "v": {"type": ["null", "string"], "contentEncoding": "base16"},
+                "w": {"type": ["null", "string"], "contentEncoding": "base64"}}
+        self.target(schema("a", properties=both), record("a", 1, "00ffC3a9"), {"type": "RECORD", "stream": "a", "record": {"id": 2, "w": "AP8="}},
+                    record("a", 3, ""), record("a", 4, "abc"), record("a", 5, "zz"))
+        self.assertEqual(self.rows("a", "id, v, w"), [(1, b"\x00\xff\xc3\xa9", None), (2, None, b"\x00\xff"), (3, b"", None),
+                                                     (4, None, None), (5, None, None)])
+
+    def test_a_member_that_the_schema_excludes_is_refused(self):
+        closed = schema("a")
+        closed["schema"] = {**closed["schema"], "additionalProperties": False}
+        extra = {"type": "RECORD", "stream": "a", "record": {"id": 2, "v": "x", "new": None}}
+        self.assertEqual(self.target(closed, record("a", 1), state(1)), [1])
+        self.assertEqual(self.target(closed, extra, state(2), status=1), [])
+        self.assertIn('"new" is not in the schema', self.said)
+        self.target(schema("a"), {**extra, "record": {"id": 3, "v": "y", "new": 7}})
+        self.assertEqual(self.rows("a", "id, new"), [(1, None), (3, 7)])
+
+    def test_a_member_that_repeats_is_an_error(self):
+        for twice in ('{"type": "RECORD", "stream": "a", "record": {"id": 1}, "record": {"id": 2}}',
+                      '{"type": "RECORD", "stream": "b", "stream": "a", "record": {"id": 1}}',
+                      '{"type": "RECORD", "stream": "a", "record": {"id": 1, "id": 2}}'):
+            self.target(text=json.dumps(schema("a")) + "\n" + twice + "\n", status=1)
+            self.assertRegex(self.said, "two members|twice")
+
     def test_an_empty_text_is_no_null_not_even_in_a_key(self):
         self.target(schema("a", key=["id", "v"]), record("a", 1, ""), record("a", 1, "x"), record("a", 1, ""))
         self.assertEqual(self.rows("a"), [(1, ""), (1, "x")])

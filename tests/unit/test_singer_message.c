@@ -83,6 +83,10 @@ Test(singer_message, that_is_none_is_refused_with_what_it_looks_like)
         "{\"type\":7}",
         "{\"type\":\"STATE\",\"value\":1} x",
         "{\"type\":\"RECORD\",\"stream\":\"a\\u0000b\",\"record\":{}}",
+        "{\"type\":\"RECORD\",\"type\":\"RECORD\",\"stream\":\"a\",\"record\":{}}",
+        "{\"type\":\"RECORD\",\"record\":{},\"stream\":\"a\",\"record\":{\"x\":1}}",
+        "{\"type\":\"RECORD\",\"stream\":\"a\",\"stream\":\"a\",\"record\":{}}",
+        "{\"type\":\"STATE\",\"value\":1,\"value\":2}",
     };
 
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
@@ -126,7 +130,7 @@ Test(singer_message, schema_becomes_types)
     assert_type("{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"}", "timestamptz", true);
     assert_type("{\"type\":\"string\",\"format\":\"singer.decimal\"}", "decimal", false);
     assert_type("{\"type\":\"string\",\"contentEncoding\":\"base64\"}", "bytes", false);
-    assert_type("{\"type\":\"string\",\"contentEncoding\":\"base16\"}", "string", false);
+    assert_type("{\"type\":\"string\",\"contentEncoding\":\"base16\"}", "bytes", false);
     assert_type("{\"anyOf\":[{\"type\":\"null\"},{\"type\":\"boolean\"}]}", "bool", true);
     assert_type("{\"oneOf\":[{\"$ref\":\"#/definitions/t\"},{\"type\":\"null\"}]}", "timestamptz",
                 true);

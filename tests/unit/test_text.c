@@ -298,6 +298,20 @@ Test(text, encodes_hexadecimal)
     cr_assert_str_eq(out, "007f80ff");
 }
 
+Test(text, decodes_hexadecimal)
+{
+    static const char *const bad[] = {"0", "0g", "00 ", "000", "0x00", "\xf6\xf6"};
+    struct buf b = BUF_INIT(100);
+
+    cr_assert(text_unhex(&b, "", 0));
+    cr_assert(text_unhex(&b, "007F80fF", 8));
+    cr_assert(b.len == 4 && !memcmp(b.data, "\x00\x7f\x80\xff", 4));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_assert_not(text_unhex(&b, bad[i], strlen(bad[i])), "%s", bad[i]);
+    cr_assert_eq(b.len, 4);
+    buf_release(&b);
+}
+
 Test(text, reads_durations)
 {
     int64_t ms;
