@@ -19,10 +19,12 @@ if(CONNECTORD_FAILPOINTS AND TARGET connectord)
             ENVIRONMENT "CONNECTORD_BIN=$<TARGET_FILE:connectord>;PYTHONDONTWRITEBYTECODE=1")
         with_databases(crash/${mode})
     endforeach()
-    add_test(NAME crash/tap_append COMMAND ${DEBIAN_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/crash/singer_crash.py tap_append)
-    set_tests_properties(crash/tap_append PROPERTIES LABELS crash TIMEOUT 1500 FIXTURES_SETUP crash_notes
-        ENVIRONMENT "CONNECTORD_BIN=$<TARGET_FILE:connectord>;PYTHONDONTWRITEBYTECODE=1")
-    with_databases(crash/tap_append)
+    foreach(mode tap_append target_append_dedup)
+        add_test(NAME crash/${mode} COMMAND ${DEBIAN_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/crash/singer_crash.py ${mode})
+        set_tests_properties(crash/${mode} PROPERTIES LABELS crash TIMEOUT 1500 FIXTURES_SETUP crash_notes
+            ENVIRONMENT "CONNECTORD_BIN=$<TARGET_FILE:connectord>;PYTHONDONTWRITEBYTECODE=1")
+        with_databases(crash/${mode})
+    endforeach()
     add_test(NAME crash/every_step_reached COMMAND ${crash} --reached)
     set_tests_properties(crash/every_step_reached PROPERTIES LABELS crash FIXTURES_REQUIRED crash_notes
         ENVIRONMENT "CONNECTORD_BIN=$<TARGET_FILE:connectord>")

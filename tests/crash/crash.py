@@ -50,7 +50,7 @@ BYTES_WRITTEN, BYTES_READ = (1_000, 60_000, 180_000), (1_000, 60_000, 180_000)
 def failpoints(destination=None):
     """Their names; of those a run to this destination can meet."""
     folders = {None: ("connectors", "server"), "file": ("connectors/files", "server"),
-               "sqlite": ("connectors/sql", "server")}.get(destination, ("connectors/sql", "server/sync/writer.c"))
+               "sqlite": ("connectors/sql", "server"), "singer": ("connectors/singer", "server")}.get(destination, ("connectors/sql", "server/sync/writer.c"))
     found = set()
     for folder in folders:
         for path in [ROOT / folder] if folder.endswith(".c") else (ROOT / folder).rglob("*.c"):
@@ -294,7 +294,7 @@ class Matrix:
 
 def check_reached():
     reached = set()
-    for mode in [*MODES, "rest_pages", "rest_children", "tap_append"]:  # those of rest_crash.py and singer_crash.py
+    for mode in [*MODES, "rest_pages", "rest_children", "tap_append", "target_append_dedup"]:  # those of rest_crash.py and singer_crash.py
         reached |= set((NOTES / mode).read_text().split())
     missing = sorted(set(failpoints()) - reached)
     print(f"{len(reached)} steps reached by some mode: {', '.join(sorted(reached))}")

@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
-"""Dies and fails at every step of a Singer tap's run into PostgreSQL, goes on, and compares.
+"""Dies and fails at every step of a Singer tap's run into PostgreSQL, and of one from PostgreSQL into a Singer
+target, goes on, and compares.
 
-    singer_crash.py tap_append [STEP...]
+    singer_crash.py tap_append|target_append_dedup [STEP...]
 
 As crash.py, whose steps, cases and judgement it uses. The tap reads a file that grows, goes on at
 the line its state names, and prints a state every few hundred lines: so every line has to arrive
-once, although nothing is merged. Besides the fail points the tap itself dies, at many places.
+once, although nothing is merged. The target merges by key, stores at each state, and is ended after so
+many rows. Besides the fail points the program itself dies, at many places.
 """
+import collections
+import contextlib
 import json
+import sqlite3
 import sys
 
 import crash
 from crash import Matrix
-from histories import FileSource
+from histories import FileSource, plain_row
 
 TAP = r'''#!/usr/bin/python3
 import json, os, signal, sys
@@ -43,42 +48,114 @@ print(json.dumps({"type": "STATE", "value": {"lines": number}}))
 '''
 
 
+TARGET = r'''#!/usr/bin/python3
+import json, os, signal, sqlite3, sys
+config = json.load(open(sys.argv[2]))
+db = sqlite3.connect(config["store"])
+db.execute("create table if not exists rows (stream text, key text, record text, primary key (stream, key))")
+dies = open(config["fault"]).read().split() if os.path.exists(config["fault"]) else None
+keys, records, last = {}, 0, None
+def die():
+    os.remove(config["fault"])
+    os.kill(os.getpid(), signal.SIGKILL) if dies[1] == "kill" else os._exit(1)
+for line in sys.stdin:
+    m = json.loads(line)
+    if m["type"] == "SCHEMA":
+        keys[m["stream"]] = m["key_properties"]
+    elif m["type"] == "RECORD":
+        key = json.dumps([m["record"][k] for k in keys[m["stream"]]])
+        db.execute("insert or replace into rows values (?, ?, ?)", (m["stream"], key, json.dumps(m["record"])))
+        records += 1
+        if dies and dies[1] != "stored" and records == int(dies[0]):
+            die()
+    elif m["type"] == "STATE":
+        db.commit()
+        if dies and dies[1] == "stored" and records >= int(dies[0]):
+            die()
+        last = m["value"]
+db.commit()
+if last is not None:
+    print(json.dumps(last), flush=True)
+'''
+
+
+def list_program(folder, name, text):
+    """The program, and services from here on that list it."""
+    program, settings = folder / name, folder / "settings.json"
+    program.write_text(text)
+    program.chmod(0o755)
+    settings.write_text(json.dumps({"exec": {"enabled": True, "programs": [{"name": name, "path": str(program)}]}}))
+    start = crash.Service
+    crash.Service = lambda folder, environment: start(folder, environment={**environment, "CONNECTORD_CONFIG": str(settings)})
+
+
 class TapSource(FileSource):
     connector = "singer"
 
     def __init__(self, kind, folder):
         super().__init__(kind, folder)
         self.fault = folder / "fault"
-        program, settings = folder / "tap", folder / "settings.json"
-        program.write_text(TAP)
-        program.chmod(0o755)
-        settings.write_text(json.dumps({"exec": {"enabled": True, "programs": [{"name": "tap", "path": str(program)}]}}))
-        start = crash.Service
-        crash.Service = lambda folder, environment: start(folder, environment={**environment, "CONNECTORD_CONFIG": str(settings)})
+        list_program(folder, "tap", TAP)
 
     def config(self, name):
         return {"program": "tap", "config": {"name": name, "path": str(self.folder / f"{name}.ndjson"), "fault": str(self.fault)}}
 
 
-class TapMatrix(Matrix):
+class TargetDestination:
+    connector = "singer"
+
+    def __init__(self, kind, folder):
+        self.fault, self.store = folder / "fault", folder / "store.db"
+        list_program(folder, "target", TARGET)
+
+    def config(self, name):
+        return {"program": "target", "restart_rows": 1500, "config": {"store": str(self.store), "fault": str(self.fault)}}
+
+    def rows(self, name, columns):
+        with contextlib.closing(sqlite3.connect(self.store)) as db:
+            try:
+                records = [json.loads(r) for (r,) in db.execute("select record from rows where stream = ?", (name,))]
+            except sqlite3.OperationalError:  # it was never started
+                records = []
+        return collections.Counter(plain_row(columns, [r[c] for c in columns]) for r in records)
+
+    def left(self, name):
+        return []
+
+    def close(self):
+        pass
+
+
+TAP_LINES = (1, 2, 299, 301, 1000, 1501, 2000)
+# What ends the program itself: how, and at which lines.
+FAULTS = {"tap_append": {how: TAP_LINES for how in ("kill", "exit", "line")},
+          "target_append_dedup": {"kill": (1, 2, 1499, 2000), "exit": (1, 1500, 2000), "stored": (1, 1000, 2000)}}
+
+
+class ProgramMatrix(Matrix):
     def cut_everywhere(self):
         super().cut_everywhere()
-        for how in ("kill", "exit", "line"):
-            for k, line in enumerate((1, 2, 299, 301, 1000, 1501, 2000)):
+        side = self.bench.source if isinstance(self.bench.source, TapSource) else self.bench.destination
+        for how, lines in FAULTS[self.mode].items():
+            for k, line in enumerate(lines):
                 if not self.wanted(how):
                     break
                 case = crash.Case(self.bench, fresh=k % 2 == 0)
-                self.bench.source.fault.write_text(f"{line} {how}")
+                side.fault.write_text(f"{line} {how}")
                 run = self.bench.run(case)
-                assert not self.bench.source.fault.exists()
-                wrong = [] if run["status"] == "succeeded" else [f"the run whose tap died: {json.dumps(run['error'])}"]
-                self.note(f"tap {how} {line}", wrong + case.judge())
+                assert not side.fault.exists()
+                wrong = [] if run["status"] == "succeeded" else [f"the run whose program died: {json.dumps(run['error'])}"]
+                self.note(f"program {how} {line}", wrong + case.judge())
 
 
 def main(mode, only):
-    crash.MODES[mode] = ("file", "postgres", "incremental", "append")
-    crash.FileSource = TapSource
-    return TapMatrix(mode, only).run()
+    if mode == "tap_append":
+        crash.MODES[mode] = ("file", "postgres", "incremental", "append")
+        crash.FileSource = TapSource
+    else:
+        crash.MODES[mode] = ("postgres", "singer", "incremental", "append_dedup")
+        crash.TableDestination = TargetDestination
+    return ProgramMatrix(mode, only).run()
 
 
 if __name__ == "__main__":
