@@ -7,10 +7,10 @@
  * counts, queues between two threads and decides when to commit. State never runs ahead of data:
  * the destination owns the position and gives it back after a crash.
  *
- * Every callback is required. Retries belong to the runner and to http/client, never to a
- * connector. One call, and one opened destination, belongs to one thread; a run with several lanes
- * makes several calls of `read` at the same time, each for streams of its own, so that nothing but
- * the configuration, which is const, may be shared between calls.
+ * Every callback is required unless it says otherwise. Retries belong to the runner and to
+ * http/client, never to a connector. One call, and one opened destination, belongs to one thread; a
+ * run with several lanes makes several calls of `read` at the same time, each for streams of its
+ * own, so that nothing but the configuration, which is const, may be shared between calls.
  */
 #ifndef CONNECTORS_CONNECTOR_H
 #define CONNECTORS_CONNECTOR_H
@@ -172,6 +172,9 @@ struct source_connector {
     bool reads_together;
     bool filters_rows; /* `read` leaves out what selected_stream.filters excludes */
 
+    /* Optional: what the table cannot tell of a configuration that it has decoded, when one is
+     * stored or validated; `pointer` is where it stands. May take seconds. */
+    void (*judge)(const void *config, const char *pointer, struct problems *problems);
     /* 0 when the source can be reached and read with this configuration. */
     int (*check)(const void *config, struct run *run, struct error *err);
     int (*discover)(const void *config, struct run *run, struct catalog *out, struct error *err);
@@ -276,6 +279,8 @@ struct destination_connector {
      */
     bool state_by_service;
 
+    void (*judge)(const void *config, const char *pointer,
+                  struct problems *problems); /* as above */
     int (*check)(const void *config, struct run *run, struct error *err);
     int (*open)(const void *config, struct run *run, const struct write_plan *plan,
                 struct destination **out, struct error *err);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "connectors/registry.h"
+#include "connectors/singer/asked.h"
 #include "handlers/body.h"
 #include "handlers/custom.h"
 #include "handlers/encode.h"
@@ -35,6 +36,7 @@ static bool from_source(const struct source_connector *s, struct connector *out)
                                   .streams = s->streams,
                                   .filters_rows = s->filters_rows,
                                   .reads_together = s->reads_together,
+                                  .judge = s->judge,
                                   .delivery = s->reads_together ? "at_least_once" : NULL};
     return s;
 }
@@ -50,6 +52,7 @@ static bool from_destination(const struct destination_connector *d, struct conne
                                   .config_size = d->config_size,
                                   .write_modes = d->write_modes,
                                   .delivery = d->delivery,
+                                  .judge = d->judge,
                                   .types = d->types};
     return d;
 }
@@ -105,8 +108,12 @@ bool connector_at(enum resource_kind kind, size_t i, struct connector *out)
 bool connector_accepts(const struct connector *c, const struct doc *config, const char *pointer,
                        struct arena *mem, struct problems *problems)
 {
-    return options_decode(c->options, config, pointer, arena_alloc(mem, c->config_size), mem,
-                          problems);
+    void *decoded = arena_alloc(mem, c->config_size);
+    size_t before = problems->n;
+
+    if (options_decode(c->options, config, pointer, decoded, mem, problems) && c->judge)
+        c->judge(decoded, pointer, problems);
+    return problems->n == before;
 }
 
 /* ------------------------------------------------------------------- encoding */
@@ -282,15 +289,31 @@ int handle_connector(struct app *app, struct request *req, struct response *res,
     return connector_encode(&w, &c, err);
 }
 
+/* NULL = none is named. Only the connectors called singer run programs. */
+static int program_of(const struct request *req, const struct connector *c, const char **out,
+                      struct error *err)
+{
+    *out = request_query(req, "program");
+    if (*out && strcmp(c->name, "singer") != 0)
+        return error_set_reason(err, ERR_INVALID, "invalid_query",
+                                "\"program\" is for the connectors called singer");
+    return 0;
+}
+
 int handle_connector_schema(struct app *app, struct request *req, struct response *res,
                             struct error *err)
 {
+    static const char *const known[] = {"program", NULL};
     CLEANUP(doc_free_cleanup) struct doc *schema = NULL;
+    const char *program;
     struct connector c;
 
-    if (connector_of(app, req, &c, err) < 0)
+    if (request_query_only(req, known, err) < 0 || connector_of(app, req, &c, err) < 0 ||
+        program_of(req, &c, &program, err) < 0)
         return -1;
     schema = options_schema(c.options);
+    if (program && asked_complete_schema(program, schema, err) < 0)
+        return -1;
     doc_write(schema, &res->body);
     return 0;
 }
@@ -298,15 +321,19 @@ int handle_connector_schema(struct app *app, struct request *req, struct respons
 int handle_connector_template(struct app *app, struct request *req, struct response *res,
                               struct error *err)
 {
-    static const char *const known[] = {"required_only", NULL};
+    static const char *const known[] = {"required_only", "program", NULL};
     CLEANUP(doc_free_cleanup) struct doc *template = NULL;
+    const char *program;
     struct connector c;
     bool required_only;
 
     if (request_query_only(req, known, err) < 0 || connector_of(app, req, &c, err) < 0 ||
-        request_query_bool(req, "required_only", false, &required_only, err) < 0)
+        request_query_bool(req, "required_only", false, &required_only, err) < 0 ||
+        program_of(req, &c, &program, err) < 0)
         return -1;
     template = options_template(c.options, required_only);
+    if (program && asked_complete_template(program, template, err) < 0)
+        return -1;
     doc_write(template, &res->body);
     return 0;
 }

@@ -15,12 +15,13 @@ struct connector {
     const char *name, *title, *docs;
     const struct option *options;
     size_t config_size;
-    const char *document;                  /* sources; NULL when there is none to be shown */
-    const struct known_stream *streams;    /* sources; NULL when not known */
-    bool filters_rows;                     /* sources */
-    bool reads_together;                   /* sources */
-    unsigned write_modes;                  /* destinations; 0 for sources */
-    const char *delivery;                  /* NULL: a source that weakens no promise */
+    const char *document;               /* sources; NULL when there is none to be shown */
+    const struct known_stream *streams; /* sources; NULL when not known */
+    bool filters_rows;                  /* sources */
+    bool reads_together;                /* sources */
+    unsigned write_modes;               /* destinations; 0 for sources */
+    const char *delivery;               /* NULL: a source that weakens no promise */
+    void (*judge)(const void *config, const char *pointer, struct problems *problems); /* or NULL */
     const char *const *types;              /* [TYPE_COUNT] of a destination with types, or NULL */
     const struct stored_connector *custom; /* NULL when it is built in */
 };

@@ -1,4 +1,6 @@
 /* singer - a Singer target that the operator has listed, as a destination. */
+#include "connectors/base/arena.h"
+#include "connectors/singer/asked.h"
 #include "connectors/singer/target.h"
 
 /* clang-format off */
@@ -7,7 +9,8 @@ static const struct option options[] = {
            .min = 1, .max = 200, .help = "Name of the target, as the operator of the service has listed it.",
            .example = "target-jsonl"),
     OPTION(struct singer_target, config, .title = "Configuration", .flags = OPTION_SECRET | OPTION_SETTINGS,
-           .help = "The target's own configuration, which reaches it in a private file."),
+           .help = "The target's own configuration, which reaches it in a private file. Where the operator or the "
+                   "target gives its schema, it is checked by it."),
     OPTION(struct singer_target, echo, .title = "Echo of states", .def = "end", .choices = singer_target_echoes,
            .help = "When the target prints the state that covers stored rows: by the end of its input, as every "
                    "target does, so that a stream is one commit; or soon after it was given, so that there are "
@@ -26,6 +29,14 @@ static const struct option options[] = {
     OPTIONS_END,
 };
 /* clang-format on */
+
+static void judge(const void *config, const char *pointer, struct problems *problems)
+{
+    const struct singer_target *target = config;
+
+    asked_judge(target->program, target->config, arena_printf(problems->mem, "%s/config", pointer),
+                problems);
+}
 
 static int check(const void *config, struct run *run, struct error *err)
 {
@@ -60,6 +71,7 @@ const struct destination_connector destination_singer = {
     .write_modes = 1u << WRITE_OVERWRITE | 1u << WRITE_APPEND | 1u << WRITE_APPEND_DEDUP,
     .delivery = "at_least_once",
     .state_by_service = true,
+    .judge = judge,
     .check = check,
     .open = open_destination,
     .clear = clear,

@@ -35,7 +35,8 @@ static const struct option entry_options[] = {
     OPTION(struct entry, sha256, .title = "SHA-256", .min = 64, .max = 64,
            .help = "Digest of the file in lower-case hexadecimal; another file is not started."),
     OPTION(struct entry, config_schema, .title = "Schema",
-           .help = "JSON Schema of its configuration; its secrets are marked writeOnly."),
+           .help = "JSON Schema of its configuration. Without it the program is asked, with --spec and "
+                   "--show_templates."),
     OPTION(struct entry, memory_bytes, .title = "Memory", .def = "1073741824", .min = 1 << 20,
            .max = (int64_t)1 << 40, .help = "Bytes of private memory of one process."),
     OPTION(struct entry, files, .title = "Files", .def = "256", .min = 16, .max = 1 << 20,

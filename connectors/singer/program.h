@@ -21,7 +21,7 @@ struct program {
     const char *name, *path;
     struct string_list args;         /* before ours */
     const char *sha256;              /* lower-case hexadecimal of the file; NULL = not checked */
-    const struct doc *config_schema; /* of its configuration; NULL = whatever it takes */
+    const struct doc *config_schema; /* of its configuration; NULL = it is asked, see asked.h */
     struct program_limits limits;
 };
 

@@ -1,4 +1,6 @@
 /* singer - a Singer tap that the operator has listed, as a source. */
+#include "connectors/base/arena.h"
+#include "connectors/singer/asked.h"
 #include "connectors/singer/tap.h"
 
 static const char *const catalog_flags[] = {"catalog", "properties", NULL};
@@ -9,13 +11,22 @@ static const struct option options[] = {
            .min = 1, .max = 200, .help = "Name of the tap, as the operator of the service has listed it.",
            .example = "tap-csv"),
     OPTION(struct singer_tap, config, .title = "Configuration", .flags = OPTION_SECRET | OPTION_SETTINGS,
-           .help = "The tap's own configuration, which reaches it in a private file."),
+           .help = "The tap's own configuration, which reaches it in a private file. Where the operator or the tap "
+                   "gives its schema, it is checked by it."),
     OPTION(struct singer_tap, catalog_flag, .title = "Flag of the catalog", .def = "catalog",
            .choices = catalog_flags,
            .help = "How the tap is given what is selected: --catalog, or --properties as older ones want it."),
     OPTIONS_END,
 };
 /* clang-format on */
+
+static void judge(const void *config, const char *pointer, struct problems *problems)
+{
+    const struct singer_tap *tap = config;
+
+    asked_judge(tap->program, tap->config, arena_printf(problems->mem, "%s/config", pointer),
+                problems);
+}
 
 const struct source_connector source_singer = {
     .name = "singer",
@@ -30,6 +41,7 @@ const struct source_connector source_singer = {
     .options = options,
     .config_size = sizeof(struct singer_tap),
     .reads_together = true,
+    .judge = judge,
     .check = tap_check,
     .discover = tap_discover,
     .count = tap_count,

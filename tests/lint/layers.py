@@ -41,7 +41,8 @@ LAYERS = {
                     "connectors/data", "connectors/rest/described.h"],
     "handlers": ["handlers", "server/app.h", "server/config.h", "server/http", "server/store",
                  "server/sync", "server/secrets", "connectors/*", "connectors/base",
-                 "connectors/rest/described.h", "connectors/singer/position.h"],
+                 "connectors/rest/described.h", "connectors/singer/asked.h",
+                 "connectors/singer/position.h"],
     "server": ["server", "handlers", "connectors"],
 }
 

@@ -14,10 +14,13 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ["CONNECTORD_BUILD"])
-sys.path.insert(0, str(ROOT / "tests/support"))
+os.environ["CONNECTORD_BIN"] = str(BUILD / "connectord")
+for folder in ("support", "integration"):
+    sys.path.insert(0, str(ROOT / "tests" / folder))
 sys.dont_write_bytecode = True
 import databases  # noqa: E402
 from fake_api import FakeApi, Reply, reply  # noqa: E402
+from service import Service  # noqa: E402
 
 USERS = 250
 
@@ -148,6 +151,41 @@ class Projects(unittest.TestCase):
         db.execute("select count(*) from users")
         self.assertEqual(db.fetchone()[0], USERS)
         self.assertTrue(last)
+        self.behind_the_service(tap, json.loads(config.read_text()), target)
+
+    def behind_the_service(self, tap, config, target):
+        """Both as programs of an operator's list: asked for their schemas, judged by them, discovered, synced."""
+        database = databases.new_postgres("redshift_service")
+        databases.postgres(database).cursor().execute("create domain super as jsonb")
+        into = {k: v for k, v in databases.postgres_config(database).items() if k != "schemas"}
+        listed = self.file("service.json", {"exec": {"enabled": True, "programs": [
+            {"name": "custom_api", "path": str(tap)}, {"name": "redshift", "path": str(target)}]}})
+        data = self.folder / "data"
+        data.mkdir()
+        service = Service(data, environment={"CONNECTORD_CONFIG": str(listed)})
+        service.start()
+        try:
+            schema = service.get("/v1/connectors/source/singer/schema?program=custom_api").json()["properties"]["config"]
+            self.assertEqual((schema["required"], schema["properties"]["api_key"]["writeOnly"]), (["api_key"], True))
+            self.assertIn("base_url", service.get("/v1/connectors/source/singer/template?program=custom_api").json()["config"])
+            ends = {"sources": {"program": "custom_api", "config": config}, "destinations": {"program": "redshift", "config": into}}
+            wrong = service.put("/v1/sources/a", {"connector": "singer", "config": {"program": "custom_api", "config": {"apikey": "x"}}})
+            self.assertEqual(wrong.pointers, {"/config/config/api_key": "required", "/config/config/apikey": "unknown_field"})
+            for kind, end in ends.items():
+                made = service.put(f"/v1/{kind}/a", {"connector": "singer", "config": end})
+                self.assertEqual(made.status, 201, made)
+            self.assertIn("users", service.post("/v1/sources/a/discover").text)
+            made = service.put("/v1/connections/a", {"source": "a", "destination": "a", "streams": [
+                {"name": "users", "sync_mode": "incremental", "cursor_field": "updated_at", "destination_sync_mode": "append_dedup"}]})
+            self.assertEqual(made.status, 201, made)
+            for rows in (USERS, 1):  # everything, and then what may have changed
+                ran = service.post("/v1/connections/a/runs?wait=55").json()
+                self.assertEqual((ran["status"], ran["stats"]["records_committed"]), ("succeeded", rows), ran)
+        finally:
+            service.stop()
+        db = databases.postgres(database).cursor()
+        db.execute("select count(*), min(name) from users")
+        self.assertEqual(db.fetchone(), (USERS, "Üser 0"))
 
 
 if __name__ == "__main__":
