@@ -151,6 +151,9 @@ class Projects(unittest.TestCase):
         db.execute("select count(*) from users")
         self.assertEqual(db.fetchone()[0], USERS)
         self.assertTrue(last)
+        if any(mark in tap.read_bytes() for mark in (b"__asan_init", b"__tsan_init")):
+            print("not run behind the service, whose limit of memory no sanitizer keeps")
+            return
         self.behind_the_service(tap, json.loads(config.read_text()), target)
 
     def behind_the_service(self, tap, config, target):
