@@ -46,7 +46,7 @@ struct csv {
     char head[4096]; /* beginning of a record that was too long */
 };
 
-/* Takes `in`, which stands at `offset`, the beginning of a record on `line`. */
+/* Takes `in`, which stands at `offset`, the beginning of a record on `line`; NULL = window_put. */
 void csv_init(struct csv *c, struct input *in, const struct files_dialect *d, size_t max_fields,
               uint64_t offset, int64_t line);
 void csv_release(struct csv *c);
@@ -56,6 +56,25 @@ CHECKED int csv_next(struct csv *c, enum csv_outcome *out, struct error *err);
 
 /* Appends a field with doubled quotes made single. */
 void csv_unquote(struct buf *out, const struct csv_field *f, char quote);
+
+/* What a field is made into; valid until the next one. */
+struct csv_text {
+    struct buf plain, wide; /* without doubled quotes; transcoded */
+};
+void csv_text_init(struct csv_text *t, const struct files_dialect *d);
+void csv_text_release(struct csv_text *t);
+/* The text of a field as UTF-8 without doubled quotes: within the field itself or in `t`. */
+struct slice csv_field_text(const struct csv_field *f, const struct files_dialect *d,
+                            struct csv_text *t);
+
+/*
+ * The names of columns by the first record: its fields with a header, else column1, column2 ... A
+ * name that is empty or taken is made one of its own. Fails with DATA for one that is not UTF-8,
+ * TOO_LARGE for more than SCHEMA_MAX_COLUMNS; `where` begins the message.
+ */
+CHECKED int csv_names(const struct csv_record *first, const struct files_dialect *d,
+                      const char *where, struct csv_text *t, struct arena *mem, const char ***out,
+                      struct error *err);
 
 /* ------------------------------------------------------------------- writing */
 

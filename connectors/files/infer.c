@@ -127,7 +127,7 @@ static void look_at_record(struct infer *in, struct reader *r, struct guess **co
 
         if (!f->quoted && cell_is_null(r->dialect.null_values, f->ptr, f->len))
             continue;
-        s = reader_field_text(r, f);
+        s = csv_field_text(f, &r->dialect, &r->text);
         look_at_text(columns[i], in->config->detect_formats, s.ptr, s.len);
     }
 }
@@ -190,14 +190,14 @@ static int look_at_member(struct infer *in, struct reader *r, struct error *err)
     enum jsonread_token token;
     struct slice raw;
 
-    buf_clear(&r->text);
-    buf_put(&r->text, r->json.text.ptr, r->json.text.len);
+    buf_clear(&r->text.plain);
+    buf_put(&r->text.plain, r->json.text.ptr, r->json.text.len);
     if (jsonread_next(&r->json, &token, err) < 0 || jsonread_skip(&r->json, token, &raw, err) < 0)
         return -1;
     if (token == JSONREAD_NULL || in->n >= SCHEMA_MAX_COLUMNS ||
-        memchr(buf_str(&r->text), 0, r->text.len))
+        memchr(buf_str(&r->text.plain), 0, r->text.plain.len))
         return 0;
-    look_at_value(in, add(in, buf_str(&r->text), r->text.len), token, &r->json, raw);
+    look_at_value(in, add(in, buf_str(&r->text.plain), r->text.plain.len), token, &r->json, raw);
     return 0;
 }
 

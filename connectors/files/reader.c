@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connectors/base/text.h"
-#include "connectors/files/cell.h"
 #include "connectors/files/reader_rows.h"
 
 static bool is_csv(const struct reader *r)
@@ -37,62 +35,6 @@ static int begin_at(struct reader *r, uint64_t offset, int64_t line, struct erro
 
 /* ------------------------------------------------------------------- header */
 
-static bool is_taken(const struct reader *r, size_t n, const char *name)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (!strcmp(r->names[i], name))
-            return true;
-    }
-    return false;
-}
-
-/* A column without a name gets its number, one whose name is taken a number behind it. */
-static const char *unique_name(struct reader *r, size_t i, const char *name)
-{
-    const char *wanted = *name ? name : arena_printf(r->mem, "column%zu", i + 1);
-
-    name = wanted;
-    for (int k = 2; is_taken(r, i, name); k++)
-        name = arena_printf(r->mem, "%s_%d", wanted, k);
-    return name;
-}
-
-static int header_name(struct reader *r, size_t i, struct error *err)
-{
-    struct slice s = reader_field_text(r, &r->csv.record.fields[i]);
-    const char *name = arena_memdup(r->mem, s.ptr, s.len);
-
-    if (!text_is_utf8(s.ptr, s.len) || strlen(name) != s.len)
-        return error_set(err, ERR_DATA,
-                         "%s line %lld, column %zu: the name of the column is not UTF-8 text",
-                         r->name, (long long)r->csv.record.line, i + 1);
-    r->names[i] = unique_name(r, i, name);
-    return 0;
-}
-
-static int too_many_columns(const struct reader *r, struct error *err)
-{
-    return error_set(err, ERR_TOO_LARGE, "%s line %lld: %zu columns are more than %d", r->name,
-                     (long long)r->csv.record.line, r->csv.record.n_fields, SCHEMA_MAX_COLUMNS);
-}
-
-static int names_from_record(struct reader *r, struct error *err)
-{
-    size_t n = r->csv.record.n_fields;
-
-    if (n > SCHEMA_MAX_COLUMNS)
-        return too_many_columns(r, err);
-    r->names = arena_array(r->mem, n, sizeof *r->names);
-    for (size_t i = 0; i < n; i++) {
-        if (!r->dialect.header)
-            r->names[i] = arena_printf(r->mem, "column%zu", i + 1);
-        else if (header_name(r, i, err) < 0)
-            return -1;
-    }
-    r->n_names = n;
-    return 0;
-}
-
 /* The first record names the columns, or only tells how many there are. */
 static int read_names(struct reader *r, struct error *err)
 {
@@ -118,7 +60,10 @@ static int read_names(struct reader *r, struct error *err)
         break;
     }
     r->again = !r->dialect.header;
-    return names_from_record(r, err);
+    if (csv_names(&r->csv.record, &r->dialect, r->name, &r->text, r->mem, &r->names, err) < 0)
+        return -1;
+    r->n_names = r->csv.record.n_fields;
+    return 0;
 }
 
 static int open_csv(struct reader *r, struct error *err)
@@ -141,8 +86,7 @@ int reader_open(struct reader *r, int dir, const char *name, const struct files_
 {
     *r = (struct reader){.name = name, .dir = dir, .dialect = *dialect, .start = start, .run = run};
     r->mem = arena_new();
-    r->text = BUF_INIT(dialect->max_line_bytes);
-    r->wide = BUF_INIT(2 * dialect->max_line_bytes);
+    csv_text_init(&r->text, dialect);
     jsonread_init(&r->json);
     if (is_csv(r))
         return begin_at(r, 0, 1, err) < 0 ? -1 : open_csv(r, err);
@@ -156,8 +100,7 @@ void reader_close(struct reader *r)
     csv_release(&r->csv);
     ndjson_release(&r->ndjson);
     jsonread_release(&r->json);
-    buf_release(&r->text);
-    buf_release(&r->wide);
+    csv_text_release(&r->text);
     if (r->row.bind)
         jsonrow_release(&r->row);
     arena_free(r->mem);

@@ -37,11 +37,11 @@ struct reader {
     struct ndjson ndjson;
     const char **names; /* CSV: the header */
     size_t n_names;
-    long *columns;         /* CSV: per field its column or BIND_LEFT_OUT */
-    bool again;            /* the current record was read and not used */
-    struct buf text, wide; /* of one field: unquoted, transcoded */
-    struct jsonread json;  /* NDJSON that is sampled or counted */
-    struct jsonrow row;    /* NDJSON that is read */
+    long *columns;        /* CSV: per field its column or BIND_LEFT_OUT */
+    bool again;           /* the current record was read and not used */
+    struct csv_text text; /* of one field */
+    struct jsonread json; /* NDJSON that is sampled or counted */
+    struct jsonrow row;   /* NDJSON that is read */
 };
 
 /* Opens `name` in the folder `dir`. Close it whatever comes back. */

@@ -5,23 +5,6 @@
 
 #define DETAIL_BYTES 512
 
-struct slice reader_field_text(struct reader *r, const struct csv_field *f)
-{
-    struct slice s = {f->ptr, f->len};
-
-    if (f->doubled) {
-        buf_clear(&r->text);
-        csv_unquote(&r->text, f, r->dialect.quote);
-        s = (struct slice){buf_str(&r->text), r->text.len};
-    }
-    if (r->dialect.latin1) {
-        buf_clear(&r->wide);
-        cell_put_latin1(&r->wide, s.ptr, s.len);
-        s = (struct slice){buf_str(&r->wide), r->wide.len};
-    }
-    return s;
-}
-
 static void reject(const struct reader *r, struct batch *rows, enum reason reason, const char *why)
 {
     const struct csv_record *rec = &r->csv.record;
@@ -57,7 +40,7 @@ static void put_field(struct reader *r, struct batch *rows, size_t column,
 
     if (!f->quoted && cell_is_null(r->dialect.null_values, f->ptr, f->len))
         return;
-    s = reader_field_text(r, f);
+    s = csv_field_text(f, &r->dialect, &r->text);
     cell_put_text(rows, column, declared, s.ptr, s.len);
 }
 

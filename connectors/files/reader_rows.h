@@ -7,9 +7,6 @@
 
 #include "connectors/files/reader.h"
 
-/* The text of a field as UTF-8 without doubled quotes; valid until the next call. */
-struct slice reader_field_text(struct reader *r, const struct csv_field *f);
-
 CHECKED int reader_fill_csv(struct reader *r, struct batch *rows, enum reader_outcome *out,
                             struct error *err);
 CHECKED int reader_fill_ndjson(struct reader *r, struct batch *rows, enum reader_outcome *out,

@@ -9,6 +9,7 @@ void window_init(struct window *w, struct input *in, size_t max_bytes, uint64_t 
                  int64_t line)
 {
     *w = (struct window){.in = in, .max_bytes = max_bytes, .offset = offset, .line = line};
+    w->eof = !in;
     w->cap = FIRST_BYTES;
     w->data = xalloc(w->cap);
 }
@@ -37,6 +38,13 @@ static void make_room(struct window *w)
     if (w->cap > w->max_bytes + 2 * INPUT_CHUNK_BYTES)
         w->cap = w->max_bytes + 2 * INPUT_CHUNK_BYTES;
     w->data = xrealloc(w->data, w->cap);
+}
+
+void window_put(struct window *w, const char *bytes, size_t n)
+{
+    make_room(w);
+    memcpy(w->data + w->end, bytes, n);
+    w->end += n;
 }
 
 int window_more(struct window *w, enum window_more *out, struct error *err)
@@ -102,6 +110,6 @@ int window_skip_mark(struct window *w, struct error *err)
         window_advance(w, 3, 0);
     else if (n >= 2 && (!memcmp(p, "\xff\xfe", 2) || !memcmp(p, "\xfe\xff", 2)))
         return error_set(err, ERR_DATA, "\"%s\" is encoded in UTF-16; convert it to UTF-8 first",
-                         input_name(w->in));
+                         w->in ? input_name(w->in) : "the text");
     return 0;
 }

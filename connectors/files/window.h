@@ -1,6 +1,10 @@
 /*
  * window.h - the part of a file that a record reader looks at: one record is always in one piece.
  *
+ * Its bytes are read from an input, or, without one, put in by whoever gets them: then it is at its
+ * end whenever nothing more was put in, and a reader that keeps open what has no end yet goes on
+ * after the next bytes.
+ *
  * Grows up to the limit of a record and not beyond, so that a line of any length costs constant
  * memory. Open, so that scanning is inlined; owned by the reader. Pointers into it are valid until
  * window_more or window_skip_line.
@@ -11,7 +15,7 @@
 #include "connectors/files/input.h"
 
 struct window {
-    struct input *in; /* owned */
+    struct input *in; /* owned; NULL = bytes are put in */
     char *data;
     size_t at, end; /* data[at, end) is to be read */
     size_t cap, max_bytes;
@@ -22,10 +26,12 @@ struct window {
 
 enum window_more { WINDOW_GREW, WINDOW_EOF, WINDOW_FULL };
 
-/* Takes `in`, which stands at `offset`. */
+/* Takes `in`, which stands at `offset`; NULL for a window whose bytes are put in. */
 void window_init(struct window *w, struct input *in, size_t max_bytes, uint64_t offset,
                  int64_t line);
 void window_release(struct window *w);
+/* Puts in at most INPUT_CHUNK_BYTES; what waits in the window must not be above max_bytes. */
+void window_put(struct window *w, const char *bytes, size_t n);
 
 /*
  * More bytes behind data[end). WINDOW_EOF when there are none, WINDOW_FULL when the record that

@@ -187,12 +187,13 @@ static void follow_method(struct http_exchange *x)
 
 static int follow(struct http_exchange *x, const char *location, struct error *err)
 {
+    int given = x->client->set.redirects, most = given ? given : HTTP_MAX_REDIRECTS;
     struct url_origin from, to;
     const char *next;
 
-    if (++x->hops > HTTP_MAX_REDIRECTS)
+    if (++x->hops > most)
         return error_set_reason(err, ERR_CONFIG, "redirect_refused", "%.*s: more than %d redirects",
-                                (int)strcspn(x->url, "?"), x->url, HTTP_MAX_REDIRECTS);
+                                (int)strcspn(x->url, "?"), x->url, most > 0 ? most : 0);
     if (url_resolve(x->mem, x->url, location, &next, err) < 0 ||
         url_origin(x->mem, x->url, &from, err) < 0 ||
         request_check_host(x->client, next, x->mem, &to, err) < 0)

@@ -15,13 +15,15 @@
 #include "connectors/base/cancel.h"
 #include "connectors/base/error.h"
 
-#define HTTP_MAX_REDIRECTS 5
+#define HTTP_MAX_REDIRECTS 5 /* unless the settings say otherwise */
+#define HTTP_NO_REDIRECTS  (-1)
 #define HTTP_MAX_HEADERS   ((size_t)64 << 10)  /* of an answer, all together */
 #define HTTP_INBOX         ((size_t)512 << 10) /* received ahead of the reader, per answer */
 
 struct http_settings {
     int64_t connect_ms, idle_ms, total_ms; /* total: waiting for the server, not for the reader */
     int64_t max_body;                      /* decoded bytes of one answer */
+    int redirects; /* followed; 0 = HTTP_MAX_REDIRECTS, or HTTP_NO_REDIRECTS */
     unsigned concurrency;
     const char *const *allowed_hosts; /* besides the host of `base_url`; NULL-terminated or NULL */
     const char *base_url;             /* its host, port and scheme are always allowed */

@@ -34,7 +34,7 @@ struct http_exchange {
     size_t n_headers;
     struct slice body;
     bool keep_credentials;
-    unsigned hops;
+    int hops;
 
     enum stage stage;
     bool in_multi, paused, head_too_large, bomb;

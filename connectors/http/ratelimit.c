@@ -42,6 +42,21 @@ int64_t ratelimit_take_ms(struct ratelimit *l, int64_t now_us)
     return 0;
 }
 
+void ratelimit_allow(struct ratelimit *l, int64_t requests, int64_t period_ms)
+{
+    double per_ms = period_ms > 0 ? (double)requests / (double)period_ms : 0;
+
+    if (requests <= 0 || per_ms <= 0)
+        return;
+    if (l->per_ms <= 0) {
+        l->burst = l->tokens = fmax((double)requests, l->cost);
+        l->per_ms = per_ms;
+    }
+    l->per_ms = fmin(l->per_ms, per_ms);
+    l->burst = fmax(fmin(l->burst, (double)requests), l->cost);
+    l->tokens = fmin(l->tokens, l->burst);
+}
+
 void ratelimit_hear(struct ratelimit *l, int64_t remaining, int64_t reset_us, int64_t now_us)
 {
     if (remaining > l->min_remaining) {

@@ -26,6 +26,9 @@ void ratelimit_init(struct ratelimit *l, int64_t requests, int64_t period_ms, in
                     int64_t cost, int64_t min_remaining, int64_t now_us);
 /* Milliseconds until a request may go; 0 takes what it costs. */
 int64_t ratelimit_take_ms(struct ratelimit *l, int64_t now_us);
+/* The server allows `requests` in `period_ms`: the bucket becomes no larger and fills no faster.
+ * One without a size of its own becomes as large. */
+void ratelimit_allow(struct ratelimit *l, int64_t requests, int64_t period_ms);
 /* The server has `remaining` left, and new ones at `reset_us` (0 = it does not say). */
 void ratelimit_hear(struct ratelimit *l, int64_t remaining, int64_t reset_us, int64_t now_us);
 /* The server refused: nothing goes before `until_us`. */

@@ -285,15 +285,17 @@ static void link_parents(struct compile *c, struct rest_stream *streams, size_t 
     }
 }
 
-/* The format of the answers is what the client asks for. */
-static void set_formats(struct rest_stream *streams, size_t n, const char *accept)
+/* What answers are is the client's to say, where the records are the stream's. */
+static void set_formats(struct rest_stream *streams, size_t n, const struct page_settings *decoder)
 {
-    enum page_format format = accept && strstr(accept, "ndjson") ? PAGE_NDJSON
-                              : accept && strstr(accept, "csv")  ? PAGE_CSV
-                                                                 : PAGE_JSON;
+    for (size_t i = 0; i < n; i++) {
+        struct page_settings of_stream = streams[i].records;
 
-    for (size_t i = 0; i < n; i++)
-        streams[i].records.format = format;
+        streams[i].records = *decoder;
+        streams[i].records.records = of_stream.records;
+        streams[i].records.map_entries = of_stream.map_entries;
+        streams[i].records.single = of_stream.single;
+    }
 }
 
 /* The defaults of every stream under what this one says; another way of paging is no change of
@@ -339,7 +341,7 @@ static void compile_streams(struct compile *c, const struct raw_document *raw, c
                          "another stream has this name");
     }
     link_parents(c, streams, n, parents);
-    set_formats(streams, n, out->client.accept);
+    set_formats(streams, n, &out->client.decoder);
     out->streams = streams;
     out->n_streams = n;
 }

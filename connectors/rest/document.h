@@ -168,7 +168,8 @@ struct rest_client {
     const char *accept, *proxy, *const *allowed_hosts;
     bool insecure;
     const struct template *ca, *cert, *key; /* PEM; NULL = those of the system, none, none */
-    int64_t connect_ms, idle_ms, total_ms, max_body;
+    struct page_settings decoder;           /* what answers are; of every stream but for the path */
+    int64_t connect_ms, idle_ms, total_ms, max_body, redirects;
     int64_t concurrency, retry_tries, retry_base_ms, retry_cap_ms, retry_max_wait_ms;
     struct rest_rules errors;
     const struct rest_limit *limits;

@@ -274,10 +274,20 @@ static void compile_limits(struct compile *c, const struct doc *value, const cha
 struct raw_client {
     const struct doc *base_url, *headers, *params, *auth, *tls, *timeout, *rate_limit, *retry,
         *errors;
+    const struct doc *decoder;
     const char *accept, *proxy, *max_response;
-    int64_t concurrency;
+    int64_t concurrency, redirects;
     struct string_list allowed_hosts;
 };
+struct raw_decoder {
+    const struct doc *csv;
+};
+struct raw_csv {
+    const char *delimiter, *encoding;
+    bool header;
+    struct string_list null;
+};
+static const char *const encodings[] = {"utf-8", "latin-1", NULL};
 struct raw_tls {
     bool verify;
     const struct doc *ca, *cert, *key;
@@ -296,6 +306,7 @@ static const struct option client_table[] = {
     OPTION(struct raw_client, params, .title = "Parameters", .help = "Sent with each request."),
     OPTION(struct raw_client, auth, .title = "Identity", .help = "How the API knows us."),
     OPTION(struct raw_client, accept, .title = "Accept", .help = "What is asked for.", .def = "application/json"),
+    OPTION(struct raw_client, decoder, .title = "Decoder", .help = "json, ndjson, csv, or csv with delimiter, header, encoding and null; else the Content-Type of the answer tells, then accept.", ANY),
     OPTION(struct raw_client, tls, .title = "TLS", .help = "verify, ca, cert, key."),
     OPTION(struct raw_client, proxy, .title = "Proxy", .help = "Address of a proxy; none without it."),
     OPTION(struct raw_client, timeout, .title = "Time limits", .help = "connect, idle, total."),
@@ -304,7 +315,19 @@ static const struct option client_table[] = {
     OPTION(struct raw_client, retry, .title = "Retries", .help = "tries, base, cap, max_wait."),
     OPTION(struct raw_client, errors, .title = "Errors", .help = "Rules, looked at before the built-in ones.", ANY),
     OPTION(struct raw_client, allowed_hosts, .title = "Allowed hosts", .help = "Besides the host of the address."),
+    OPTION(struct raw_client, redirects, .title = "Redirects", .help = "Followed, one after the other, to allowed hosts only.", .def = "5", .min = 0, .max = 20),
     OPTION(struct raw_client, max_response, .title = "Largest answer", .help = "Unpacked.", .def = "4GiB"),
+    OPTIONS_END,
+};
+static const struct option decoder_table[] = {
+    OPTION(struct raw_decoder, csv, .title = "CSV", .help = "How it is written.", .flags = OPTION_REQUIRED),
+    OPTIONS_END,
+};
+static const struct option csv_table[] = {
+    OPTION(struct raw_csv, delimiter, .title = "Delimiter", .help = "One ASCII character.", .def = ",", .min = 1, .max = 1),
+    OPTION(struct raw_csv, header, .title = "Header", .help = "Whether the first line names the columns; else they are column1, column2 ...", .def = "true"),
+    OPTION(struct raw_csv, encoding, .title = "Encoding", .help = "utf-8 or latin-1.", .def = "utf-8", .choices = encodings),
+    OPTION(struct raw_csv, null, .title = "Words for null", .help = "Text without quotes that means null.", .def = "[\"\"]"),
     OPTIONS_END,
 };
 static const struct option tls_table[] = {
@@ -328,6 +351,52 @@ static const struct option retry_table[] = {
     OPTIONS_END,
 };
 /* clang-format on */
+
+static void compile_csv(struct compile *c, const struct doc *object, const char *pointer,
+                        struct page_settings *out)
+{
+    struct raw_csv raw = {0};
+    struct string_list *words = arena_alloc(c->mem, sizeof *words);
+
+    if (!options_decode(csv_table, object, pointer, &raw, c->mem, c->problems))
+        return;
+    if (strchr("\r\n\"", raw.delimiter[0]) || (raw.delimiter[0] & 0x80))
+        problems_add(c->problems, document_at(c, pointer, "delimiter"), "wrong_format",
+                     "one ASCII character that is neither a quote nor a line break is expected");
+    words->items = arena_array(c->mem, raw.null.n + 1, sizeof *words->items);
+    for (; words->n < raw.null.n; words->n++)
+        words->items[words->n] = document_text(c, raw.null.items[words->n]);
+    out->delimiter = raw.delimiter[0];
+    out->no_header = !raw.header;
+    out->latin1 = strcmp(raw.encoding, "latin-1") == 0;
+    out->null_words = words;
+}
+
+/* What answers are: as the document says, else as they say themselves, else as was asked for. */
+static void compile_decoder(struct compile *c, const struct doc *value, const char *accept,
+                            const char *pointer, struct page_settings *out)
+{
+    static const char *const formats[] = {"json", "ndjson", "csv", NULL}; /* enum page_format */
+    const char *word = doc_string(value, NULL);
+    struct raw_decoder raw = {0};
+
+    *out = (struct page_settings){.by_content_type = !value};
+    if (!value) {
+        out->format = accept && strstr(accept, "ndjson") ? PAGE_NDJSON
+                      : accept && strstr(accept, "csv")  ? PAGE_CSV
+                                                         : PAGE_JSON;
+    } else if (word) {
+        out->format = (enum page_format)document_choice(word, formats);
+        if (strcmp(formats[out->format], word) != 0)
+            problems_add(c->problems, pointer, "not_allowed", "json, ndjson or csv is expected");
+    } else if (!doc_is(value, DOC_OBJECT)) {
+        problems_add(c->problems, pointer, "wrong_type",
+                     "json, ndjson, csv or an object with csv is expected");
+    } else if (options_decode(decoder_table, value, pointer, &raw, c->mem, c->problems)) {
+        out->format = PAGE_CSV;
+        compile_csv(c, raw.csv, document_at(c, pointer, "csv"), out);
+    }
+}
 
 static void compile_limits_of_time(struct compile *c, const struct raw_client *raw,
                                    const char *pointer, struct rest_client *out)
@@ -381,11 +450,13 @@ void document_client(struct compile *c, const struct doc *object, const char *po
     compile_limits_of_time(c, &raw, pointer, out);
     compile_limits(c, raw.rate_limit, document_at(c, pointer, "rate_limit"), out);
     out->errors = document_rules(c, raw.errors, document_at(c, pointer, "errors"));
+    compile_decoder(c, raw.decoder, raw.accept, document_at(c, pointer, "decoder"), &out->decoder);
     if (!ok)
         return; /* what was decoded is looked at all the same: all problems are told at once */
     out->accept = document_text(c, raw.accept);
     out->proxy = document_text(c, raw.proxy);
     out->concurrency = raw.concurrency;
+    out->redirects = raw.redirects;
     out->allowed_hosts = document_list(c, &raw.allowed_hosts);
     if (!text_to_bytes(raw.max_response, &out->max_body))
         problems_add(c->problems, document_at(c, pointer, "max_response"), "wrong_format",

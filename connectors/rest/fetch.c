@@ -236,11 +236,15 @@ static int read_error_body(struct fetcher *f, struct http_exchange *x, struct er
 static int read_page(struct asking *a, struct http_exchange *x, struct error *err)
 {
     struct fetcher *f = a->f;
-    CLEANUP(page_free_cleanup) struct page *p = page_new(&a->stream->records, take_record, a->take);
+    CLEANUP(page_free_cleanup) struct page *p = NULL;
+    struct page_settings how = a->stream->records;
     struct slice envelope;
     const char *piece;
     size_t n;
 
+    if (how.by_content_type)
+        how.format = page_format_of(http_header(x, "Content-Type"), how.format);
+    p = page_new(&how, take_record, a->take);
     spool_clear(&f->spool);
     a->take->n = 0;
     f->hash = f->hash_start;

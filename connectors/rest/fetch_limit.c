@@ -126,9 +126,13 @@ void limit_hear(struct fetcher *f, const struct fetch_request *r, const struct h
 {
     for (size_t i = 0; i < f->doc->client.n_limits; i++) {
         const struct rest_limit *l = &f->doc->client.limits[i];
-        int64_t left;
+        int64_t left, all;
 
-        if (is_meant(l, r) && remaining(l, x, &left))
+        if (!is_meant(l, r))
+            continue;
+        if (number_of(l->limit_header ? http_header(x, l->limit_header) : NULL, &all))
+            ratelimit_allow(&f->limits[i], all, l->per_ms);
+        if (remaining(l, x, &left))
             ratelimit_hear(&f->limits[i], left, reset_us(l, x), clock_monotonic_us());
     }
 }

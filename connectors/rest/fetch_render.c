@@ -46,6 +46,7 @@ int render_settings(struct fetcher *f, const char *base_url, struct http_setting
         .idle_ms = c->idle_ms,
         .total_ms = c->total_ms,
         .max_body = c->max_body,
+        .redirects = c->redirects ? (int)c->redirects : HTTP_NO_REDIRECTS,
         .concurrency = (unsigned)c->concurrency,
         .allowed_hosts = c->allowed_hosts,
         .base_url = base_url,

@@ -23,6 +23,20 @@ static void split_path(struct page *p)
     }
 }
 
+enum page_format page_format_of(const char *content_type, enum page_format otherwise)
+{
+    static const struct {
+        const char *word;
+        enum page_format format;
+    } words[] = {{"ndjson", PAGE_NDJSON}, {"jsonl", PAGE_NDJSON}, {"text/csv", PAGE_CSV}};
+
+    for (size_t i = 0; content_type && i < sizeof words / sizeof words[0]; i++) {
+        if (strcasestr(content_type, words[i].word))
+            return words[i].format;
+    }
+    return otherwise;
+}
+
 struct page *page_new(const struct page_settings *s, page_record_fn *each, void *arg)
 {
     struct page *p = xalloc(sizeof *p);
@@ -33,9 +47,10 @@ struct page *page_new(const struct page_settings *s, page_record_fn *each, void 
     p->mem = arena_new();
     p->envelope = BUF_INIT(PAGE_MAX_ENVELOPE);
     p->value = p->key = p->made = BUF_INIT(PAGE_MAX_RECORD);
-    p->header = BUF_INIT(PAGE_MAX_ENVELOPE);
     p->state = PAGE_AROUND;
     split_path(p);
+    if (s->format != PAGE_JSON)
+        page_init_lines(p);
     return p;
 }
 
@@ -47,7 +62,8 @@ void page_free(struct page *p)
     buf_release(&p->value);
     buf_release(&p->key);
     buf_release(&p->made);
-    buf_release(&p->header);
+    if (p->how.format != PAGE_JSON)
+        page_release_lines(p);
     arena_free(p->mem);
     free(p);
 }
@@ -70,8 +86,7 @@ static int hand_on(struct page *p, struct slice record, struct error *err)
     return p->each(p->arg, record, err);
 }
 
-/* What [*] left is itself a list: its elements are the records. */
-static int emit_elements(struct page *p, struct slice array, struct error *err)
+int page_emit_elements(struct page *p, struct slice array, struct error *err)
 {
     CLEANUP(jsonread_release) struct jsonread r;
     enum jsonread_token t;
@@ -104,61 +119,9 @@ int page_emit(struct page *p, struct slice text, struct error *err)
     if (v.kind == VALUE_MISSING || v.kind == VALUE_NULL)
         return 0;
     if (v.kind == VALUE_ARRAY)
-        return emit_elements(p, v.text, err);
+        return page_emit_elements(p, v.text, err);
     rest_value_put_json(&v, &p->made);
     return hand_on(p, (struct slice){buf_str(&p->made), p->made.len}, err);
-}
-
-/* -------------------------------------------------------------------- NDJSON */
-
-static bool is_blank(struct slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] != ' ' && s.ptr[i] != '\t' && s.ptr[i] != '\r')
-            return false;
-    }
-    return true;
-}
-
-static int emit_line(struct page *p, struct slice line, struct error *err)
-{
-    struct rest_value v;
-
-    p->found = true;
-    if (is_blank(line))
-        return 0;
-    if (p->prefix.n == 0)
-        return page_emit(p, line, err);
-    arena_clear(p->mem);
-    if (path_find(&p->prefix, line, p->mem, &v, err) < 0)
-        return -1;
-    if (v.kind == VALUE_ARRAY)
-        return emit_elements(p, v.text, err);
-    return v.kind == VALUE_OBJECT ? page_emit(p, v.text, err) : 0;
-}
-
-static int feed_lines(struct page *p, const char *bytes, size_t n, struct error *err)
-{
-    while (n > 0) {
-        const char *end = memchr(bytes, '\n', n);
-        size_t len = end ? (size_t)(end - bytes) : n;
-        struct slice line = {bytes, len};
-
-        if (!end || p->value.len > 0) {
-            buf_put(&p->value, bytes, len);
-            if (buf_ok(&p->value, "a record", err) < 0)
-                return -1;
-            line = (struct slice){buf_str(&p->value), p->value.len};
-        }
-        if (!end)
-            return 0;
-        if (emit_line(p, line, err) < 0)
-            return -1;
-        buf_clear(&p->value);
-        bytes += len + 1;
-        n -= len + 1;
-    }
-    return 0;
 }
 
 /* ---------------------------------------------------------------------- calls */
@@ -172,20 +135,12 @@ int page_feed(struct page *p, const char *bytes, size_t n, struct error *err)
         rc = page_feed_json(p, bytes, n, err);
         break;
     case PAGE_NDJSON:
-        rc = feed_lines(p, bytes, n, err);
-        break;
     case PAGE_CSV:
-        rc = page_feed_csv(p, bytes, n, err);
+        rc = page_feed_lines(p, bytes, n, err);
         break;
     }
     p->offset += (int64_t)n;
     return rc;
-}
-
-static int end_lines(struct page *p, struct error *err)
-{
-    p->found = true;
-    return emit_line(p, (struct slice){buf_str(&p->value), p->value.len}, err);
 }
 
 int page_end(struct page *p, struct slice *out_envelope, bool *out_found, struct error *err)
@@ -197,10 +152,8 @@ int page_end(struct page *p, struct slice *out_envelope, bool *out_found, struct
         rc = page_end_json(p, err);
         break;
     case PAGE_NDJSON:
-        rc = end_lines(p, err);
-        break;
     case PAGE_CSV:
-        rc = page_end_csv(p, err);
+        rc = page_end_lines(p, err);
         break;
     }
     *out_found = p->found;

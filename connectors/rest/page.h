@@ -4,13 +4,15 @@
  * The body is fed piece by piece; each record is handed on as the text of one JSON value as soon as
  * it is complete, so a response of gigabytes with one array needs the memory of one record. What is
  * around the records is kept as the *envelope*, with the records left out: paginators and
- * conditions look there. Strict JSON (RFC 8259). Not shared.
+ * conditions look there. Strict JSON (RFC 8259); CSV and NDJSON are what the readers of files take
+ * for it, and a record of CSV is an object of strings and nulls. Not shared.
  */
 #ifndef CONNECTORS_REST_PAGE_H
 #define CONNECTORS_REST_PAGE_H
 
 #include <stdint.h>
 
+#include "connectors/option.h"
 #include "connectors/rest/path.h"
 
 #define PAGE_MAX_ENVELOPE ((size_t)1 << 20)
@@ -23,7 +25,13 @@ struct page_settings {
     struct path records; /* JSON: of the array, the object, or EACH inside it */
     bool map_entries;    /* an object of objects: each is a record with its key as "_key" */
     bool single;         /* the value itself is the one record */
-    char delimiter;      /* CSV */
+    /* Lines: */
+    char delimiter; /* CSV; '\0' = comma */
+    bool no_header; /* CSV: the first line is a record, and columns are column1, column2 ... */
+    bool latin1;
+    const struct string_list *null_words; /* CSV: unquoted text that means null; NULL = "" alone */
+    /* The answer says by its Content-Type what it is; `format` is for one that does not. */
+    bool by_content_type;
 };
 
 struct page; /* opaque */
@@ -31,10 +39,13 @@ struct page; /* opaque */
 /* Takes one record, the text of a JSON value that is valid during the call. */
 typedef int page_record_fn(void *arg, struct slice record, struct error *err);
 
+/* The format that a Content-Type names; `otherwise` for all that names none of lines, and NULL. */
+enum page_format page_format_of(const char *content_type, enum page_format otherwise);
+
 struct page *page_new(const struct page_settings *s, page_record_fn *each, void *arg);
 void page_free(struct page *p); /* accepts NULL */
 DEFINE_CLEANUP(struct page *, page_free_cleanup, page_free);
-/* DATA, reason "body_not_decodable", naming the byte offset when it is not what the format says;
+/* DATA, reason "body_not_decodable", naming the byte or line where it is not what the format says;
  * TOO_LARGE for a record or envelope beyond its limit; what `each` returns. */
 CHECKED int page_feed(struct page *p, const char *bytes, size_t n, struct error *err);
 /* The body is complete: DATA when it is cut short. *out_envelope is valid until page_free ("{}" for

@@ -4,6 +4,8 @@
 #ifndef CONNECTORS_REST_PAGE_INTERNAL_H
 #define CONNECTORS_REST_PAGE_INTERNAL_H
 
+#include "connectors/files/csv.h"
+#include "connectors/files/ndjson.h"
 #include "connectors/rest/page.h"
 
 #define PAGE_MAX_DEPTH 512
@@ -48,18 +50,29 @@ struct page {
     size_t value_depth;
     bool value_in_string, one; /* one: the record is the whole value the path names */
 
-    /* CSV: */
-    struct buf header; /* names, each followed by a NUL */
-    size_t n_names, column;
-    bool csv_quoted, csv_quote_seen, csv_any;
+    /* Lines: */
+    struct files_dialect dialect;
+    union {
+        struct csv csv;
+        struct ndjson ndjson;
+    } lines;
+    bool marked;   /* what may stand in front of the first line has been passed over */
+    size_t enough; /* bytes that have to wait before it is worth looking for a record again */
+    struct csv_text text;
+    struct slice *keys; /* "name": of each column of CSV; NULL = not known yet */
+    size_t n_keys;
 };
 
 /* Hands on one record, or what the path behind [*] finds in it. */
 CHECKED int page_emit(struct page *p, struct slice text, struct error *err);
 CHECKED int page_feed_json(struct page *p, const char *bytes, size_t n, struct error *err);
 CHECKED int page_end_json(struct page *p, struct error *err);
-CHECKED int page_feed_csv(struct page *p, const char *bytes, size_t n, struct error *err);
-CHECKED int page_end_csv(struct page *p, struct error *err);
+/* Like page_emit, for what [*] left that is itself a list: its elements are the records. */
+CHECKED int page_emit_elements(struct page *p, struct slice array, struct error *err);
+void page_init_lines(struct page *p);
+void page_release_lines(struct page *p);
+CHECKED int page_feed_lines(struct page *p, const char *bytes, size_t n, struct error *err);
+CHECKED int page_end_lines(struct page *p, struct error *err);
 int page_broken(const struct page *p, size_t at, const char *why, struct error *err);
 
 #endif

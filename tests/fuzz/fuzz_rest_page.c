@@ -96,6 +96,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     how.format = (data[0] & 0x30) == 0x10   ? PAGE_NDJSON
                  : (data[0] & 0x30) == 0x20 ? PAGE_CSV
                                             : PAGE_JSON;
+    how.no_header = data[0] & 0x40;
+    how.latin1 = data[0] & 0x80;
     path = (data[0] & 15) % (sizeof paths / sizeof paths[0]);
     MUST(!path_compile(mem, paths[path], true, &how.records));
     bytes = arena_memdup(mem, (const char *)data + 2, size - 2);

@@ -23,6 +23,9 @@ LAYERS = {
     "connectors/files": ["connectors/files", "connectors/*", "connectors/base", "connectors/data"],
     "connectors/rest": ["connectors/rest", "connectors/http", "connectors/*", "connectors/base",
                         "connectors/data"],
+    # Answers that are CSV or NDJSON are read as files are.
+    "connectors/rest/page_*": ["connectors/rest", "connectors/files", "connectors/*",
+                              "connectors/base", "connectors/data"],
     "connectors/sdk": ["connectors", "tests/support"],
     "connectors/examples": ["connectors", "tests/support"],
     "connectors/singer": ["connectors/singer", "connectors/*", "connectors/base",

@@ -355,6 +355,28 @@ Test(http_client, gives_up_in_a_circle)
     close_fixture(&f);
 }
 
+Test(http_client, follows_as_many_redirects_as_it_is_told)
+{
+    struct fixture f = {0}, none = {0};
+    struct http_exchange *x;
+
+    open_fixture(&f);
+    none.set = f.set;
+    close_fixture(&f);
+    f = (struct fixture){.set = none.set};
+    f.set.redirects = 2;
+    open_fixture(&f);
+    fails(&f, "/circle", ERR_CONFIG, "redirect_refused");
+    cr_assert_eq(fake_api_requests(f.api), 3);
+    close_fixture(&f);
+    none.set.redirects = HTTP_NO_REDIRECTS;
+    open_fixture(&none);
+    fails(&none, "/to/302?where=/echo", ERR_CONFIG, "redirect_refused");
+    x = get(&none, "/echo");
+    http_end(x);
+    close_fixture(&none);
+}
+
 Test(http_client, reports_hosts_that_are_not_there)
 {
     struct fixture f = {0};

@@ -112,6 +112,26 @@ Test(http_ratelimit, believes_a_server_that_is_stricter)
     cr_assert_eq(ratelimit_take_ms(&l, now + 62 * SECOND), 38000);
 }
 
+Test(http_ratelimit, takes_the_size_that_the_server_tells)
+{
+    struct ratelimit l;
+
+    ratelimit_init(&l, 100, 1000, 0, 1, 0, SECOND);
+    ratelimit_allow(&l, 2, 1000);
+    cr_assert_eq(ratelimit_take_ms(&l, SECOND), 0);
+    cr_assert_eq(ratelimit_take_ms(&l, SECOND), 0);
+    cr_assert_eq(ratelimit_take_ms(&l, SECOND), 500);
+    ratelimit_allow(&l, 1000, 1000);
+    cr_assert_eq(ratelimit_take_ms(&l, SECOND), 500, "never more than before");
+
+    ratelimit_init(&l, 0, 1000, 0, 1, 0, SECOND);
+    ratelimit_allow(&l, 0, 1000);
+    cr_assert_eq(ratelimit_take_ms(&l, SECOND), 0);
+    ratelimit_allow(&l, 1, 1000);
+    cr_assert_eq(ratelimit_take_ms(&l, SECOND), 0);
+    cr_assert_eq(ratelimit_take_ms(&l, SECOND), 1000);
+}
+
 Test(http_ratelimit, shrinks_the_bucket_to_what_is_left)
 {
     struct ratelimit l;

@@ -184,6 +184,62 @@ Test(rest_document, reports_all_mistakes_at_once)
     arena_free(mem);
 }
 
+Test(rest_document, knows_what_answers_are)
+{
+    static const struct {
+        const char *client;
+        enum page_format format;
+        char delimiter;
+        bool by_content_type;
+    } good[] = {
+        {"\"accept\": \"text/csv\"", PAGE_CSV, 0, true},
+        {"\"redirects\": 0", PAGE_JSON, 0, true},
+        {"\"decoder\": \"json\", \"accept\": \"text/csv\"", PAGE_JSON, 0, false},
+        {"\"decoder\": \"ndjson\"", PAGE_NDJSON, 0, false},
+        {"\"decoder\": {\"csv\": {\"delimiter\": \"\\t\"}}", PAGE_CSV, '\t', false},
+    };
+    static const char *const bad[][2] = {
+        {"\"decoder\": \"xml\"", "/client/decoder"},
+        {"\"decoder\": 1", "/client/decoder"},
+        {"\"decoder\": {}", "/client/decoder/csv"},
+        {"\"decoder\": {\"csv\": {\"delimiter\": \"\\n\"}}", "/client/decoder/csv/delimiter"},
+        {"\"decoder\": {\"csv\": {\"delimiter\": \"ab\"}}", "/client/decoder/csv/delimiter"},
+        {"\"decoder\": {\"csv\": {\"encoding\": \"ebcdic\"}}", "/client/decoder/csv/encoding"},
+        {"\"redirects\": 21", "/client/redirects"},
+    };
+    struct arena *mem = arena_new();
+
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        struct problems problems = PROBLEMS_INIT(mem);
+        const struct rest_document *d =
+            compiled(mem,
+                     arena_printf(mem,
+                                  "{\"client\": {\"base_url\": \"https://a.example\", %s},"
+                                  " \"streams\": [{\"name\": \"s\"}]}",
+                                  good[i].client),
+                     &problems);
+
+        cr_assert_not_null(d, "%s", good[i].client);
+        cr_assert_eq(d->streams[0].records.format, good[i].format, "%s", good[i].client);
+        cr_assert_eq(d->streams[0].records.delimiter, good[i].delimiter, "%s", good[i].client);
+        cr_assert_eq(d->streams[0].records.by_content_type, good[i].by_content_type, "%s",
+                     good[i].client);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct problems problems = PROBLEMS_INIT(mem);
+
+        cr_assert_null(compiled(mem,
+                                arena_printf(mem,
+                                             "{\"client\": {\"base_url\": \"https://a.example\", "
+                                             "%s}, \"streams\": [{\"name\": \"s\"}]}",
+                                             bad[i][0]),
+                                &problems));
+        cr_assert_eq(problems.n, 1, "%s: %zu", bad[i][0], problems.n);
+        cr_assert_str_eq(problems.items[0].pointer, bad[i][1]);
+    }
+    arena_free(mem);
+}
+
 Test(rest_document, looks_into_a_client_that_is_otherwise_right)
 {
     static const char json[] =

@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "connectors/base/jsonread.h"
@@ -165,6 +166,92 @@ Test(rest_page, reads_lines_and_csv)
     check(&csv, "a,\"b \"\"c\"\"\"\r\n1,\"x,\ny\"\r\n,\"\"\n",
           "<{\"a\":\"1\",\"b \\\"c\\\"\":\"x,\\ny\"}><{\"a\":null,\"b \\\"c\\\"\":\"\"}>|{}");
     arena_free(mem);
+}
+
+Test(rest_page, reads_csv_as_it_is_told_to)
+{
+    static const char *words[] = {"-", "NULL"};
+    const struct string_list null_words = {words, 2};
+    struct arena *mem = arena_new();
+    struct page_settings how = settings(mem, "$"), plain = settings(mem, "$");
+
+    how.format = plain.format = PAGE_CSV;
+    how.delimiter = ';';
+    how.no_header = how.latin1 = true;
+    how.null_words = &null_words;
+    check(&how, "1,5;caf\xe9;NULL\n\n\"-\";;-",
+          "<{\"column1\":\"1,5\",\"column2\":\"caf\xc3\xa9\",\"column3\":null}>"
+          "<{\"column1\":\"-\",\"column2\":\"\",\"column3\":null}>|{}");
+    check(&plain, "\xef\xbb\xbfid,,id\n1,2,3\n",
+          "<{\"id\":\"1\",\"column2\":\"2\",\"id_2\":\"3\"}>|{}");
+    check(&plain, "id\n", "|{}");
+    arena_free(mem);
+}
+
+Test(rest_page, refuses_broken_csv)
+{
+    static const char *const bad[] = {"a,b\n1\n",       "a,b\n1,2,3\n", "a\n\"x",
+                                      "a\n\"x\"y\nz\n", "\xff\xfe\n",   "\xff,b\n"};
+    struct arena *mem = arena_new();
+    struct page_settings csv = settings(mem, "$");
+    bool found;
+
+    csv.format = PAGE_CSV;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct error err = ERROR_INIT;
+
+        cr_assert_null(read_in(mem, &csv, bad[i], 3, &found, &err), "%s", bad[i]);
+        cr_assert_eq(err.code, ERR_DATA, "%s: %s", bad[i], err.message);
+    }
+    arena_free(mem);
+}
+
+/* A line without end is refused before all of it has come; one of exactly the limit is a record. */
+Test(rest_page, bounds_lines)
+{
+    static const enum page_format formats[] = {PAGE_NDJSON, PAGE_CSV};
+    const size_t piece = 1 << 16;
+    char *text = xalloc(piece);
+    struct arena *mem = arena_new();
+
+    memset(text, 'x', piece);
+    for (int i = 0; i < 4; i++) {
+        struct page_settings how = settings(mem, "$");
+        struct seen s = {.records = BUF_INIT(16)}; /* only sizes matter here */
+        struct error err = ERROR_INIT;
+        struct slice envelope;
+        struct page *p;
+        bool found;
+        int rc = 0;
+
+        how.format = formats[i / 2];
+        how.no_header = true;
+        p = page_new(&how, take, &s);
+        for (size_t n = 0; n < PAGE_MAX_RECORD - 32 && rc == 0; n += piece)
+            rc = page_feed(p, text, n ? piece : piece - 32, &err);
+        cr_assert_eq(rc, 0, "%s", err.message);
+        if (i % 2) {
+            cr_assert_eq(page_feed(p, "\n", 1, &err), 0, "%s", err.message);
+            cr_assert_eq(page_end(p, &envelope, &found, &err), 0, "%s", err.message);
+            cr_assert_eq(page_records(p), 1);
+        } else {
+            cr_assert_eq(page_feed(p, text, piece, &err), -1);
+            cr_assert_eq(err.code, ERR_TOO_LARGE, "%s", err.message);
+        }
+        page_free(p);
+        buf_release(&s.records);
+    }
+    arena_free(mem);
+    free(text);
+}
+
+Test(rest_page, knows_formats_by_their_content_type)
+{
+    cr_assert_eq(page_format_of("application/x-ndjson; charset=utf-8", PAGE_JSON), PAGE_NDJSON);
+    cr_assert_eq(page_format_of("application/jsonl", PAGE_JSON), PAGE_NDJSON);
+    cr_assert_eq(page_format_of("Text/CSV; header=present", PAGE_JSON), PAGE_CSV);
+    cr_assert_eq(page_format_of("application/json", PAGE_NDJSON), PAGE_NDJSON);
+    cr_assert_eq(page_format_of(NULL, PAGE_CSV), PAGE_CSV);
 }
 
 Test(rest_page, holds_one_record_at_a_time)

@@ -131,6 +131,12 @@ static void answer(void *arg, const struct fake_request *r, struct arena *mem,
         at = param(r, "page", 1);
         out->body = at == 2 ? "{\"data\":[{\"id\":0}],\"more\":true}"
                             : page(mem, w, (at - 1) * size, size, at < 5 ? ",\"more\":true" : "");
+    } else if (strcmp(r->path, "/csv") == 0) {
+        out->headers[0].name = "Content-Type";
+        out->headers[0].value = "text/csv; charset=utf-8";
+        out->body = "id,name\n1,\"a, b\"\n2,\n";
+    } else if (strcmp(r->path, "/odd-csv") == 0) {
+        out->body = "1|caf\xe9\n2|none\n";
     } else if (strcmp(r->path, "/since") == 0) {
         out->body = since_page(mem, w, r);
     } else if (strncmp(r->path, "/children/", 10) == 0) {
@@ -149,6 +155,7 @@ static void answer(void *arg, const struct fake_request *r, struct arena *mem,
 struct fixture {
     struct world world;
     struct fake_api *api;
+    const char *client; /* more members of the client, each with a comma behind it; NULL = none */
     struct harness h;
     struct fake_sink *sink;
 };
@@ -168,9 +175,10 @@ static void describe(struct fixture *f, const char *streams, const char *selecti
     struct arena *mem = arena_new();
     const char *config = arena_printf(
         mem,
-        "{\"document\":{\"client\":{\"base_url\":\"%s\",\"retry\":{\"tries\":2,\"base\":\"1ms\"}},"
+        "{\"document\":{\"client\":{%s\"base_url\":\"%s\","
+        "\"retry\":{\"tries\":2,\"base\":\"1ms\"}},"
         "\"defaults\":{\"records\":{\"path\":\"data\"},\"key\":[\"id\"]},\"streams\":[%s]}}",
-        fake_api_url(f->api), streams);
+        f->client ? f->client : "", fake_api_url(f->api), streams);
 
     cr_assert_eq(harness_open(&f->h, &source_rest, config, &err), 0, "%s in %s", err.message,
                  config);
@@ -435,6 +443,29 @@ Test(rest_source, asks_for_the_children_of_every_parent)
     cr_assert_not_null(strstr(s->lines[1], "\"c\":\"0-b\""), "%s", s->lines[1]);
     cr_assert_not_null(strstr(s->lines[1], "\"parent_id\":\"0\""), "%s", s->lines[1]);
     cr_assert_eq(f.world.calls, 4 + ITEMS);
+    close_described(&f);
+    close_fixture(&f);
+}
+
+Test(rest_source, decodes_csv_by_its_type_and_as_it_is_told)
+{
+    struct fixture f = {0};
+
+    open_fixture(&f);
+    describe(&f, "{\"name\":\"s\",\"path\":\"/csv\"}", full);
+    read_from(&f, NULL);
+    cr_assert_eq(f.sink->streams[0].n_lines, 2);
+    cr_assert_str_eq(f.sink->streams[0].lines[0], "{\"id\":\"1\",\"name\":\"a, b\"}");
+    cr_assert_str_eq(f.sink->streams[0].lines[1], "{\"id\":\"2\",\"name\":null}");
+    close_described(&f);
+    f.client = "\"decoder\":{\"csv\":{\"delimiter\":\"|\",\"header\":false,"
+               "\"encoding\":\"latin-1\",\"null\":[\"none\"]}},";
+    describe(&f, "{\"name\":\"s\",\"path\":\"/odd-csv\",\"key\":[\"column1\"]}", full);
+    read_from(&f, NULL);
+    cr_assert_eq(f.sink->streams[0].n_lines, 2);
+    cr_assert_str_eq(f.sink->streams[0].lines[0],
+                     "{\"column1\":\"1\",\"column2\":\"caf\xc3\xa9\"}");
+    cr_assert_str_eq(f.sink->streams[0].lines[1], "{\"column1\":\"2\",\"column2\":null}");
     close_described(&f);
     close_fixture(&f);
 }
