@@ -169,6 +169,22 @@ static void put_options(struct buf *out, const struct connector *c)
     buf_puts(out, "</ul>");
 }
 
+/* Of a source that knows them before anybody connects. */
+static void put_streams(struct buf *out, const struct known_stream *s)
+{
+    if (!s || !s->name)
+        return;
+    buf_puts(out, "<h2>Streams</h2><ul class=\"members\">");
+    for (; s->name; s++) {
+        buf_puts(out, "<li><code class=\"name\">");
+        html_text(out, s->name);
+        buf_puts(out, "</code><div class=\"text\">");
+        html_prose(out, s->notes);
+        buf_puts(out, "</div></li>");
+    }
+    buf_puts(out, "</ul>");
+}
+
 static void put_shell(struct buf *out, const struct buf *text)
 {
     buf_puts(out, "<pre class=\"shell\"><code>");
@@ -290,6 +306,7 @@ int handle_docs_connector(struct app *app, struct request *req, struct response 
     put_modes(out, &c);
     put_example(out, &c);
     put_options(out, &c);
+    put_streams(out, c.streams);
     put_types(out, &c);
     put_links(out, &c, p.root);
     html_end(res);

@@ -4,6 +4,7 @@ off, every link leads somewhere, nothing is asked of another host, and a picture
 
 usage: test_docs.py [FOLDER]   pictures go to FOLDER
 """
+import html
 import pathlib
 import re
 import sys
@@ -138,6 +139,19 @@ class Links(ServiceTest):
                 self.assertIn("<td><code>jsonb</code></td>", page)
             for mode in c["capabilities"].get("destination_sync_modes", c["capabilities"].get("sync_modes")):
                 self.assertIn(f"<li>{mode}</li>", page)
+
+    def test_every_stream_of_a_ready_api_is_told(self):
+        told = 0
+        for c in self.ok(self.service.get("/v1/connectors"))["items"]:
+            page = self.service.get(f"/docs/connectors/{c['kind']}/{c['name']}").text
+            known = self.ok(self.service.get(f"/v1/connectors/{c['kind']}/{c['name']}")).get("streams") or []
+            self.assertEqual("<h2>Streams</h2>" in page, bool(known), c["name"])
+            told += bool(known)
+            for stream in known:
+                begin = page.index(f'<li><code class="name">{html.escape(stream["name"])}</code><div class="text">')
+                text = re.sub(r"<[^>]+>", "", page[begin:page.index("</li>", begin)])
+                self.assertEqual(html.unescape(text), stream["name"] + stream["notes"].replace("`", ""))
+        self.assertGreaterEqual(told, 10)
 
     def test_every_operation_is_told(self):
         page = self.service.get("/docs").text
