@@ -104,7 +104,17 @@ const char *const *document_list(struct compile *c, const struct string_list *li
 
 /* ---------------------------------------------------------------- vars, secrets */
 
-static const char *const var_types[] = {"string", "integer", "boolean", NULL};
+static const struct {
+    const char *word;
+    enum option_type type;
+    enum doc_kind def;
+} var_types[] = {
+    {"string", OPTION_STRING, DOC_STRING},
+    {"integer", OPTION_INT, DOC_INT},
+    {"boolean", OPTION_BOOL, DOC_BOOL},
+    {"list", OPTION_LIST, DOC_ARRAY},
+};
+#define VAR_TYPES (sizeof var_types / sizeof var_types[0])
 struct raw_var {
     const char *type, *title, *description;
     const struct doc *def, *choices;
@@ -160,6 +170,16 @@ static bool is_name(const char *s)
     return n > 0 && s[n] == '\0' && n <= 63 && (s[0] < '0' || s[0] > '9');
 }
 
+/* Lists are lists of texts. */
+static bool is_default_of(size_t kind, const struct doc *def)
+{
+    bool fits = doc_is(def, var_types[kind].def);
+
+    for (size_t i = 0; fits && doc_is(def, DOC_ARRAY) && i < doc_count(def); i++)
+        fits = doc_is(doc_at(def, i), DOC_STRING);
+    return fits;
+}
+
 static void read_var(struct compile *c, const char *name, const struct doc *d, const char *pointer,
                      bool secret, struct option *out)
 {
@@ -167,7 +187,7 @@ static void read_var(struct compile *c, const char *name, const struct doc *d, c
                                         "required", "enum",  NULL};
     const char *type = doc_string(doc_get(d, "type"), "string");
     const struct doc *def = doc_get(d, "default");
-    int kind = document_choice(type, var_types);
+    size_t kind = 0;
 
     if (!doc_is(d, DOC_OBJECT)) {
         problems_add(c->problems, pointer, "wrong_type", "an object is expected");
@@ -177,19 +197,19 @@ static void read_var(struct compile *c, const char *name, const struct doc *d, c
     if (!is_name(name))
         problems_add(c->problems, pointer, "wrong_format",
                      "a name has letters, digits and _, and does not begin with a digit");
-    if (strcmp(var_types[kind], type) != 0)
+    while (kind < VAR_TYPES && strcmp(var_types[kind].word, type) != 0)
+        kind++;
+    if (kind == VAR_TYPES || (secret && var_types[kind].type == OPTION_LIST)) {
         problems_add(c->problems, document_at(c, pointer, "type"), "not_allowed",
-                     "string, integer or boolean is expected");
-    if (def && !doc_is(def, DOC_NULL) &&
-        !doc_is(def, kind == 0   ? DOC_STRING
-                     : kind == 1 ? DOC_INT
-                                 : DOC_BOOL))
+                     secret ? "string, integer or boolean is expected"
+                            : "string, integer, boolean or list is expected");
+        kind = 0;
+    }
+    if (def && !doc_is(def, DOC_NULL) && !is_default_of(kind, def))
         problems_add(c->problems, document_at(c, pointer, "default"), "wrong_type",
                      "the default is of another type than the variable");
     *out = (struct option){
-        .type = kind == 0   ? OPTION_STRING
-                : kind == 1 ? OPTION_INT
-                            : OPTION_BOOL,
+        .type = var_types[kind].type,
         .name = document_text(c, name),
         .title = document_text(c, doc_string(doc_get(d, "title"), name)),
         .help = document_text(c, doc_string(doc_get(d, "description"), name)),

@@ -210,6 +210,7 @@ struct rest_stream {
     struct rest_for_each for_each;
     const char *const *slices; /* JSON objects as text */
     size_t n_slices;
+    const struct template *slices_from; /* a list of texts, each {"value": text}; NULL = those */
     enum rest_schema_kind schema_kind;
     const struct schema *schema; /* INLINE */
     struct rest_type {

@@ -292,7 +292,7 @@ static const struct option stream_table[] = {
     OPTION(struct raw_stream, paginate, .title = "Pages", .help = "How they follow each other."),
     OPTION(struct raw_stream, incremental, .title = "Incremental", .help = "How only what is new is asked for."),
     OPTION(struct raw_stream, for_each, .title = "For each", .help = "The stream whose records this one is asked for with."),
-    OPTION(struct raw_stream, slices, .title = "Slices", .help = "A list of objects: one sequence of requests each.", ANY),
+    OPTION(struct raw_stream, slices, .title = "Slices", .help = "A list of objects, or the template of a list of texts: one sequence of requests each.", ANY),
     OPTION(struct raw_stream, schema, .title = "Schema", .help = "infer, or a JSON Schema.", ANY),
     OPTION(struct raw_stream, types, .title = "Types", .help = "Of single columns."),
     OPTION(struct raw_stream, errors, .title = "Errors", .help = "Rules, before those of the client.", ANY),
@@ -313,8 +313,13 @@ static void compile_slices(struct compile *c, const struct doc *list, const char
 
     if (!list)
         return;
+    if (doc_is(list, DOC_STRING)) {
+        out->slices_from = document_template(c, list, SCOPE_BIT(vars), pointer);
+        return;
+    }
     if (!doc_is(list, DOC_ARRAY)) {
-        problems_add(c->problems, pointer, "wrong_type", "a list of objects is expected");
+        problems_add(c->problems, pointer, "wrong_type",
+                     "a list of objects, or a template such as {{ vars.regions }}, is expected");
         return;
     }
     slices = arena_array(c->mem, doc_count(list) + 1, sizeof *slices);

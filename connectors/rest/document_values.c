@@ -12,6 +12,7 @@ union slot {
     const char *text;
     int64_t number;
     bool yes;
+    struct string_list list;
 };
 
 const struct option *rest_options(struct arena *mem, const struct rest_document *d,
@@ -29,6 +30,14 @@ const struct option *rest_options(struct arena *mem, const struct rest_document 
     return table;
 }
 
+static void put_list(struct jsonw *w, const struct string_list *list)
+{
+    jsonw_array(w);
+    for (size_t i = 0; i < list->n; i++)
+        jsonw_string(w, list->items[i]);
+    jsonw_array_end(w);
+}
+
 static void put_value(struct jsonw *w, const struct option *o, const union slot *v)
 {
     jsonw_key(w, o->name);
@@ -36,6 +45,8 @@ static void put_value(struct jsonw *w, const struct option *o, const union slot 
         jsonw_string(w, v->text);
     else if (o->type == OPTION_INT)
         jsonw_int(w, v->number);
+    else if (o->type == OPTION_LIST)
+        put_list(w, &v->list);
     else
         jsonw_bool(w, v->yes);
 }

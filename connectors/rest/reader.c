@@ -109,9 +109,9 @@ static const char *position_here(struct reading *r, bool in_pages)
     jsonw_put_string(&w, "kind", "page");
     if (r->incremental) {
         put_bookmarks(r, &w, &r->walk.known);
-        if (r->increment.lower.known)
+        if (r->walk.lower.known)
             jsonw_put_string(&w, "lower",
-                             bound_text(r->increment.how->type, &r->increment.lower, r->place));
+                             bound_text(r->increment.how->type, &r->walk.lower, r->place));
         if (r->increment.upper.known)
             jsonw_put_string(&w, "upper",
                              bound_text(r->increment.how->type, &r->increment.upper, r->place));

@@ -50,8 +50,8 @@ void walk_scopes(struct walk *w, struct arena *mem)
     w->scopes.json[SCOPE_secret] = w->values->json[SCOPE_secret];
     w->scopes.json[SCOPE_run] = json_of(w->run_json);
     w->scopes.json[SCOPE_page] = json_of(pager_scope(&w->pager, mem));
-    if (w->stream->n_slices > 0)
-        w->scopes.json[SCOPE_slice] = json_of(w->stream->slices[w->slice]);
+    if (w->slice < w->n_slices && w->slices[w->slice])
+        w->scopes.json[SCOPE_slice] = json_of(w->slices[w->slice]);
     if (i) {
         struct bound from = increment_sent_from(i), to = increment_sent_to(i);
 
@@ -343,9 +343,10 @@ static int read_windows(struct walk *w, bool within, struct error *err)
 
 int walk_slices(struct walk *w, enum walk_begin begin, struct error *err)
 {
-    size_t n = w->stream->n_slices ? w->stream->n_slices : 1;
+    size_t n = w->n_slices;
 
     for (; w->slice < n && !w->ended; w->slice++) {
+        walk_begin_slice(w);
         if (begin == WALK_NEW) {
             new_sequence(w);
             if (w->increment)
@@ -406,11 +407,14 @@ static int resume_pages(struct walk *w, const char *position, enum walk_begin *o
 {
     int64_t since = number_member(position, "since", w->page_mem);
     int64_t slice = number_member(position, "slice", w->page_mem);
+    const char *digest = member(position, "digest", w->page_mem);
 
     *out = WALK_NEW;
     if (slice < 0)
         return 0;
-    if (slice < (int64_t)(w->stream->n_slices ? w->stream->n_slices : 1))
+    if (w->slices_digest && (!digest || strcmp(digest, w->slices_digest) != 0))
+        return 0; /* other slices than these: its number means nothing */
+    if (slice < (int64_t)w->n_slices)
         w->slice = (size_t)slice;
     if (w->increment)
         resume_window(w, position);
@@ -435,6 +439,8 @@ int walk_all(struct walk *w, const char *position, struct error *err)
 {
     enum walk_begin begin = WALK_NEW;
 
+    if (walk_find_slices(w, err) < 0)
+        return -1;
     if (w->stream->for_each.parent) {
         if (family_parents(w->family, w, &w->parents, err) < 0)
             return error_wrap(err, "the parents of \"%s\"", w->stream->name);
@@ -459,6 +465,8 @@ void walk_put(const struct walk *w, bool in_pages, struct buf *out)
         jsonw_put_string(&jw, "digest", digits);
         return;
     }
+    if (w->slices_digest)
+        jsonw_put_string(&jw, "digest", w->slices_digest);
     jsonw_key(&jw, "slice");
     jsonw_string_n(&jw, digits, text_from_int64((int64_t)w->slice, digits));
     if (w->increment) {

@@ -57,13 +57,17 @@ struct walk {
     struct scopes scopes;
     struct fetch_request request, next;
     bool has_next, ended, reset_once, at_ceiling; /* there is more than the API gives */
-    size_t slice;                                 /* number of the one being read */
+    const char *const *slices;                    /* of the stream; a NULL where it has none */
+    size_t n_slices, slice;                       /* and the number of the one being read */
+    const char *slices_digest;                    /* NULL = it has none */
+    struct bound lower; /* of the increment, but for what no bookmark speaks for */
     int64_t parents_done;
     struct parents *parents; /* of the family */
-    struct known known, now; /* parents that the bookmark speaks for; all that were read by now */
-    struct bound start;      /* of the children of every other one */
-    int64_t date_us;         /* of the first answer, by the server's clock */
-    const char *etag;        /* of the first page */
+    /* Parents, or slices, that the bookmark speaks for; all that were read by now. */
+    struct known known, now;
+    struct bound start;              /* of every other one */
+    int64_t date_us;                 /* of the first answer, by the server's clock */
+    const char *etag;                /* of the first page */
     int64_t page_records, page_kept; /* of this page, and those within bounds */
     int64_t total_records, skipped;
     const char *run_json;

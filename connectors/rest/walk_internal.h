@@ -16,6 +16,10 @@ enum walk_begin {
 
 /* Everything that a request can be made from. */
 void walk_scopes(struct walk *w, struct arena *mem);
+/* walk_slices.c: which slices there are; before anything is read. */
+CHECKED int walk_find_slices(struct walk *w, struct error *err);
+/* The increment as it is for the slice that is to be read. */
+void walk_begin_slice(struct walk *w);
 CHECKED int walk_slices(struct walk *w, enum walk_begin begin, struct error *err);
 /* The stream of `w`, once for each of its parents. */
 CHECKED int walk_children(struct walk *w, struct error *err);

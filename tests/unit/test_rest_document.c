@@ -10,7 +10,7 @@ static const char custom_api[] =
     " \"vars\": {\"base_url\": {\"type\": \"string\", \"default\": \"https://api.example.com\"},"
     "            \"start_date\": {\"type\": \"string\", \"default\": \"2024-01-01T00:00:00Z\"},"
     "            \"size\": {\"type\": \"integer\", \"default\": 100}, \"deep\": {\"type\": "
-    "\"boolean\"}},"
+    "\"boolean\"}, \"regions\": {\"type\": \"list\", \"default\": [\"eu\"]}},"
     " \"secrets\": {\"api_key\": {}},"
     " \"client\": {\"base_url\": \"{{ vars.base_url }}\","
     "   \"auth\": {\"type\": \"bearer\", \"token\": \"{{ secret.api_key }}\"},"
@@ -90,9 +90,10 @@ Test(rest_document, makes_a_configuration_of_vars_and_secrets)
     cr_assert_eq(doc_parse(config_json, strlen(config_json), &config, &err), 0);
     cr_assert(options_decode(table, config, "", values, mem, &problems));
     rest_values(mem, d, values, &s);
-    cr_assert_str_eq(s.json[SCOPE_vars].ptr,
-                     "{\"base_url\":\"https://api.example.com\","
-                     "\"start_date\":\"2024-01-01T00:00:00Z\",\"size\":5,\"deep\":false}");
+    cr_assert_str_eq(
+        s.json[SCOPE_vars].ptr,
+        "{\"base_url\":\"https://api.example.com\","
+        "\"start_date\":\"2024-01-01T00:00:00Z\",\"size\":5,\"deep\":false,\"regions\":[\"eu\"]}");
     cr_assert_str_eq(s.json[SCOPE_secret].ptr, "{\"api_key\":\"k\\\"1\"}");
     doc_free(config);
     config = doc_new_object();
@@ -141,7 +142,9 @@ Test(rest_document, reports_all_mistakes_at_once)
 {
     static const char json[] =
         "{\"nmae\": \"x\", \"vars\": {\"1a\": {}, \"b\": {\"type\": \"float\"}, \"c\": 5,"
-        "   \"d\": {\"type\": \"integer\", \"default\": \"x\"}},"
+        "   \"d\": {\"type\": \"integer\", \"default\": \"x\"},"
+        "   \"e\": {\"type\": \"list\", \"default\": [1]}},"
+        " \"secrets\": {\"f\": {\"type\": \"list\"}},"
         " \"client\": {\"base_url\": \"{{ vars.a | shout }}\", \"auth\": {\"type\": \"bearer\"},"
         "   \"timeout\": {\"total\": \"soon\"}, \"concurrency\": 0,"
         "   \"errors\": [{\"when\": {\"status\": 99}, \"do\": \"cry\"}]},"
@@ -159,6 +162,8 @@ Test(rest_document, reports_all_mistakes_at_once)
         "/vars/b/type",
         "/vars/c",
         "/vars/d/default",
+        "/vars/e/default",
+        "/secrets/f/type",
         "/client/concurrency",
         "/streams/0/name",
         "/streams/1/path",

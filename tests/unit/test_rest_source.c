@@ -155,7 +155,8 @@ static void answer(void *arg, const struct fake_request *r, struct arena *mem,
 struct fixture {
     struct world world;
     struct fake_api *api;
-    const char *client; /* more members of the client, each with a comma behind it; NULL = none */
+    /* More members of the client and the document, each with a comma behind it; NULL = none. */
+    const char *client, *document;
     struct harness h;
     struct fake_sink *sink;
 };
@@ -175,10 +176,10 @@ static void describe(struct fixture *f, const char *streams, const char *selecti
     struct arena *mem = arena_new();
     const char *config = arena_printf(
         mem,
-        "{\"document\":{\"client\":{%s\"base_url\":\"%s\","
+        "{\"document\":{%s\"client\":{%s\"base_url\":\"%s\","
         "\"retry\":{\"tries\":2,\"base\":\"1ms\"}},"
         "\"defaults\":{\"records\":{\"path\":\"data\"},\"key\":[\"id\"]},\"streams\":[%s]}}",
-        f->client ? f->client : "", fake_api_url(f->api), streams);
+        f->document ? f->document : "", f->client ? f->client : "", fake_api_url(f->api), streams);
 
     cr_assert_eq(harness_open(&f->h, &source_rest, config, &err), 0, "%s in %s", err.message,
                  config);
@@ -468,6 +469,48 @@ Test(rest_source, decodes_csv_by_its_type_and_as_it_is_told)
     cr_assert_str_eq(f.sink->streams[0].lines[1], "{\"column1\":\"2\",\"column2\":null}");
     close_described(&f);
     close_fixture(&f);
+}
+
+/* What a bookmark says is said of the slices that were there when it was set. */
+Test(rest_source, reads_a_new_slice_of_a_list_from_the_beginning)
+{
+    static const char stream[] =
+        "{\"name\":\"s\",\"path\":\"/since\",\"params\":{\"part\":\"{{ slice.value }}\"},"
+        "\"slices\":\"{{ vars.parts }}\",\"incremental\":{\"field\":\"at\",\"lookback\":\"0s\","
+        "\"start\":\"2024-01-01T00:00:00Z\",\"end\":\"2024-01-01T00:02:00Z\","
+        "\"send\":{\"param\":\"since\",\"value\":\"{{ state.start | iso }}\"}}}";
+    static const char *const lists[] = {"[\"x\"]", "[\"x\",\"y\"]", "[\"x\",\"y\"]", "[]"};
+    static const char *const last[] = {"part=x&since=2024-01-01T00%3A00%3A00Z",
+                                       "part=y&since=2024-01-01T00%3A00%3A00Z",
+                                       "part=y&since=2024-01-01T00%3A02%3A00Z"};
+    static const int calls[] = {1, 2, 2, 0};
+    struct arena *mem = arena_new();
+    const char *position = NULL;
+    struct fixture f = {0};
+
+    open_fixture(&f);
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        f.document =
+            arena_printf(mem, "\"vars\":{\"parts\":{\"type\":\"list\",\"default\":%s}},", lists[i]);
+        describe(&f, stream,
+                 "[{\"name\":\"s\",\"sync_mode\":\"incremental\",\"destination_sync_mode\":"
+                 "\"append_dedup\"}]");
+        f.world.calls = 0;
+        read_from(&f, position);
+        cr_assert(f.sink->streams[0].ended, "%s", f.sink->streams[0].why.message);
+        cr_assert_eq(f.world.calls, calls[i], "%zu: %d calls", i, f.world.calls);
+        if (calls[i])
+            cr_assert_str_eq(f.world.query, last[i]);
+        position = arena_strdup(mem, f.sink->streams[0].end_position);
+        if (i == 2) { /* within a run of other slices: which is the second one is not known */
+            f.world.calls = 0;
+            read_from(&f, "{\"kind\":\"page\",\"digest\":\"other\",\"slice\":\"1\"}");
+            cr_assert_eq(f.world.calls, 2);
+        }
+        close_described(&f);
+    }
+    close_fixture(&f);
+    arena_free(mem);
 }
 
 Test(rest_source, reads_slices_and_windows)
