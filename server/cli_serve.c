@@ -2,6 +2,7 @@
  * connectord serve: the service. Starting and stopping read as lists.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -314,6 +315,7 @@ int cli_serve(const struct cli_call *call)
     log_settings(&s, mem);
     set_limits(&s);
     if (open_service(&s, mem, &status) == 0) {
+        malloc_trim(0); /* what only the start needed goes back to the system */
         log_info(s.log, .message = "serving",
                  .fields = {log_text("address", http_address(s.app.http)),
                             log_text("operator_address",

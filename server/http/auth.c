@@ -38,8 +38,8 @@ struct auth {
     struct auth_token *tokens;
     size_t n;
     bool loaded;
-    int64_t loaded_us; /* of clock_monotonic_us */
-    struct failures failures[SOURCES];
+    int64_t loaded_us;         /* of clock_monotonic_us */
+    struct failures *failures; /* SOURCES; NULL before the first */
 };
 
 static const char *const names[] = {
@@ -132,6 +132,7 @@ void auth_free(struct auth *a)
         return;
     arena_free(a->mem);
     free(a->proxies);
+    free(a->failures);
     pthread_mutex_destroy(&a->mutex);
     free(a);
 }
@@ -239,8 +240,11 @@ void auth_source(const struct auth *a, const struct auth_request *req,
 static struct failures *entry_of(struct auth *a, const char *source)
 {
     struct hash128 h = hash_keyed(source, strlen(source));
-    struct failures *bucket = &a->failures[h.lo % (SOURCES / WAYS) * WAYS], *oldest = bucket;
+    struct failures *bucket, *oldest;
 
+    if (!a->failures)
+        a->failures = xalloc(SOURCES * sizeof *a->failures);
+    oldest = bucket = &a->failures[h.lo % (SOURCES / WAYS) * WAYS];
     for (struct failures *f = bucket; f < bucket + WAYS; f++) {
         if (!strcmp(f->source, source))
             return f;

@@ -125,14 +125,19 @@ int db_open(const char *path, enum db_mode mode, struct db **out, struct error *
     return 0;
 }
 
+static void forget(struct statement *s)
+{
+    sqlite3_finalize(s->stmt);
+    free(s->sql);
+    *s = (struct statement){0};
+}
+
 void db_close(struct db *db)
 {
     if (!db)
         return;
-    for (size_t i = 0; i < DB_STATEMENTS; i++) {
-        sqlite3_finalize(db->statements[i].stmt);
-        free(db->statements[i].sql);
-    }
+    for (size_t i = 0; i < DB_STATEMENTS; i++)
+        forget(&db->statements[i]);
     sqlite3_close(db->handle);
     free(db);
 }
@@ -140,6 +145,15 @@ void db_close(struct db *db)
 void db_set_busy_ms(struct db *db, int ms)
 {
     sqlite3_busy_timeout(db->handle, ms);
+}
+
+void db_trim(struct db *db)
+{
+    for (size_t i = 0; i < DB_STATEMENTS; i++) {
+        if (!db->statements[i].in_use)
+            forget(&db->statements[i]);
+    }
+    sqlite3_db_release_memory(db->handle);
 }
 
 int db_exec(struct db *db, const char *sql, struct error *err)
@@ -236,8 +250,7 @@ int query_open(struct db *db, const char *sql, struct query *out, struct error *
     } else if (prepare(db, sql, s ? SQLITE_PREPARE_PERSISTENT : 0, &stmt, err) < 0) {
         return -1;
     } else if (s) {
-        sqlite3_finalize(s->stmt);
-        free(s->sql);
+        forget(s);
         *s = (struct statement){.sql = xstrdup(sql), .stmt = stmt};
     }
     if (s) {
@@ -357,6 +370,7 @@ int db_vacuum(struct db *db, struct error *err)
     sqlite3_limit(db->handle, SQLITE_LIMIT_ATTACHED, 1);
     rc = db_exec(db, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", err);
     sqlite3_limit(db->handle, SQLITE_LIMIT_ATTACHED, 0);
+    db_trim(db); /* every page has passed through it */
     return rc;
 }
 

@@ -37,6 +37,8 @@ bool db_is_broken(const struct db *db);
 CHECKED int db_run(struct db *db, const char *sql, struct error *err);
 /* Rolls back whatever is open; never fails. */
 void db_rollback(struct db *db);
+/* Gives up the pages and statements that nobody uses: after work that is not done again soon. */
+void db_trim(struct db *db);
 /* Any number of statements without parameters and results. */
 CHECKED int db_exec(struct db *db, const char *sql, struct error *err);
 /* Makes `to` a copy of `from` as it is now, whoever writes meanwhile; page by page with pauses, so

@@ -32,7 +32,7 @@
 
 /* Connections are handed out one by one; whoever finds none free waits for `freed`. */
 struct seat {
-    struct db *db; /* NULL after an I/O error: opened anew by whoever needs it next */
+    struct db *db; /* NULL at first and after an I/O error: opened by whoever needs it next */
     bool taken;
 };
 
@@ -214,11 +214,9 @@ static int migrate(struct store *s, struct error *err)
 
 static int open_seats(struct store *s, struct error *err)
 {
-    /* The other readers are opened when there are so many at once. */
-    return db_open(s->path, DB_RELAX, &s->progress.db, err) < 0 ||
-                   db_open(s->path, DB_READ, &s->readers[0].db, err) < 0
-               ? -1
-               : 0;
+    /* The other readers are opened when there are so many at once, that for progress with the
+     * first sync. */
+    return db_open(s->path, DB_READ, &s->readers[0].db, err);
 }
 
 static struct store *store_new(const char *path)
@@ -253,7 +251,11 @@ int store_open(const char *path, struct store **out, struct error *err)
         return -1;
     if (db_open(path, DB_WRITE, &s->writer.db, err) < 0 || check_file(s, made, bytes, err) < 0 ||
         use_wal(s, s->writer.db, err) < 0 || migrate(s, err) < 0 ||
-        idempotency_recover(s->writer.db, err) < 0 || open_seats(s, err) < 0)
+        idempotency_recover(s->writer.db, err) < 0)
+        return error_wrap(err, "opening %s", path);
+    /* Checking and migrating went through all of it. */
+    db_trim(s->writer.db);
+    if (open_seats(s, err) < 0)
         return error_wrap(err, "opening %s", path);
     if (mark_made(s, err) < 0)
         return -1;
@@ -461,6 +463,20 @@ void store_forget_log(struct store *s)
         (void)!db_exec(seat->db, "PRAGMA wal_checkpoint(TRUNCATE)", &ignored);
     }
     give_back(s, TXN_WRITE, seat);
+}
+
+void store_trim(struct store *s)
+{
+    LOCK_GUARD(&s->mutex);
+
+    for (size_t i = 0; i < READERS; i++) {
+        if (!s->readers[i].taken && s->readers[i].db)
+            db_trim(s->readers[i].db);
+    }
+    if (!s->writing && s->writer.db)
+        db_trim(s->writer.db);
+    if (!s->writing && s->progress.db)
+        db_trim(s->progress.db);
 }
 
 int store_ping(struct store *s, int64_t limit_ms, struct error *err)

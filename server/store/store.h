@@ -33,6 +33,8 @@ CHECKED int store_open(const char *path, struct store **out, struct error *err);
  */
 CHECKED int store_open_beside(const char *path, struct store **out, struct error *err);
 void store_close(struct store *s); /* checkpoints; accepts NULL */
+/* Gives up what nobody uses just now, of memory: when the work so far is not done again soon. */
+void store_trim(struct store *s);
 /* A write and a read, for readiness; gives up after `limit_ms` of waiting for other writers. */
 CHECKED int store_ping(struct store *s, int64_t limit_ms, struct error *err);
 

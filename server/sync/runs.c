@@ -378,7 +378,12 @@ int runs_start(const struct runs_config *config, struct store *store, struct log
     pthread_cond_init(&r->changed, &attr);
     pthread_condattr_destroy(&attr);
     r->beat_us = clock_monotonic_us();
-    if (recover(r, err) < 0 || start_threads(r, err) < 0) {
+    if (recover(r, err) < 0) {
+        runs_free(r);
+        return -1;
+    }
+    store_trim(store); /* of what recovering took */
+    if (start_threads(r, err) < 0) {
         runs_free(r);
         return -1;
     }

@@ -205,8 +205,10 @@ static int read_all(const void *config, struct run *run, const struct read_reque
         while (!f->interleave && stream_is_left(&r, req, i)) {
             if (one_batch(&r, i, err) < 0)
                 return -1;
-            while (f->deaf && *f->deaf)
+            while (f->deaf && *f->deaf) {
+                atomic_store(&f->is_deaf, true);
                 usleep(1000);
+            }
             if (f->meet > 0 && !r.has_met)
                 meet(f, run->cancel);
             r.has_met = true;

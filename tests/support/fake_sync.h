@@ -32,6 +32,7 @@ struct fake_source {
     int64_t meet; /* each read waits after its first batch until so many are under way at once */
     bool waits;   /* never ends by itself: waits to be cancelled after the first batch */
     _Atomic bool *deaf;         /* NULL, or: hears nothing while it is set, cancellation neither */
+    _Atomic bool is_deaf;       /* it has come there */
     bool check_waits;           /* so does its check */
     enum error_code check_code; /* the check fails with this */
     enum error_code discover_code;

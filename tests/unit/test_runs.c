@@ -160,6 +160,12 @@ static bool is_running(int64_t id)
     return runs_active_count(runs) > 0 && source.calls > 2;
 }
 
+static bool is_deaf(int64_t id)
+{
+    (void)id;
+    return source.is_deaf;
+}
+
 static int64_t submit(struct run_row *row)
 {
     int64_t active;
@@ -707,7 +713,7 @@ Test(runs, one_that_does_not_stop_is_left_as_interrupted)
     source.deaf = &deaf;
     start(&defaults);
     id = submit_sync("{}");
-    wait_until(is_running, id);
+    wait_until(is_deaf, id);
     cr_expect_not(runs_stop(runs, 50));
     got = row_of(id);
     expect_failed(&got, "interrupted");
