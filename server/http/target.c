@@ -123,7 +123,11 @@ static int put_parameter(struct arena *mem, const char *s, size_t n, struct targ
 static int parse_query(struct arena *mem, const char *s, size_t n, struct target *out,
                        struct error *err)
 {
-    out->query = arena_array(mem, TARGET_MAX_QUERY, sizeof *out->query);
+    size_t pieces = 1;
+
+    for (size_t i = 0; i < n && pieces < TARGET_MAX_QUERY; i++)
+        pieces += s[i] == '&';
+    out->query = arena_array(mem, pieces, sizeof *out->query); /* a follower keeps it */
     for (size_t i = 0; i < n;) {
         const char *end = memchr(s + i, '&', n - i);
         size_t len = end ? (size_t)(end - (s + i)) : n - i;

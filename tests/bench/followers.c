@@ -108,7 +108,7 @@ int main(int argc, char **argv)
     n_clients = atoi(argv[4]);
     to.sin_port = htons((uint16_t)atoi(argv[2]));
     inet_pton(AF_INET, argv[1], &to.sin_addr);
-    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", argv[3]);
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", argv[3], argv[1]);
     clients = calloc((size_t)n_clients, sizeof *clients);
     for (int i = 0; i < n_clients; i++) {
         struct client *c = &clients[i];
