@@ -28,6 +28,7 @@ struct origin_log {
 struct cli_show {
     struct run_observer observer; /* first */
     pthread_mutex_t mutex;        /* of everything below: events come from several threads */
+    struct redactor *secrets;
     int fd;
     bool is_terminal;
     int64_t seq, started_us;
@@ -147,7 +148,7 @@ static void say(struct cli_show *s, const char *text, size_t n)
 
 static void on_event(struct run_observer *o, const char *type, const char *members)
 {
-    CLEANUP(buf_release) struct buf line = BUF_INIT(1 << 17);
+    CLEANUP(buf_release) struct buf line = BUF_INIT(1 << 17), clean = BUF_INIT(1 << 17);
     struct cli_show *s = (struct cli_show *)o;
     LOCK_GUARD(&s->mutex);
 
@@ -155,7 +156,8 @@ static void on_event(struct run_observer *o, const char *type, const char *membe
         redraw(s);
         return;
     }
-    event_put(&line, ++s->seq, clock_unix_us(), type, members);
+    redactor_put_json(s->secrets, &clean, members, strlen(members));
+    event_put(&line, ++s->seq, clock_unix_us(), type, buf_str(&clean));
     put_out(s, &line);
 }
 
@@ -179,13 +181,16 @@ static void on_tick(struct run_observer *o)
 static void emit(struct log *log, enum log_level level, const struct log_line *line)
 {
     CLEANUP(buf_release) struct buf json = BUF_INIT(1 << 17), text = BUF_INIT(1 << 17);
+    CLEANUP(buf_release) struct buf texts = BUF_INIT(1 << 20);
     CLEANUP(doc_free_cleanup) struct doc *d = NULL;
     struct origin_log *o = (struct origin_log *)log;
     struct cli_show *s = o->show;
     struct error err = ERROR_INIT;
+    struct log_line clean;
     LOCK_GUARD(&s->mutex);
 
-    event_put_log(&json, ++s->seq, clock_unix_us(), level, o->origin, line);
+    redactor_line(s->secrets, line, &texts, &clean);
+    event_put_log(&json, ++s->seq, clock_unix_us(), level, o->origin, &clean);
     if (!s->is_terminal) {
         put_out(s, &json);
     } else if (level >= LOG_WARN && doc_parse_trusted(json.data, json.len - 1, &d, &err) == 0) {
@@ -194,7 +199,7 @@ static void emit(struct log *log, enum log_level level, const struct log_line *l
     }
 }
 
-struct cli_show *cli_show_new(int fd)
+struct cli_show *cli_show_new(int fd, struct redactor *secrets)
 {
     static const char *const origins[] = {"source", "destination", "engine"};
     struct cli_show *s = xalloc(sizeof *s);
@@ -202,6 +207,7 @@ struct cli_show *cli_show_new(int fd)
     s->observer = (struct run_observer){
         .event = on_event, .copy = on_copy, .tick = on_tick, .tick_ms = TICK_MS};
     pthread_mutex_init(&s->mutex, NULL);
+    s->secrets = secrets;
     s->fd = fd;
     s->is_terminal = isatty(fd);
     s->started_us = clock_monotonic_us();
@@ -270,13 +276,17 @@ static void put_end(const struct run_result *r, const struct progress *progress,
 void cli_show_end(struct cli_show *s, const struct run_result *r, const struct progress *progress)
 {
     CLEANUP(buf_release) struct buf members = BUF_INIT(1 << 16), out = BUF_INIT(1 << 17);
+    CLEANUP(buf_release) struct buf clean = BUF_INIT(1 << 17);
+    struct run_result shown = *r;
     LOCK_GUARD(&s->mutex);
 
+    redactor_error(s->secrets, &shown.error);
     if (s->is_terminal) {
-        put_last_words(s, r, &out);
+        put_last_words(s, &shown, &out);
     } else {
-        put_end(r, progress, &members);
-        event_put(&out, ++s->seq, clock_unix_us(), "end", buf_str(&members));
+        put_end(&shown, progress, &members);
+        redactor_put_json(s->secrets, &clean, buf_str(&members), members.len);
+        event_put(&out, ++s->seq, clock_unix_us(), "end", buf_str(&clean));
     }
     put_out(s, &out);
 }

@@ -7,12 +7,14 @@
 
 #include <stdbool.h>
 
+#include "connectors/base/redact.h"
 #include "server/sync/run.h"
 
 struct cli_show; /* opaque */
 
-/* `fd` is standard output; a terminal decides the form. */
-struct cli_show *cli_show_new(int fd);
+/* `fd` is standard output; a terminal decides the form. What is shown is without the `secrets`,
+ * which are borrowed. */
+struct cli_show *cli_show_new(int fd, struct redactor *secrets);
 void cli_show_free(struct cli_show *s); /* accepts NULL */
 
 /* To be given to a run; lives as long as `s`. `origin` as in logstream_log. */

@@ -229,9 +229,19 @@ static int run_plan(const struct plan *plan, struct cli_show *show, struct cance
     return status;
 }
 
+/* What the option table of an end calls secret. */
+static void keep_out(struct redactor *secrets, const struct option *table, const struct doc *end)
+{
+    for (const struct option *o = table; o->name; o++) {
+        if (o->flags & OPTION_SECRET)
+            redactor_add_doc(secrets, doc_get(doc_get(end, "config"), o->name));
+    }
+}
+
 static int sync_document(const struct doc *d, const char *path)
 {
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    CLEANUP(redactor_free_cleanup) struct redactor *secrets = redactor_new();
     struct problems problems = PROBLEMS_INIT(mem);
     struct error err = ERROR_INIT;
     struct plan plan = {0};
@@ -251,7 +261,9 @@ static int sync_document(const struct doc *d, const char *path)
         return EXIT_RUNTIME;
     }
     catch_signals(cancel);
-    show = cli_show_new(STDOUT_FILENO);
+    keep_out(secrets, plan.source.connector->options, plan.file.source);
+    keep_out(secrets, plan.destination.connector->options, plan.file.destination);
+    show = cli_show_new(STDOUT_FILENO, secrets);
     status = run_plan(&plan, show, cancel, mem);
     cli_show_free(show);
     /* The token stays: a signal may still come. */

@@ -428,6 +428,18 @@ bool config_is_loopback(const char *listen)
     return p.is_v6 ? IN6_IS_ADDR_LOOPBACK(&p.v6) : ntohl(p.v4.s_addr) >> 24 == 127;
 }
 
+/* "/egress_deny/0": where the setting came from, and which part of it. */
+static const char *place_of(const struct loading *l, const char *pointer)
+{
+    size_t n = *pointer ? 1 + strcspn(pointer + 1, "/") : 0;
+    const struct option *o =
+        n ? option_find(settings_options, arena_printf(l->mem, "%.*s", (int)n - 1, pointer + 1))
+          : NULL;
+
+    return o ? arena_printf(l->mem, "%s%s", l->config->origins[number_of(o)], pointer + n)
+             : pointer;
+}
+
 /* Problems of the table, whose pointers name the setting, get the place it came from. */
 static void decode(struct loading *l)
 {
@@ -437,10 +449,8 @@ static void decode(struct loading *l)
                          &found);
     for (size_t i = 0; i < found.n; i++) {
         const struct problem *p = &found.items[i];
-        const struct option *o = *p->pointer ? option_find(settings_options, p->pointer + 1) : NULL;
 
-        problems_add(l->problems, o ? l->config->origins[number_of(o)] : p->pointer, p->code, "%s",
-                     p->message);
+        problems_add(l->problems, place_of(l, p->pointer), p->code, "%s", p->message);
     }
 }
 
@@ -467,7 +477,8 @@ static void check_rules(struct loading *l, const char *name, const struct string
 
     for (size_t i = 0; i < rules->n; i++) {
         err = ERROR_INIT;
-        if (egress_check_rule(rules->items[i], &err) < 0)
+        /* One that is no string is a problem already. */
+        if (rules->items[i] && egress_check_rule(rules->items[i], &err) < 0)
             problems_add(l->problems, config_origin(l->config, name), "invalid", "%s", err.message);
     }
 }

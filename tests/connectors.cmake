@@ -40,3 +40,4 @@ unit_test(test_registry registry test_conformance_cases)
 
 include(${CMAKE_CURRENT_LIST_DIR}/fuzz.cmake)
 fuzz_target(catalog connectors)
+fuzz_target(option_table registry)

@@ -26,3 +26,4 @@ add_test(NAME stress/http COMMAND stress_http 3)
 set_tests_properties(stress/http PROPERTIES LABELS stress TIMEOUT 120)
 
 fuzz_target(http_target http)
+fuzz_target(http_conversation http_support)

@@ -1,4 +1,4 @@
-unit_test(test_roots sqlite_fixture test_support files sql sqlite3 Threads::Threads)
+unit_test(test_roots sqlite_fixture test_support destinations files sql sqlite3 Threads::Threads)
 # The same where the kernel does not know openat2, or a filter keeps it away.
 find_program(STRACE strace)
 foreach(error ENOSYS EPERM)

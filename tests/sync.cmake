@@ -14,6 +14,10 @@ unit_test(test_logstream sync)
 unit_test(test_runs sync fake_sync)
 unit_test(test_settings sync fake_sync)
 
+include(${CMAKE_CURRENT_LIST_DIR}/fuzz.cmake)
+fuzz_target(config_file config)
+fuzz_target(log_escape sync config)
+
 # Plain main(): Criterion does not start under ThreadSanitizer, which this is for.
 foreach(name sync lanes)
     add_executable(stress_${name} ${CMAKE_CURRENT_SOURCE_DIR}/stress/stress_${name}.c)

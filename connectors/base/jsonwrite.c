@@ -5,32 +5,56 @@
 #include "connectors/base/clock.h"
 #include "connectors/base/text.h"
 
-/* What follows the backslash; 'u' means the \u00xx form; 0 means the byte stands for itself. */
+/* What follows the backslash; 'u' means the \u00xx form; 'm' that more bytes have to be looked at;
+ * 0 means the byte stands for itself. */
 static const char escapes[256] = {
     ['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
     ['\t'] = 't', [0] = 'u',     [1] = 'u',    [2] = 'u',    [3] = 'u',    [4] = 'u',
     [5] = 'u',    [6] = 'u',     [7] = 'u',    [11] = 'u',   [14] = 'u',   [15] = 'u',
     [16] = 'u',   [17] = 'u',    [18] = 'u',   [19] = 'u',   [20] = 'u',   [21] = 'u',
     [22] = 'u',   [23] = 'u',    [24] = 'u',   [25] = 'u',   [26] = 'u',   [27] = 'u',
-    [28] = 'u',   [29] = 'u',    [30] = 'u',   [31] = 'u',   [127] = 'u',
+    [28] = 'u',   [29] = 'u',    [30] = 'u',   [31] = 'u',   [127] = 'u',  [0xc2] = 'm',
+    [0xe2] = 'm',
 };
 
-static void escape_ascii(struct buf *out, const char *s, size_t n)
+/*
+ * What JSON allows and a terminal, a script or a reader of lines takes for more than text: U+0080
+ * to U+009F, U+2028 and U+2029. The length of such a character at `s`, or 0.
+ */
+static size_t control_at(const char *s, size_t n, unsigned *code)
 {
-    size_t start = 0;
+    const unsigned char *u = (const unsigned char *)s;
 
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)s[i];
-        char e = escapes[c];
+    if (u[0] == 0xc2 && n > 1 && u[1] < 0xa0) {
+        *code = u[1];
+        return 2;
+    }
+    if (u[0] == 0xe2 && n > 2 && u[1] == 0x80 && (u[2] == 0xa8 || u[2] == 0xa9)) {
+        *code = 0x2000U + (u[2] & 0x3fU);
+        return 3;
+    }
+    return 0;
+}
 
-        if (!e)
+static void escape_utf8(struct buf *out, const char *s, size_t n)
+{
+    size_t start = 0, length;
+
+    for (size_t i = 0; i < n; i += length) {
+        unsigned code = (unsigned char)s[i];
+        char e = escapes[code];
+
+        length = e == 'm' ? control_at(s + i, n - i, &code) : e != 0;
+        if (length == 0) {
+            length = 1;
             continue;
+        }
         buf_put(out, s + start, i - start);
-        if (e == 'u')
-            buf_printf(out, "\\u%04x", c);
+        if (e == 'u' || e == 'm')
+            buf_printf(out, "\\u%04x", code);
         else
             buf_put(out, (const char[]){'\\', e}, 2);
-        start = i + 1;
+        start = i + length;
     }
     buf_put(out, s + start, n - start);
 }
@@ -40,14 +64,14 @@ void jsonw_escape(struct buf *out, const char *s, size_t n)
     struct buf clean = BUF_INIT(out->max_bytes);
 
     if (text_is_utf8(s, n)) {
-        escape_ascii(out, s, n);
+        escape_utf8(out, s, n);
         return;
     }
     text_put_utf8(&clean, s, n);
     if (clean.failed)
         out->failed = true;
     else
-        escape_ascii(out, buf_str(&clean), clean.len);
+        escape_utf8(out, buf_str(&clean), clean.len);
     buf_release(&clean);
 }
 

@@ -45,7 +45,9 @@ void jsonw_put_time_ms(struct jsonw *w, const char *key, int64_t unix_us);
 /* `json` is one whole JSON value; NULL or "" writes null. */
 void jsonw_put_raw(struct jsonw *w, const char *key, const char *json);
 
-/* Appends the characters of a JSON string without the quotes. */
+/* Appends the characters of a JSON string without the quotes. Escaped are also U+007F to U+009F,
+ * U+2028 and U+2029, which JSON allows: a terminal obeys the first and scripts break lines there.
+ */
 void jsonw_escape(struct buf *out, const char *s, size_t n);
 
 #endif

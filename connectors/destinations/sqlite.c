@@ -1,6 +1,8 @@
 /* sqlite - a SQLite database file as a destination. */
+#include <fcntl.h>
 #include <unistd.h>
 
+#include "connectors/base/roots.h"
 #include "connectors/sql/destination.h"
 #include "connectors/sql/sqlite.h"
 
@@ -35,12 +37,34 @@ static int open_destination(const void *config, struct run *run, const struct wr
     return sql_destination_open(&sqlite_driver, to, to->adopt_table, run, plan, out, err);
 }
 
+/* Asks below the roots only: an answer about any other path would tell what lies there. */
+static int exists(const char *path, struct arena *mem, bool *out, struct error *err)
+{
+    const char *name;
+    int folder;
+
+    *out = false;
+    if (roots_open_parent(path, mem, &folder, &name, err) < 0) {
+        if (err->code != ERR_NOT_FOUND)
+            return error_wrap(err, "cannot open the database \"%s\"", path);
+        *err = ERROR_INIT;
+        return 0;
+    }
+    *out = faccessat(folder, name, F_OK, roots_limited() ? AT_SYMLINK_NOFOLLOW : 0) == 0;
+    close(folder);
+    return 0;
+}
+
 static int clear(const void *config, struct run *run, const struct write_plan *plan,
                  struct error *err)
 {
     const struct sqlite_destination *to = config;
 
-    if (access(to->path, F_OK) < 0)
+    bool there;
+
+    if (exists(to->path, run->mem, &there, err) < 0)
+        return -1;
+    if (!there)
         return 0; /* without a file there is nothing to clear, and none is made for it */
     return sql_destination_clear(&sqlite_driver, to, run, plan, err);
 }

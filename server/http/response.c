@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "connectors/base/jsonwrite.h"
+#include "connectors/base/redact.h"
 #include "server/http/internal.h"
 #include "server/http/status.h"
 
@@ -100,15 +101,28 @@ bool problem_is_private(const struct error *err)
     return status == 500 || status == 507 || (status > 500 && !named);
 }
 
+/* A text may quote what a run at work, or the caller, has said: no secret in use leaves with it. */
+static void put_text(struct jsonw *w, const char *key, const char *text)
+{
+    CLEANUP(buf_release) struct buf clean = BUF_INIT(1 << 20);
+
+    if (redact_live_is_empty()) {
+        jsonw_put_string(w, key, text);
+        return;
+    }
+    redact_live_put(&clean, text, strlen(text));
+    jsonw_put_string(w, key, buf_str(&clean));
+}
+
 static void put_errors(struct jsonw *w, const struct problems *p)
 {
     jsonw_key(w, "errors");
     jsonw_array(w);
     for (size_t i = 0; i < p->n; i++) {
         jsonw_object(w);
-        jsonw_put_string(w, "pointer", p->items[i].pointer);
+        put_text(w, "pointer", p->items[i].pointer);
         jsonw_put_string(w, "code", p->items[i].code);
-        jsonw_put_string(w, "message", p->items[i].message);
+        put_text(w, "message", p->items[i].message);
         jsonw_object_end(w);
     }
     jsonw_array_end(w);
@@ -137,7 +151,7 @@ void response_problem(struct response *res, const struct error *err, const char 
     jsonw_put_string(&w, "title", row->title);
     jsonw_put_int(&w, "status", row->status);
     jsonw_put_string(&w, "code", code);
-    jsonw_put_string(&w, "detail", problem_is_private(err) ? row->title : err->message);
+    put_text(&w, "detail", problem_is_private(err) ? row->title : err->message);
     jsonw_put_bool(&w, "retryable", row->retryable);
     jsonw_put_string(&w, "request_id", id);
     if (res->problems.n)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""F2, F13, F14, F16, F17, F22, F24: what happens to the process as a whole."""
+"""F2, F14, F16, F17, F22, F24: what happens to the process as a whole."""
 import contextlib
 import http.client
 import json

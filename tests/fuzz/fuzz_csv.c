@@ -1,7 +1,7 @@
 /*
- * Any bytes as a CSV file: records are views of it in its order, lines are counted right, reading
- * from the beginning of any record gives the same rest, and fields written again read back. The
- * first byte chooses the settings.
+ * F5. Any bytes as a CSV file: records are views of it in its order, lines are counted right,
+ * reading from the beginning of any record gives the same rest, and fields written again read back.
+ * The first byte chooses the settings.
  */
 #include <fcntl.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
- * Documents: what is parsed and written is read again as the same document, in both forms; what a
- * document takes, the scanner of row data takes too.
+ * J1. Documents: what is parsed and written is read again as the same document, in both forms; what
+ * a document takes, the scanner of row data takes too.
  */
 #include <string.h>
 

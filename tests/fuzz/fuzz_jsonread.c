@@ -1,7 +1,7 @@
 /*
- * The scanner of row data against yajl: both accept the same texts and see the same tokens, except
- * where yajl is known to be lax (broken UTF-8, \v and \f as blanks, half a token behind the value)
- * or puts '?' for a lone surrogate.
+ * J3: the scanner of row data against yajl: both accept the same texts and see the same tokens,
+ * except where yajl is known to be lax (broken UTF-8, \v and \f as blanks, half a token behind the
+ * value) or puts '?' for a lone surrogate.
  */
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /*
- * Any text as a template, a condition, a path and a pattern. What compiles is carried out over
+ * J5. Any text as a template, a condition, a path and a pattern. What compiles is carried out over
  * values of every kind; a path finds nothing but JSON.
  *
  * The first line is the text, the rest what it is held against.

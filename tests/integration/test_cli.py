@@ -1,13 +1,16 @@
 """The program without its service: sync, config print, health, version, and what it exits with."""
+import contextlib
 import json
 import os
 import pathlib
 import pty
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -40,6 +43,39 @@ class Cli(unittest.TestCase):
 
 
 class Sync(Cli):
+    def test_secrets_are_not_shown(self):
+        """S7, G3: a server that says the password again; on a pipe and on a terminal."""
+        secret = 's3cr3t "quoted" \\ value'
+        said = b"SFATAL\0C28P01\0Mno user with the password " + secret.encode() + b"\0\0"
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def answer():
+            with contextlib.suppress(OSError):
+                while True:
+                    peer, _ = listener.accept()
+                    with peer:
+                        peer.recv(4096)
+                        peer.sendall(b"E" + (len(said) + 4).to_bytes(4, "big") + said)
+        threading.Thread(target=answer, daemon=True).start()
+        config = {"host": "127.0.0.1", "port": listener.getsockname()[1], "database": "d", "username": "u",
+                  "password": secret, "ssl_mode": "disable"}
+        path = self.file(source={"connector": "postgres", "config": config})
+        done = self.run_it("sync", path)
+        shown = [done.stdout + done.stderr]
+        master, slave = pty.openpty()
+        process = subprocess.Popen([BINARY, "sync", str(path)], stdout=slave, stderr=slave)
+        os.close(slave)
+        shown.append("")
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while chunk := os.read(master, 65536):
+                shown[1] += chunk.decode(errors="replace")
+        self.assertEqual((done.returncode, process.wait(PATIENCE_S)), (1, 1))
+        os.close(master)
+        for text in shown:
+            self.assertIn("no user with the password ***", text)
+            self.assertNotIn("s3cr3t", text)
+
     def test_all_streams_and_the_events_of_the_run(self):
         done = self.run_it("sync", self.file())
         self.assertEqual((done.returncode, done.stderr), (0, ""))

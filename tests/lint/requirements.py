@@ -13,9 +13,8 @@ import tokenize
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OPEN = {
-    "E6", "E7", "P1", "P2", "P3", "P4", "P5", "P6", "Q1", "Q2", "Q3", "Q4", "L3", "F3", "F5", "X1", "X3",
-    "X4", "X5", "H1", "H2", "H3", "H4", "H5", "H6", "H7", "H8", "J1", "J2", "J3", "J4", "J5", "M1", "M3",
-    "O3", "O4", "fault F1", "fault F7", "fault F8", "fault F9", "fault F10", "fault F11", "fault F23",
+    "Q1", "Q3", "X1", "X3", "X4", "X5", "M1", "M3", "O3", "O4",
+    "fault F1", "fault F7", "fault F8", "fault F9", "fault F10", "fault F11", "fault F13", "fault F23",
 }
 ID = re.compile(r"\b(fault )?([AZSEPQLFXHJGMO])(\d{1,2})\b(?:(?: to |-)\2(\d{1,2})\b)?")
 C_COMMENT = re.compile(r"/\*.*?\*/", re.S)

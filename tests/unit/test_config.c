@@ -122,6 +122,21 @@ Test(config, reports_every_mistake_with_its_place)
     unlink(path);
 }
 
+/* An item of another kind is none when the rules are looked at. */
+Test(config, rules_that_are_no_text_are_refused)
+{
+    const char *path = file_with("{\"egress_allow\":[8,\"public\"],\"egress_deny\":[null]}");
+    const char *argv[] = {"--config", path};
+    char where[200];
+
+    cr_assert_not(load(2, argv));
+    snprintf(where, sizeof where, "file %s: /egress_allow/0", path);
+    expect_problem(where, "wrong_type");
+    snprintf(where, sizeof where, "file %s: /egress_deny/0", path);
+    expect_problem(where, "wrong_type");
+    unlink(path);
+}
+
 Test(config, a_file_that_is_no_object_is_refused)
 {
     static const char *const texts[] = {"", "[]", "{\"workers\":1,\"workers\":2}", "{", "nonsense"};

@@ -141,6 +141,7 @@ Test(csv, passes_over_empty_lines_unless_records_have_one_field)
     cr_assert_str_eq(all("a\n\nb\n", 1), "a<1><2>b<3>");
 }
 
+/* F5. */
 Test(csv, counts_fields_that_it_has_no_room_for)
 {
     open_text("a,b,\"c\",d\n", 10, 2);
@@ -148,6 +149,7 @@ Test(csv, counts_fields_that_it_has_no_room_for)
     cr_assert_eq(csv.record.n_fields, 4);
 }
 
+/* F5. */
 Test(csv, refuses_a_record_over_the_limit_and_reads_the_next)
 {
     static const size_t limits[] = {1024, 300 << 10, 600 << 10};
@@ -175,6 +177,7 @@ Test(csv, refuses_a_record_over_the_limit_and_reads_the_next)
     }
 }
 
+/* F5. */
 Test(csv, gives_up_a_quote_that_does_not_close_within_the_limit)
 {
     size_t n = 2 << 20;

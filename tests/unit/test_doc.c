@@ -83,11 +83,25 @@ Test(doc, names_its_kinds)
     cr_assert_str_eq(doc_kind_name(DOC_OBJECT), "object");
 }
 
+/* J1: UTF-8, no NUL, no number that would be rounded. */
 Test(doc, refuses_what_is_no_json)
 {
-    static const char *const texts[] = {
-        "",        "{",           "[1,]",  "{\"a\":}", "01",    "nul",      "\"\x01\"",
-        "[1] [2]", "\"\\ud800\"", "{a:1}", "'a'",      "1e400", "\"\xff\"", "99999999999999999999"};
+    static const char *const texts[] = {"",
+                                        "{",
+                                        "[1,]",
+                                        "{\"a\":}",
+                                        "01",
+                                        "nul",
+                                        "\"\x01\"",
+                                        "[1] [2]",
+                                        "\"\\ud800\"",
+                                        "{a:1}",
+                                        "'a'",
+                                        "1e400",
+                                        "\"\xff\"",
+                                        "99999999999999999999",
+                                        "\"\\u0000\"",
+                                        "{\"a\\u0000\":1}"};
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         assert_refused(texts[i], strlen(texts[i]), ERR_INVALID, "invalid_json");
@@ -103,6 +117,7 @@ Test(doc, says_where_the_mistake_is)
     cr_assert(strstr(err.message, "line 2"), "%s", err.message);
 }
 
+/* J1. */
 Test(doc, refuses_duplicate_keys)
 {
     assert_refused("{\"a\":1,\"a\":1}", 13, ERR_INVALID, "duplicate_key");
@@ -141,6 +156,7 @@ static struct buf nested(size_t depth)
     return b;
 }
 
+/* J1: at the limit, below and above. */
 Test(doc, limits_depth)
 {
     cr_assert_eq(parse_code(nested(DOC_MAX_DEPTH - 1)), ERR_NONE);
@@ -150,7 +166,7 @@ Test(doc, limits_depth)
     cr_assert_eq(parse_code(repeated("", "[", 1000000, "")), ERR_TOO_LARGE);
 }
 
-/* The array itself is a value too. */
+/* J1. The array itself is a value too. */
 Test(doc, limits_the_number_of_values)
 {
     static const char *const values[] = {"0,", "\"\",", "true,", "{},", "-1.5e3 ,\n"};
@@ -162,6 +178,7 @@ Test(doc, limits_the_number_of_values)
     }
 }
 
+/* J1. */
 Test(doc, limits_strings_and_numbers)
 {
     cr_assert_eq(parse_code(repeated("\"", "a", DOC_MAX_STRING - 1, "\"")), ERR_NONE);

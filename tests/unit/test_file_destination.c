@@ -978,6 +978,7 @@ Test(file_destination, notices_cancellation)
     fails(try_open(), ERR_CANCELLED, "cancelled");
 }
 
+/* F3: mode 0600, in a folder of mode 0700. */
 Test(file_destination, files_are_for_their_owner_only)
 {
     struct stat st;
@@ -1031,6 +1032,8 @@ static void fail_at(const char *point, int nth, enum write_mode mode)
     ok(destination_file.clear(config, &run, &plan, &err));
 }
 
+/* F3: half written, synced, before and after the link, before and after the exchange of
+ * generations; after a loss of power see tests/fault/test_power.py. */
 Test(file_destination, survives_a_failure_at_every_step)
 {
     static const struct {

@@ -247,6 +247,7 @@ Test(file_source, keeps_invalid_utf8_aside)
     expect(read_all(NULL), "{\"a\":\"x\xc3\xbf\",\"b\":\"1\"}\n{\"a\":\"y\",\"b\":\"2\"}\n");
 }
 
+/* F5. */
 Test(file_source, rejects_a_line_of_100_megabytes_and_goes_on)
 {
     size_t n = 100 << 20;
@@ -424,6 +425,7 @@ Test(file_source, a_truncated_or_damaged_file_is_an_error_with_its_name)
     buf_release(&text);
 }
 
+/* F5, J4. */
 Test(file_source, a_bomb_costs_no_memory)
 {
     size_t n = 4 << 20;
@@ -449,6 +451,7 @@ Test(file_source, a_bomb_costs_no_memory)
     fake_sink_free(f);
 }
 
+/* J4. */
 Test(file_source, refuses_a_zstd_window_of_more_than_32_megabytes)
 {
     ZSTD_CCtx *z = ZSTD_createCCtx();

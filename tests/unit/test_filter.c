@@ -154,6 +154,7 @@ Test(filter, says_what_a_value_looks_like)
                      "an integer, not number");
 }
 
+/* Q4: a closed set; what is no member of it is refused below. */
 Test(filter, knows_its_operators)
 {
     static const char *const one[] = {"eq", "ne", "lt", "le", "gt", "ge"};

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "connectors/base/redact.h"
 #include "server/http/internal.h"
 
 static const char *indented(const char *json)
@@ -51,6 +52,40 @@ Test(response, matches_entity_tags)
     cr_assert_not(etag_matches("\"7\"x", "\"7\""));
     cr_assert_not(etag_matches("", "\"7\""));
     cr_assert_not(etag_matches(",,", "\"7\""));
+}
+
+/* S7, G3: a problem document goes through the redactors of what runs now. */
+Test(response, problems_are_without_the_secrets_in_use)
+{
+    struct redactor *secrets = redactor_new();
+    struct arena *mem = arena_new();
+    struct error err = ERROR_INIT;
+    struct response_private priv;
+    struct response res;
+
+    redactor_add(secrets, "s3cr3t \"x\"", 10);
+    for (int run = 0; run < 2; run++) {
+        err = ERROR_INIT;
+        response_init(&res, &priv, mem);
+        cr_assert_eq(error_set(&err, ERR_INVALID, "no \"s3cr3t \"x\"\" here"), -1);
+        problems_add(&res.problems, "/a/s3cr3t \"x\"", "unknown_field",
+                     "s3cr3t \"x\" is not known");
+        if (run == 0)
+            redact_live_add(secrets);
+        response_problem(&res, &err, "id");
+        if (run == 0)
+            redact_live_remove(secrets);
+        cr_expect_eq(strstr(buf_str(&res.body), "s3cr3t") != NULL, run == 1, "%s",
+                     buf_str(&res.body));
+        cr_expect_eq(strstr(buf_str(&res.body), "\"pointer\":\"/a/***\"") != NULL, run == 0);
+        cr_expect_eq(strstr(buf_str(&res.body), "\"message\":\"*** is not known\"") != NULL,
+                     run == 0);
+        cr_expect_eq(strstr(buf_str(&res.body), "\"detail\":\"no \\\"***\\\" here\"") != NULL,
+                     run == 0);
+        buf_release(&res.body);
+    }
+    redactor_free(secrets);
+    arena_free(mem);
 }
 
 Test(response, replaces_a_header_that_is_set_twice)

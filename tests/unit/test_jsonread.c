@@ -61,6 +61,7 @@ Test(jsonread, hands_out_tokens)
     assert_tokens("null", "0.");
 }
 
+/* J3. */
 Test(jsonread, keeps_numbers_as_they_were_written)
 {
     static const char *const numbers[] = {"9007199254740993",

@@ -45,6 +45,31 @@ Test(jsonw, escapes_what_must_be_escaped)
     buf_release(&b);
 }
 
+/* G1: what a terminal obeys and where others break lines. */
+Test(jsonw, escapes_controls_beyond_ascii)
+{
+    static const struct {
+        const char *plain, *escaped;
+    } rows[] = {
+        {"\xc2\x80", "\\u0080"},
+        {"a\xc2\x9b[31mz\xc2\x9f", "a\\u009b[31mz\\u009f"},
+        {"\xc2\xa0", "\xc2\xa0"},
+        {"\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa",
+         "\xe2\x80\xa7\\u2028\\u2029\xe2\x80\xaa"},
+        {"\xe2\x82\xac", "\xe2\x82\xac"},
+        {"\x9b[31m\xc2", "\xef\xbf\xbd[31m\xef\xbf\xbd"}, /* no UTF-8 */
+        {"\xe2\x80", "\xef\xbf\xbd\xef\xbf\xbd"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct buf b = BUF_INIT(1000);
+
+        jsonw_escape(&b, rows[i].plain, strlen(rows[i].plain));
+        cr_expect_str_eq(buf_str(&b), rows[i].escaped, "%zu: %s", i, buf_str(&b));
+        buf_release(&b);
+    }
+}
+
 Test(jsonw, keeps_utf8_and_replaces_what_is_not)
 {
     struct buf b = BUF_INIT(1000);

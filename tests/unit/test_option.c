@@ -145,6 +145,7 @@ Test(option, reports_null_for_a_required_value)
     assert_only("/config/host", "required", "\"host\" is required: Host");
 }
 
+/* J2. */
 Test(option, reports_an_unknown_name_and_the_one_that_was_meant)
 {
     cr_assert_not(decode("{\"host\":\"abc\",\"prot\":1}"));
@@ -159,6 +160,7 @@ Test(option, lists_the_known_names_when_none_is_near)
                 "\"note\", \"port\", \"tls\", \"tags\", \"extra\", \"odd\"");
 }
 
+/* J2: no boolean and no number from a string. */
 Test(option, reports_wrong_types)
 {
     cr_assert_not(decode("{\"host\":1,\"port\":\"80\",\"tls\":\"true\",\"tags\":[1,\"a\",null],"
@@ -185,6 +187,7 @@ Test(option, refuses_anything_but_an_object)
     assert_only("/config", "wrong_type", "expected an object, found array");
 }
 
+/* J2. */
 Test(option, checks_the_bounds_of_numbers)
 {
     cr_assert(decode("{\"host\":\"abc\",\"port\":65535}"));
@@ -207,6 +210,7 @@ Test(option, counts_characters_not_bytes)
     assert_problem(1, "/config/host", "too_short", "expected at least 2 characters, found 1");
 }
 
+/* Q4. */
 Test(option, reports_a_word_outside_the_set)
 {
     cr_assert_not(decode("{\"host\":\"abc\",\"mode\":\"Fast\"}"));

@@ -171,6 +171,60 @@ Test(rest_template, finds_mistakes_when_it_is_loaded)
     arena_free(mem);
 }
 
+/* J5: what other languages would carry out is text, or no template at all. */
+Test(rest_template, only_substitutes)
+{
+    static const char *const literals[] = {
+        "${HOME}",    "$(id)",   "`id`",    "{% for a in b %}", "<%= 7*7 %>",
+        "#{7*7}",     "${{7*7}", "{7*7}",   "%{7*7}",           "{{{ vars.n",
+        "[[${7*7}]]", "@(7*7)",  "{%raw%}", "*{T(Runtime)}",    "{# comment #}",
+    };
+    static const char *const refused[] = {
+        "{{ 7*7 }}",
+        "{{ vars.n * 2 }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ config.items() }}",
+        "{{ self.__init__.__globals__ }}",
+        "{{ range(1000000000) }}",
+        "{{ env.HOME }}",
+        "{{ file('/etc/passwd') }}",
+        "{{ include '/etc/passwd' }}",
+        "{{ vars.owner | system }}",
+        "{{ vars.owner | attr:'__class__' }}",
+        "{{ request.application }}",
+        "{{ lipsum }}",
+        "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+        "{{ constructor.constructor('return 1')() }}",
+        "{{ #each vars.list }}",
+        "{{ vars.a = 1 }}",
+    };
+    struct arena *mem = arena_new();
+    struct error err = ERROR_INIT;
+
+    for (size_t i = 0; i < sizeof literals / sizeof literals[0]; i++) {
+        const char *json = arena_printf(mem, "\"%s\"", literals[i]);
+
+        if (strstr(literals[i], "{{")) {
+            struct problems problems = PROBLEMS_INIT(mem);
+
+            cr_expect_null(compiled(mem, json, all, &problems), "%s", json);
+            continue;
+        }
+        cr_expect_str_eq(render(mem, json, &err), json);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        struct problems problems = PROBLEMS_INIT(mem);
+
+        cr_expect_null(compiled(mem, arena_printf(mem, "\"%s\"", refused[i]), all, &problems), "%s",
+                       refused[i]);
+        cr_expect_eq(problems.n, 1, "%s", refused[i]);
+    }
+    /* What a value brings in is not looked at again. */
+    cr_expect_str_eq(render(mem, "\"{{ vars.gone | default:'{% vars.n %}' }}\"", &err),
+                     "\"{% vars.n %}\"");
+    arena_free(mem);
+}
+
 Test(rest_template, tells_which_scopes_it_reads)
 {
     struct arena *mem = arena_new();

@@ -20,6 +20,8 @@
 
 #define N(a) (sizeof(a) / sizeof(a)[0])
 
+extern const struct destination_connector destination_sqlite;
+
 static struct arena *mem;
 static struct run run;
 static char base[TEMPDIR_BYTES];
@@ -252,6 +254,31 @@ Test(roots, hold_for_databases)
         cr_expect_eq(open_database(below("in/a/pipe.csv"), (enum sqlite_mode)mode, &err), -1);
         cr_expect_eq(open_database("file:///etc/passwd?mode=ro", (enum sqlite_mode)mode, &err), -1);
     }
+}
+
+/* L1: whether something lies at a path outside is not told, whoever asks. */
+Test(roots, hide_what_lies_outside_from_a_destination_that_is_cleared)
+{
+    const char *const paths[] = {below("out/d.db"), below("out/none.db"), below("in/link/d.db"),
+                                 "../out/d.db"};
+    struct stream t = {.namespace = "", .name = "t"};
+    struct selected_stream stream = {.stream = &t, .alias = "t", .destination_namespace = ""};
+    struct write_plan plan = {.pipeline = "p", .streams = &stream, .n = 1};
+    struct sqlite_destination to = {.path = "a/none.db"};
+    struct error err = ERROR_INIT;
+
+    make_database("out/d.db", 0);
+    limit();
+    cr_expect_eq(destination_sqlite.clear(&to, &run, &plan, &err), 0, "%s", err.message);
+    to.path = "none/none.db";
+    cr_expect_eq(destination_sqlite.clear(&to, &run, &plan, &err), 0, "%s", err.message);
+    for (size_t i = 0; i < N(paths); i++) {
+        err = ERROR_INIT;
+        to.path = paths[i];
+        cr_expect_eq(destination_sqlite.clear(&to, &run, &plan, &err), -1, "%s", paths[i]);
+        cr_expect_str_eq(error_reason(&err), "path_denied", "%s: %s", paths[i], err.message);
+    }
+    cr_expect_eq(access(below("in/a/none.db"), F_OK), -1);
 }
 
 static _Atomic bool stop;

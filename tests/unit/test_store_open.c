@@ -490,7 +490,7 @@ Test(store_open, survives_a_file_that_must_not_grow)
     }
 }
 
-/* F5. */
+/* fault F5. */
 Test(store_open, survives_a_full_disk)
 {
     const char *users;
