@@ -25,6 +25,9 @@ if(CONNECTORD_FAILPOINTS AND TARGET connectord)
             ENVIRONMENT "CONNECTORD_BIN=$<TARGET_FILE:connectord>;PYTHONDONTWRITEBYTECODE=1")
         with_databases(crash/${mode})
     endforeach()
+    add_test(NAME crash/upkeep COMMAND ${DEBIAN_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/crash/upkeep.py)
+    set_tests_properties(crash/upkeep PROPERTIES LABELS crash TIMEOUT 300
+        ENVIRONMENT "CONNECTORD_BIN=$<TARGET_FILE:connectord>;PYTHONDONTWRITEBYTECODE=1")
     add_test(NAME crash/every_step_reached COMMAND ${crash} --reached)
     set_tests_properties(crash/every_step_reached PROPERTIES LABELS crash FIXTURES_REQUIRED crash_notes
         ENVIRONMENT "CONNECTORD_BIN=$<TARGET_FILE:connectord>")

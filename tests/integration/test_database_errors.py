@@ -142,12 +142,12 @@ class Rights:
         """A user who may log in and nothing more."""
         name = f"r{engine.database[-14:]}"
         if engine.connector == "postgres":
-            engine.execute(f"create role {name} login password 'p'")
+            engine.execute(f"create role {name} login password 'not much of one'")
             self.addCleanup(lambda: engine.execute(f"drop owned by {name}; drop role {name}"))
         else:
-            engine.execute(f"create user '{name}'@'%' identified by 'p'")
+            engine.execute(f"create user '{name}'@'%' identified by 'not much of one'")
             self.addCleanup(lambda: engine.execute(f"drop user '{name}'@'%'"))
-        return {"username": name, "password": "p"}
+        return {"username": name, "password": "not much of one"}
 
     def test_a_table_that_may_not_be_read(self):
         """The stream fails, the others are delivered."""

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from database_case import OwnService, main, variants
-from service import BINARY, PATIENCE_S, ServiceTest, wait_until
+from service import BINARY, PATIENCE_S, ServiceTest, sanitized, wait_until
 
 STREAMS, ROWS = 8, 2000
 MODES = [("full_refresh", "overwrite"), ("full_refresh", "append_dedup"), ("incremental", "append_dedup"), ("incremental", "append")]
@@ -196,12 +196,8 @@ class Killed(Eight):
         self.joined(rows=60000)
         self.run_it()
         self.all_the_same()
-        if not self.is_sanitized():
+        if not sanitized():
             self.assertLess(status_of(self.service.process.pid, "VmHWM"), 64 << 10)
-
-    @staticmethod
-    def is_sanitized():
-        return b"__asan_init" in pathlib.Path(BINARY).read_bytes()
 
 
 variants(globals(), Killed, base=OwnService, destination=("postgres", "mysql"))

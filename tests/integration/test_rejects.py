@@ -92,8 +92,13 @@ class Adopted:
     def test_a_check_at_either_end(self):
         self.breaks_the_check({1, 5000}, "append_dedup")
 
-    def test_a_check_when_appending(self):
-        self.breaks_the_check({1, 2049, 2500, 5000}, "append")
+    def test_a_check_when_a_full_refresh_appends(self):
+        """All rows come at once, from a generation beside: the run says what was broken, the table is as it was."""
+        rows = [(i, i if i != 2049 else 5_000_000, "s") for i in range(1, 5001)]
+        self.adopted(rows, self.CHECKED, "append")
+        run = self.run_it(status="failed")
+        self.assertEqual((run["error"]["code"], run["error"]["stream"]), ("constraint", "t"))
+        self.assertEqual(self.dst.execute("select count(*) from t"), [(0,)])
 
     def test_a_second_run_does_not_double_the_quarantine_of_what_is_right(self):
         self.breaks_the_check({17}, "append_dedup")

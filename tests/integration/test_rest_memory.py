@@ -6,7 +6,6 @@ sanitizers the bound on memory is not asserted, since their own memory is not ou
 """
 import json
 import os
-import subprocess
 import tempfile
 import pathlib
 import shutil
@@ -21,11 +20,6 @@ RECORD = {"customer": 12345, "name": "somebody with a name é", "at": "2024-05-0
           "tags": ["a", "b"], "text": "x" * 4000}
 SCHEMA = {"properties": {"id": {"type": "integer"}, "customer": {"type": "integer"}, "name": {"type": "string"},
                          "price": {"type": "number"}, "text": {"type": "string"}}}
-
-
-def sanitized():
-    linked = subprocess.run(["nm", "-C", service.BINARY], capture_output=True, text=True, check=False).stdout
-    return "__asan_init" in linked or "__tsan_init" in linked
 
 
 class Memory(RestTest):
@@ -70,7 +64,7 @@ class Memory(RestTest):
         self.assertEqual((count, top), (self.n, self.n))
         self.assertEqual(run["stats"]["records_read"], self.n)
         print(f"{size >> 20} MB in one answer: {self.n} records, peak {self.peak() / (1 << 20):.1f} MiB", flush=True)
-        if not sanitized():
+        if not service.sanitized():
             self.assertLessEqual(self.peak(), MOST)
 
     def test_one_list_of_everything(self):
