@@ -168,7 +168,7 @@ void redact_forms(const char *secret, size_t n, redact_form_fn *each, void *arg)
     lines(&f, secret, n);
     /* The last piece is the longest, so that none is short. */
     while (n > 0) {
-        size_t k = n >= 2 * REDACT_CHUNK ? REDACT_CHUNK : n;
+        size_t k = n >= (size_t)2 * REDACT_CHUNK ? REDACT_CHUNK : n;
 
         all_forms(&f, secret, k);
         secret += k;

@@ -78,6 +78,7 @@ static int walk_whole(struct walk *w, struct error *err)
     }
     if (rc == 0)
         rc = walk_all(w, NULL, err);
+    w->increment = NULL;
     increment_release(&all);
     return rc;
 }

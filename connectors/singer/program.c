@@ -74,7 +74,7 @@ static void check_entry(const struct entry *e, const struct program_list *before
         problems_add(problems, arena_printf(mem, "%s/sha256", where), "invalid_value",
                      "expected 64 lower-case hexadecimal digits");
     for (size_t i = 0; e->name && i < before->n; i++) {
-        if (!strcmp(before->items[i].name, e->name))
+        if (before->items[i].name && !strcmp(before->items[i].name, e->name))
             problems_add(problems, arena_printf(mem, "%s/name", where), "duplicate",
                          "there is another program \"%s\"", e->name);
     }

@@ -64,10 +64,12 @@ static bool parse_type(const char *text, struct column_type *out)
 }
 
 /* Text of every language whatever the database was created with. */
-#define UTF8 " CHARACTER SET utf8mb4"
+#define UTF8     " CHARACTER SET utf8mb4"
+#define LONGTEXT ("longtext" UTF8)
 /* Keys are equal when their bytes are: 'a', 'A' and 'a ' are three. MariaDB and MySQL have that
  * order under different names, and each reads only its own of these comments. */
-#define EXACT UTF8 " /*M!100200 COLLATE utf8mb4_nopad_bin *//*!80017 COLLATE utf8mb4_0900_bin */"
+#define EXACT   UTF8 " /*M!100200 COLLATE utf8mb4_nopad_bin *//*!80017 COLLATE utf8mb4_0900_bin */"
+#define VARCHAR ("varchar(%d)" EXACT)
 /* The bytes of a text, since the order of the column may take different texts for equal. */
 #define BYTES_OF "CAST(CONVERT({column} USING utf8mb4) AS BINARY)"
 #define HERE     "coalesce(nullif(?, ''), database())"
@@ -130,18 +132,18 @@ const struct sql_dialect sql_mysql = {
     .float32_by_float = true,
     .type = {
         [TYPE_BOOL] = "tinyint(1)", [TYPE_INT] = "bigint",
-        [TYPE_DECIMAL] = "longtext" UTF8, /* without a scale no decimal(p,s) holds every value */
-        [TYPE_FLOAT] = "double", [TYPE_STRING] = "longtext" UTF8, [TYPE_BYTES] = "longblob",
+        [TYPE_DECIMAL] = LONGTEXT, /* without a scale no decimal(p,s) holds every value */
+        [TYPE_FLOAT] = "double", [TYPE_STRING] = LONGTEXT, [TYPE_BYTES] = "longblob",
         [TYPE_DATE] = "date", [TYPE_TIME] = "time(6)", [TYPE_TIMESTAMP] = "datetime(6)",
-        [TYPE_TIMESTAMPTZ] = "datetime(6)", [TYPE_INTERVAL] = "longtext" UTF8,
+        [TYPE_TIMESTAMPTZ] = "datetime(6)", [TYPE_INTERVAL] = LONGTEXT,
         [TYPE_UUID] = "char(36) CHARACTER SET ascii", [TYPE_JSON] = "json",
     },
     .decimal_with_scale = "decimal(65,%d)",
     .float32 = "float",
     .key_type = {
-        [TYPE_DECIMAL] = "varchar(%d)" EXACT, [TYPE_STRING] = "varchar(%d)" EXACT,
-        [TYPE_BYTES] = "varbinary(%d)", [TYPE_INTERVAL] = "varchar(%d)" EXACT,
-        [TYPE_JSON] = "varchar(%d)" EXACT,
+        [TYPE_DECIMAL] = VARCHAR, [TYPE_STRING] = VARCHAR,
+        [TYPE_BYTES] = "varbinary(%d)", [TYPE_INTERVAL] = VARCHAR,
+        [TYPE_JSON] = VARCHAR,
     },
     .compare = {[TYPE_DECIMAL] = BYTES_OF, [TYPE_STRING] = BYTES_OF, [TYPE_INTERVAL] = BYTES_OF,
                 [TYPE_JSON] = BYTES_OF},

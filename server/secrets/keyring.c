@@ -280,7 +280,7 @@ void keyring_digest(const struct keyring *r, const char *use, const void *bytes,
 static void put_place(struct buf *out, const char *key_id, const struct seal_place *place)
 {
     const char *const parts[] = {
-        "connectord seal " VERSION, key_id, "", place->kind, place->id, place->field};
+        ("connectord seal " VERSION), key_id, "", place->kind, place->id, place->field};
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         buf_put(out, parts[i], strlen(parts[i]) + 1);

@@ -58,26 +58,23 @@ static void close_fd(int *fd)
 int store_lock(const char *path, struct error *err)
 {
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
-    CLEANUP(close_fd) int fd = -1;
     const char *name = arena_printf(mem, "%s.lock", path);
+    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), why;
     char text[64] = "";
-    int taken;
 
-    fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return error_set_errno(err, errno, "%s", name);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK)
-            return error_set_errno(err, errno, "locking %s", name);
-        if (pread(fd, text, sizeof text - 1, 0) < 0)
-            text[0] = '\0';
-        return error_set_reason(err, ERR_CONFLICT, "store_in_use",
-                                "%s is used by another process (%.*s)", path,
-                                (int)strcspn(text, "\n"), text);
-    }
-    taken = fd;
-    fd = -1;
-    return taken;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    why = errno;
+    if (pread(fd, text, sizeof text - 1, 0) < 0)
+        text[0] = '\0';
+    close(fd);
+    if (why != EWOULDBLOCK)
+        return error_set_errno(err, why, "locking %s", name);
+    return error_set_reason(err, ERR_CONFLICT, "store_in_use",
+                            "%s is used by another process (%.*s)", path, (int)strcspn(text, "\n"),
+                            text);
 }
 
 /*

@@ -186,6 +186,7 @@ Test(config, knows_loopback_addresses)
         cr_expect_not(config_is_loopback(bad[i]), "%s", bad[i]);
     /* Others are a question of tokens, which only the store can answer. */
     cr_assert(load(2, (const char *[]){"--listen", "0.0.0.0:80"}));
+    config_release(&config);
     cr_assert_not(load(2, (const char *[]){"--listen", "somewhere:80"}));
     expect_problem("flag --listen", "invalid");
 }
