@@ -197,8 +197,8 @@ static void name_streams(struct arena *mem, struct chosen *c)
     for (size_t i = 0; i < n; i++) {
         const struct selected_stream *s = &c->selection.streams[i];
         const char **at = bsearch(&s->alias, sorted, n, sizeof *sorted, by_name);
-        bool twice =
-            (at > sorted && !strcmp(at[-1], *at)) || (at + 1 < sorted + n && !strcmp(at[1], *at));
+        bool twice = at && ((at > sorted && !strcmp(at[-1], *at)) ||
+                            (at + 1 < sorted + n && !strcmp(at[1], *at)));
 
         c->ids[i] = stream_full_name(mem, s->stream);
         c->names[i] = twice && *s->stream->namespace
