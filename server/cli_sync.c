@@ -229,11 +229,12 @@ static int run_plan(const struct plan *plan, struct cli_show *show, struct cance
     return status;
 }
 
-/* What the option table of an end calls secret. */
+/* What the option table of an end calls secret. Of settings of all kinds most are words that occur
+ * everywhere: a program's are taken out where it is heard (singer/speech.h). */
 static void keep_out(struct redactor *secrets, const struct option *table, const struct doc *end)
 {
     for (const struct option *o = table; o->name; o++) {
-        if (o->flags & OPTION_SECRET)
+        if ((o->flags & (OPTION_SECRET | OPTION_SETTINGS)) == OPTION_SECRET)
             redactor_add_doc(secrets, doc_get(doc_get(end, "config"), o->name));
     }
 }
