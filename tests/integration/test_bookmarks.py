@@ -5,6 +5,7 @@ import threading
 import time
 
 from database_case import ENGINES, SERVERS, OwnService, main, variants
+from service import wait_until
 
 WIDE = "x" * 110_000  # about ten of these rows make a page
 ANY = tuple(ENGINES)
@@ -97,11 +98,15 @@ class Late:
     def put(self, i, db=None):
         self.src.execute(f"insert into t values ({i}, {self.src.now})", db=db)
 
-    def settled(self):
-        time.sleep(1.2)
-        for _ in range(2):
+    def settled(self, columns="id"):
+        """Until all is there: what others have open on the same server may hold some of it back. Then once more."""
+        def complete():
             self.run_it()
-        self.same_rows("t", "id")
+            return self.dst.count("t") >= self.src.count("t")
+        time.sleep(1.2)
+        wait_until("all rows", complete)
+        self.run_it()
+        self.same_rows("t", columns)
 
     def open(self):
         db = self.src.connect()
@@ -203,11 +208,9 @@ class Late:
         self.src.execute("insert into t (s) values ('more')")
         self.run_it()
         self.src.execute("commit", db=writer)
-        for _ in range(2):
-            self.run_it()
+        self.settled("id, s")
         self.src.execute("insert into t (s) values ('last')")
-        self.run_it()
-        self.same_rows("t", "id, s")
+        self.settled("id, s")
 
 
 class Prepared:

@@ -132,8 +132,8 @@ class OwnMysql(OwnServer, Mysql):
 
     def limited(self):
         """A user whom read_only binds."""
-        self.execute(f"grant all on `{self.database}`.* to limited@'%' identified by 'l'")
-        return {"username": "limited", "password": "l"}
+        self.execute(f"grant all on `{self.database}`.* to limited@'%' identified by 'limited one'")
+        return {"username": "limited", "password": "limited one"}
 
     @contextlib.contextmanager
     def read_only(self):
