@@ -56,6 +56,7 @@ struct service {
     const struct settings *settings;
     struct app app;
     struct identity identity;
+    struct reload *reload;
     struct log *log;
 };
 
@@ -158,10 +159,11 @@ static int start_http(struct service *s, struct error *err)
 static int open_identity(struct service *s, struct arena *mem, struct error *err)
 {
     if (identity_open(s->settings, s->app.store, s->log, mem, &s->identity, err) < 0 ||
-        identity_guard(&s->identity, s->settings, mem, err) < 0)
+        identity_guard(&s->identity, s->settings, err) < 0)
         return -1;
     s->app.vault = (struct vault){s->identity.ring, s->identity.references};
     s->app.auth = s->identity.auth;
+    s->reload = reload_new(s->config, &s->identity, s->log);
     return 0;
 }
 
@@ -208,6 +210,7 @@ static void close_service(struct service *s, int status)
     }
     runs_free(s->app.runs);
     logstreams_close(s->app.logs);
+    reload_free(s->reload);
     identity_close(&s->identity);
     store_close(s->app.store);
 }
@@ -255,7 +258,7 @@ static int wait_for_stop(struct service *s, const sigset_t *signals)
 
         if (number == SIGHUP) {
             notify_send("RELOADING=1");
-            reload_settings(&s->app, s->config, s->log);
+            reload_settings(s->reload);
             notify_send("READY=1");
         } else if (number > 0) {
             return number;

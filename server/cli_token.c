@@ -50,10 +50,8 @@ static int open_tokens(const struct settings *s, struct place *p, struct error *
     }
     return identity_open(s, p->store, &log_nowhere, p->mem, &p->identity, err) < 0 ||
                    identity_guard(&p->identity,
-                                  &(struct settings){.listen = "127.0.0.1:0",
-                                                     .admin_listen = "",
-                                                     .bootstrap_token_file = ""},
-                                  p->mem, err) < 0
+                                  &(struct settings){.listen = "127.0.0.1:0", .admin_listen = ""},
+                                  err) < 0
                ? -1
                : 0;
 }

@@ -1,6 +1,5 @@
 #include "server/config.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,124 +10,19 @@
 
 #include "connectors/base/egress.h"
 #include "connectors/base/text.h"
-#include "connectors/singer/program.h"
+#include "server/http/cidr.h"
+#include "server/secrets/references.h"
+#include "server/secrets/secretfile.h"
 
 #define ENV_PREFIX "CONNECTORD_"
 
 /* A file of settings that is larger than this is some other file. */
 #define MAX_FILE_BYTES ((size_t)1 << 20)
 
-static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+/* Of a file with one secret in it. */
+#define MAX_SECRET_BYTES 4096
 
-/* clang-format off */
-const struct option settings_options[] = {
-    OPTION(struct settings, listen, .title = "Address", .def = "127.0.0.1:8080",
-           .help = "Address and port of the HTTP interface; port 0 picks a free one. On "
-                   "another address than a loopback one the service starts only when there is an "
-                   "access token."),
-    OPTION(struct settings, admin_listen, .title = "Operator's address", .def = "",
-           .help = "Address and port for /livez, /readyz, /startupz, /healthz and /metrics, which are "
-                   "then answered there, without tokens, and nowhere else; empty = at the address of the API."),
-    OPTION(struct settings, data, .title = "Data directory", .def = "./data", .min = 1, .max = 4000,
-           .help = "Where the store and the logs of runs live."),
-    OPTION(struct settings, base_path, .title = "Base path", .def = "", .max = 200,
-           .help = "Put in front of every route, such as /connectord."),
-    OPTION(struct settings, key_file, .title = "Key ring", .def = "",
-           .help = "The file with the keys that secrets are sealed under. Without one, keyring.json "
-                   "in the data directory is used, and made when there is none; keep it on another "
-                   "volume than the data."),
-    OPTION(struct settings, bootstrap_token_file, .title = "Bootstrap token", .def = "",
-           .help = "A file, or - for standard input, with one more token of scope admin that has "
-                   "no end: 32 to 256 visible characters."),
-    OPTION(struct settings, trusted_proxies, .title = "Trusted proxies",
-           .help = "Addresses or ranges such as 10.0.0.0/8 of gateways whose X-Forwarded-For says "
-                   "where a request comes from."),
-    OPTION(struct settings, secret_references, .title = "References to secrets",
-           .help = "What a secret setting may refer to: env:NAME for ${env:NAME}, file:/path for "
-                   "${file:/path}."),
-    OPTION(struct settings, log_level, .title = "Log level", .def = "info", .choices = log_levels,
-           .help = "The least level of the service's own log lines on standard output."),
-    OPTION(struct settings, workers, .title = "Workers", .def = "4", .min = 1, .max = 64,
-           .help = "Syncs that run at the same time."),
-    OPTION(struct settings, short_workers, .title = "Short workers", .def = "2", .min = 1,
-           .max = 64, .help = "Checks, discoveries, samples and counts at the same time."),
-    OPTION(struct settings, memory_budget_bytes, .title = "Memory budget", .def = "16777216",
-           .min = 1 << 20, .max = (int64_t)1 << 34,
-           .help = "Bytes a running sync may hold; a quarter of them between reader and writer."),
-    OPTION(struct settings, max_parallel_streams, .title = "Parallel streams", .def = "4",
-           .min = 1, .max = 16,
-           .help = "Streams that one sync may move at the same time, whatever its connection says; "
-                   "each takes a connection to both sides and up to 8 MiB of memory."),
-    OPTION(struct settings, http_threads, .title = "HTTP threads", .def = "2", .min = 1, .max = 64,
-           .help = "Threads that serve requests."),
-    OPTION(struct settings, max_connections, .title = "Connections", .def = "12000", .min = 10,
-           .max = 100000, .help = "Open HTTP connections at the same time."),
-    OPTION(struct settings, header_timeout_ms, .title = "Header time limit", .def = "10000",
-           .min = 100, .max = 600000, .help = "Milliseconds for the head of a request."),
-    OPTION(struct settings, body_timeout_ms, .title = "Body time limit", .def = "30000",
-           .min = 100, .max = 3600000, .help = "Milliseconds for the body of a request."),
-    OPTION(struct settings, idle_timeout_ms, .title = "Idle time limit", .def = "75000",
-           .min = 100, .max = 3600000, .help = "Milliseconds between two requests."),
-    OPTION(struct settings, write_timeout_ms, .title = "Write time limit", .def = "60000",
-           .min = 100, .max = 3600000,
-           .help = "Milliseconds that a client may take nothing of its answer."),
-    OPTION(struct settings, max_body_bytes, .title = "Body", .def = "1048576", .min = 1024,
-           .max = (int64_t)1 << 26, .help = "Bytes of a request body."),
-    OPTION(struct settings, max_big_body_bytes, .title = "Big body", .def = "8388608", .min = 1024,
-           .max = (int64_t)1 << 26, .help = "Bytes of a request body with a catalog in it."),
-    OPTION(struct settings, require_if_match, .title = "Demand If-Match", .def = "false",
-           .help = "Refuse changes that do not name the revision they change."),
-    OPTION(struct settings, check_timeout_s, .title = "Check time limit", .def = "60", .min = 1,
-           .max = 3600, .help = "Seconds."),
-    OPTION(struct settings, discover_timeout_s, .title = "Discovery time limit", .def = "300",
-           .min = 1, .max = 86400, .help = "Seconds."),
-    OPTION(struct settings, sample_timeout_s, .title = "Sample time limit", .def = "60", .min = 1,
-           .max = 3600, .help = "Seconds."),
-    OPTION(struct settings, count_timeout_s, .title = "Count time limit", .def = "60", .min = 1,
-           .max = 86400, .help = "Seconds, unless the request says otherwise."),
-    OPTION(struct settings, cancel_grace_ms, .title = "Grace of a cancellation", .def = "10000",
-           .min = 0, .max = 600000,
-           .help = "Milliseconds after which a cancelled run that goes on is warned about."),
-    OPTION(struct settings, drain_delay_ms, .title = "Drain delay", .def = "-1", .min = -1,
-           .max = 60000,
-           .help = "Milliseconds at shutdown in which readiness is off and requests are still "
-                   "served, for load balancers to notice; -1 = 5000, but 0 on a loopback address."),
-    OPTION(struct settings, shutdown_grace_ms, .title = "Grace of a shutdown", .def = "10000",
-           .min = 0, .max = 600000,
-           .help = "Milliseconds that active runs get to stop at their last checkpoint."),
-    OPTION(struct settings, log_max_age_s, .title = "Age of logs", .def = "2592000", .min = 0,
-           .max = 315360000, .help = "Seconds that the log of a run is kept; 0 = for ever."),
-    OPTION(struct settings, log_max_bytes, .title = "Size of logs", .def = "1073741824", .min = 0,
-           .max = (int64_t)1 << 44,
-           .help = "Bytes of all logs together, the oldest go first; 0 = without limit."),
-    OPTION(struct settings, run_max_age_s, .title = "Age of runs", .def = "7776000", .min = 0,
-           .max = 315360000,
-           .help = "Seconds that a finished run stays in the history; 0 = for ever."),
-    OPTION(struct settings, egress_allow, .title = "Allowed addresses",
-           .help = "Where connectors may connect to: networks (10.0.0.0/8), host names "
-                   "(db.example.com, *.example.com), \"public\" or \"private\", each with :PORT if "
-                   "it is for one port only. Without any, everything but what egress_deny names; "
-                   "with one, nothing else. Link-local and metadata addresses are never allowed, and "
-                   "loopback ones when the service listens elsewhere, unless one is named here."),
-    OPTION(struct settings, egress_deny, .title = "Denied addresses",
-           .help = "Where connectors may not connect to, in the form of egress_allow; wins over it. "
-                   "\"private\" closes all private networks."),
-    OPTION(struct settings, exec, .title = "Programs", .check = programs_check, .schema = programs_schema,
-           .help = "The Singer taps and targets that the connectors called singer may run, such as "
-                   "{\"enabled\": true, \"programs\": [{\"name\": \"tap-x\", \"path\": "
-                   "\"/opt/tap-x/bin/tap-x\", \"args\": []}]}. Further members of a program: sha256, "
-                   "memory_bytes, files, processes, file_bytes, config_schema. Only in a file."),
-    OPTION(struct settings, file_roots, .title = "Folders",
-           .help = "Absolute paths of the folders that connectors may read and write files in; links "
-                   "are not followed there. Without any, every path that the service's user may use "
-                   "while the service listens on loopback, and none when it listens elsewhere. The "
-                   "data directory is never open to connectors."),
-    OPTION(struct settings, min_free_bytes, .title = "Least free space", .def = "67108864", .min = 0,
-           .max = (int64_t)1 << 44,
-           .help = "Bytes that must be free where the data directory is; with less, readiness is off."),
-    OPTIONS_END,
-};
-/* clang-format on */
+#define FILE_FORM "_file"
 
 struct loading {
     struct arena *mem;
@@ -161,6 +55,32 @@ static bool ends_with(const char *s, const char *end)
     size_t n = strlen(s), k = strlen(end);
 
     return n >= k && !strcmp(s + n - k, end);
+}
+
+/* How a setting may be named: itself, or a secret by the file that it stands in. */
+struct named {
+    const struct option *option; /* NULL = there is no such setting */
+    bool is_file;
+};
+
+static struct named find_named(struct arena *mem, const char *name)
+{
+    struct named n = {.option = option_find(settings_options, name)};
+
+    if (n.option || !ends_with(name, FILE_FORM))
+        return n;
+    n.option =
+        option_find(settings_options, arena_memdup(mem, name, strlen(name) - strlen(FILE_FORM)));
+    n.is_file = true;
+    if (n.option && !(n.option->flags & OPTION_SECRET))
+        n.option = NULL;
+    return n;
+}
+
+static void keep_file(struct loading *l, const struct option *o, const char *path,
+                      const char *origin)
+{
+    l->config->files[number_of(o)] = (struct secret_file){arena_strdup(l->mem, path), origin};
 }
 
 /* Whole numbers, and where the name says its unit also "64MiB" and "30s". */
@@ -225,15 +145,30 @@ static void take_text(struct loading *l, const struct option *o, const char *tex
     problems_add(l->problems, origin, "wrong_type", "can only be given in a file");
 }
 
+/* The same for a setting of either name. A secret itself would be seen by whoever looks at the
+ * processes of the machine. */
+static void take_named(struct loading *l, struct named n, const char *text, const char *origin)
+{
+    if (n.is_file)
+        keep_file(l, n.option, text, origin);
+    else if (n.option->flags & OPTION_SECRET)
+        problems_add(l->problems, origin, "exposed",
+                     "a secret is not given so: name a file with %s" FILE_FORM, n.option->name);
+    else
+        take_text(l, n.option, text, origin);
+}
+
 /* ---------------------------------------------------------------------- sources */
 
-static int read_file(const char *path, struct buf *out, struct error *err)
+static int read_file(const char *path, struct buf *out, bool *out_exposed, struct error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
     ssize_t n = 0;
 
     if (fd < 0)
         return error_set_errno(err, errno, "opening \"%s\"", path);
+    *out_exposed = fstat(fd, &st) < 0 || (st.st_mode & (S_IROTH | S_IWOTH));
     do {
         char *room = buf_reserve(out, 4096);
 
@@ -246,14 +181,37 @@ static int read_file(const char *path, struct buf *out, struct error *err)
     return buf_ok(out, "the file of settings", err);
 }
 
+static void take_member(struct loading *l, const char *name, const struct doc *value, bool exposed,
+                        const char *origin)
+{
+    struct named n = find_named(l->mem, name);
+
+    if (!n.option)
+        problems_add(l->problems, origin, "unknown_field", "there is no such setting");
+    else if (n.is_file && !doc_is(value, DOC_STRING))
+        problems_add(l->problems, origin, "wrong_type", "expected a path, found %s",
+                     doc_kind_name(doc_kind(value)));
+    else if (n.is_file)
+        keep_file(l, n.option, doc_string(value, ""), origin);
+    else if ((n.option->flags & OPTION_SECRET) && exposed)
+        problems_add(l->problems, origin, "exposed",
+                     "this file is readable or writable by everybody: chmod 0600 it, or name "
+                     "another file with %s" FILE_FORM,
+                     name);
+    else
+        keep(l, n.option, doc_copy(value), origin);
+}
+
 static void take_file(struct loading *l, const char *path)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT(MAX_FILE_BYTES);
     CLEANUP(doc_free_cleanup) struct doc *d = NULL;
     const char *file = arena_printf(l->mem, "file %s", path);
     struct error err = ERROR_INIT;
+    bool exposed;
 
-    if (read_file(path, &text, &err) < 0 || doc_parse(buf_str(&text), text.len, &d, &err) < 0) {
+    if (read_file(path, &text, &exposed, &err) < 0 ||
+        doc_parse(buf_str(&text), text.len, &d, &err) < 0) {
         problems_add(l->problems, file, "unreadable", "%s", err.message);
         return;
     }
@@ -262,15 +220,9 @@ static void take_file(struct loading *l, const char *path)
                      doc_kind_name(doc_kind(d)));
         return;
     }
-    for (const struct doc_member *it = doc_first(d); it; it = doc_next(d, it)) {
-        const struct option *o = option_find(settings_options, doc_member_key(it));
-        const char *origin = arena_printf(l->mem, "%s: /%s", file, doc_member_key(it));
-
-        if (o)
-            keep(l, o, doc_copy(doc_member_value(it)), origin);
-        else
-            problems_add(l->problems, origin, "unknown_field", "there is no such setting");
-    }
+    for (const struct doc_member *it = doc_first(d); it; it = doc_next(d, it))
+        take_member(l, doc_member_key(it), doc_member_value(it), exposed,
+                    arena_printf(l->mem, "%s: /%s", file, doc_member_key(it)));
 }
 
 /*
@@ -293,8 +245,8 @@ static void take_environment(struct loading *l)
 {
     for (char **e = environ; *e; e++) {
         const char *equals = strchr(*e, '=');
-        const struct option *o;
         const char *origin;
+        struct named n;
         char *name;
 
         if (!equals || !text_starts_with(*e, ENV_PREFIX))
@@ -306,9 +258,9 @@ static void take_environment(struct loading *l)
         origin = arena_printf(l->mem, "environment " ENV_PREFIX "%s", name);
         for (char *c = name; *c; c++)
             *c = (char)tolower((unsigned char)*c);
-        o = option_find(settings_options, name);
-        if (o)
-            take_text(l, o, equals + 1, origin);
+        n = find_named(l->mem, name);
+        if (n.option)
+            take_named(l, n, equals + 1, origin);
         else
             problems_add(l->problems, origin, "unknown_field", "there is no such setting");
     }
@@ -345,21 +297,21 @@ static void take_flags(struct loading *l, int argc, char *const *argv)
 
     for (int i = 0; i < argc;) {
         const char *word = argv[i];
-        const struct option *o;
         const char *origin;
+        struct named n;
 
         if (!next_flag(l->mem, argc, argv, &i, &f)) {
             problems_add(l->problems, word, "unknown_field", "expected a flag such as --listen");
             continue;
         }
         origin = arena_printf(l->mem, "flag %s", f.shown);
-        o = option_find(settings_options, f.name);
-        if (!o && strcmp(f.name, "config") != 0)
+        n = find_named(l->mem, f.name);
+        if (!n.option && strcmp(f.name, "config") != 0)
             problems_add(l->problems, origin, "unknown_field", "there is no such setting");
         else if (!f.value)
             problems_add(l->problems, origin, "required", "a value is missing");
-        else if (o)
-            take_text(l, o, f.value, origin);
+        else if (n.option)
+            take_named(l, n, f.value, origin);
     }
 }
 
@@ -375,57 +327,61 @@ static const char *config_path(struct arena *mem, int argc, char *const *argv)
     return path;
 }
 
-/* ------------------------------------------------------------------- the whole */
+/* --------------------------------------------------------------------- secrets */
 
-/* An address to listen at; "" before the colon is every address. */
-struct place {
-    bool is_v6;
-    struct in6_addr v6;
-    struct in_addr v4;
-};
-
-static bool read_place(const char *listen, struct place *out)
+/* Standard input gives its text once, and settings are loaded again. */
+static int read_input(struct buf *out, struct error *err)
 {
-    const char *colon = strrchr(listen, ':');
-    char host[INET6_ADDRSTRLEN + 2];
-    int64_t port;
-    size_t n;
+    static char *said;
 
-    *out = (struct place){0};
-    if (!colon || (size_t)(colon - listen) >= sizeof host)
-        return false;
-    n = (size_t)(colon - listen);
-    memcpy(host, listen, n);
-    host[n] = '\0';
-    if (!text_to_int64(colon + 1, strlen(colon + 1), &port) || port < 0 || port > 65535)
-        return false;
-    if (n > 2 && host[0] == '[' && host[n - 1] == ']') {
-        host[n - 1] = '\0';
-        out->is_v6 = true;
-        return inet_pton(AF_INET6, host + 1, &out->v6) == 1;
+    if (!said) {
+        CLEANUP(buf_release) struct buf text = BUF_INIT(MAX_SECRET_BYTES);
+
+        if (secretfile_read("-", "secret", &text, err) < 0)
+            return -1;
+        said = xstrdup(buf_str(&text));
     }
-    return n == 0 || inet_pton(AF_INET, host, &out->v4) == 1;
+    buf_puts(out, said);
+    return 0;
 }
 
-bool config_is_address(const char *listen)
+static void read_secret(struct loading *l, const struct option *o, const struct secret_file *f)
 {
-    struct place p;
+    CLEANUP(buf_release) struct buf text = BUF_INIT(MAX_SECRET_BYTES);
+    struct error err = ERROR_INIT;
 
-    return read_place(listen, &p);
+    if ((strcmp(f->path, "-") ? secretfile_read(f->path, "file of a secret", &text, &err)
+                              : read_input(&text, &err)) < 0)
+        problems_add(l->problems, f->origin, "unreadable", "%s", err.message);
+    else
+        keep(l, o, doc_new_string_n(buf_str(&text), strcspn(buf_str(&text), "\r\n")), f->origin);
+    explicit_bzero(text.data, text.len);
 }
+
+/* What was given as a file becomes the value, where somebody wants it. */
+static void take_secrets(struct loading *l, enum config_secrets secrets)
+{
+    for (const struct option *o = settings_options; o->name; o++) {
+        const struct secret_file *f = &l->config->files[number_of(o)];
+
+        if (!f->path)
+            continue;
+        if (doc_get(l->config->values, o->name))
+            problems_add(l->problems, f->origin, "conflict",
+                         "%s is given itself as well (%s): one of both", o->name,
+                         l->config->origins[number_of(o)]);
+        else if (secrets == SECRETS_READ && *f->path)
+            read_secret(l, o, f);
+        else if (*f->path)
+            l->config->origins[number_of(o)] = f->origin;
+    }
+}
+
+/* ------------------------------------------------------------------- the whole */
 
 const char *config_environment(const char *name)
 {
     return getenv(name);
-}
-
-bool config_is_loopback(const char *listen)
-{
-    struct place p;
-
-    if (!read_place(listen, &p))
-        return false;
-    return p.is_v6 ? IN6_IS_ADDR_LOOPBACK(&p.v6) : ntohl(p.v4.s_addr) >> 24 == 127;
 }
 
 /* "/egress_deny/0": where the setting came from, and which part of it. */
@@ -483,12 +439,47 @@ static void check_rules(struct loading *l, const char *name, const struct string
     }
 }
 
+/* Items that are no strings are a problem already, and left out here. */
+static void check_lists(struct loading *l)
+{
+    const struct settings *s = &l->config->settings;
+    const char *references = config_origin(l->config, "secret_references");
+
+    for (size_t i = 0; i < s->trusted_proxies.n; i++) {
+        const char *range = s->trusted_proxies.items[i];
+        struct cidr ignored;
+
+        if (range && !cidr_parse(range, strlen(range), &ignored))
+            problems_add(l->problems, config_origin(l->config, "trusted_proxies"), "invalid",
+                         "expected an address or a range such as 10.0.0.0/8, found \"%s\"", range);
+    }
+    for (size_t i = 0; i < s->secret_references.n; i++) {
+        if (s->secret_references.items[i])
+            (void)references_new(l->mem, &s->secret_references.items[i], 1, config_environment,
+                                 references, l->problems);
+    }
+}
+
+static void check_token(struct loading *l, const char *token)
+{
+    for (const char *c = token; *c; c++) {
+        if (*c <= ' ' || *c > '~') {
+            problems_add(l->problems, config_origin(l->config, "bootstrap_token"), "invalid",
+                         "a token is visible ASCII characters");
+            return;
+        }
+    }
+}
+
 static void check(struct loading *l)
 {
     const struct settings *s = &l->config->settings;
 
     check_rules(l, "egress_allow", &s->egress_allow);
     check_rules(l, "egress_deny", &s->egress_deny);
+    check_lists(l);
+    if (s->bootstrap_token)
+        check_token(l, s->bootstrap_token);
     if (s->listen && !config_is_address(s->listen))
         problems_add(l->problems, config_origin(l->config, "listen"), "invalid",
                      "expected a numeric address and a port such as 127.0.0.1:8080, found \"%s\"",
@@ -502,14 +493,15 @@ static void check(struct loading *l)
                      s->admin_listen);
 }
 
-bool config_load(int argc, char *const *argv, struct arena *mem, struct config *out,
-                 struct problems *problems)
+bool config_load(int argc, char *const *argv, enum config_secrets secrets, struct arena *mem,
+                 struct config *out, struct problems *problems)
 {
     struct loading l = {.mem = mem, .config = out, .problems = problems};
     size_t n = table_rows(), before = problems->n;
     const char *path = config_path(mem, argc, argv);
 
     *out = (struct config){.origins = arena_array(mem, n, sizeof *out->origins),
+                           .files = arena_array(mem, n, sizeof *out->files),
                            .values = doc_new_object(),
                            .argc = argc,
                            .argv = argv};
@@ -519,6 +511,7 @@ bool config_load(int argc, char *const *argv, struct arena *mem, struct config *
         take_file(&l, path);
     take_environment(&l);
     take_flags(&l, argc, argv);
+    take_secrets(&l, secrets);
     decode(&l);
     check(&l);
     return problems->n == before;
@@ -561,6 +554,8 @@ void config_help(struct buf *out)
         buf_puts(out, "  --");
         for (const char *c = o->name; *c; c++)
             buf_putc(out, *c == '_' ? '-' : *c);
+        if (o->flags & OPTION_SECRET)
+            buf_puts(out, "-file FILE, or - for standard input");
         buf_printf(out, " (%s)\n      %s\n", o->def && *o->def ? o->def : "empty", o->help);
     }
 }

@@ -4,6 +4,10 @@
  * Default, then the JSON file named by --config, then the environment (CONNECTORD_<NAME>), then a
  * flag (--name VALUE, with - for _): the later wins. All mistakes are reported at once, each with
  * the place it stands in. Built once by main, const afterwards.
+ *
+ * A setting that is a secret (OPTION_SECRET) is named with _file behind its name, for the file that
+ * holds it, or stands itself in a file of settings that not everybody may read; never in the
+ * environment or a flag, where others see it. Both at once is a mistake.
  */
 #ifndef SERVER_CONFIG_H
 #define SERVER_CONFIG_H
@@ -12,7 +16,7 @@
 
 struct settings {
     const char *listen, *admin_listen, *data, *base_path, *log_level;
-    const char *key_file, *bootstrap_token_file;
+    const char *key_file, *bootstrap_token;
     struct string_list trusted_proxies, secret_references;
     int64_t workers, short_workers, memory_budget_bytes, max_parallel_streams;
     int64_t http_threads, max_connections;
@@ -28,21 +32,30 @@ struct settings {
 
 extern const struct option settings_options[];
 
+/* The file of a secret; NULL = not given so. */
+struct secret_file {
+    const char *path, *origin;
+};
+
 /* What was loaded, and from where. */
 struct config {
     struct settings settings;
-    const char **origins; /* one for each row of the table */
-    struct doc *values;   /* what was given, without defaults */
-    int argc;             /* as given to config_load, to load them again */
+    struct secret_file *files; /* one for each row of the table */
+    const char **origins;      /* one for each row of the table */
+    struct doc *values;        /* what was given, without defaults */
+    int argc;                  /* as given to config_load, to load them again */
     char *const *argv;
 };
+
+/* Who only wants to know what is set opens no file of a secret; its setting stays NULL. */
+enum config_secrets { SECRETS_UNREAD, SECRETS_READ };
 
 /*
  * `argv` are the words behind the subcommand; nothing but settings and --config FILE may stand
  * there. False when there are problems; their pointers say where ("environment CONNECTORD_LISTEN").
  */
-bool config_load(int argc, char *const *argv, struct arena *mem, struct config *out,
-                 struct problems *problems);
+bool config_load(int argc, char *const *argv, enum config_secrets secrets, struct arena *mem,
+                 struct config *out, struct problems *problems);
 void config_release(struct config *c);
 
 const char *config_origin(const struct config *c, const char *setting);

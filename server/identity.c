@@ -4,9 +4,6 @@
 #include <sys/stat.h>
 
 #include "connectors/base/text.h"
-#include "server/secrets/secretfile.h"
-
-#define BOOTSTRAP_BYTES 4096
 
 const char *identity_key_file(const struct settings *settings, struct arena *mem)
 {
@@ -134,21 +131,6 @@ static void digest(void *arg, const char *token, size_t n, unsigned char out[AUT
     keyring_digest(id->ring, "token", token, n, out);
 }
 
-static int read_bootstrap(const char *path, struct arena *mem, const char **out, struct error *err)
-{
-    CLEANUP(buf_release) struct buf text = BUF_INIT(BOOTSTRAP_BYTES);
-    size_t n;
-
-    if (!*path)
-        return 0;
-    if (secretfile_read(path, "bootstrap token", &text, err) < 0)
-        return -1;
-    n = strcspn(buf_str(&text), "\r\n");
-    *out = arena_memdup(mem, buf_str(&text), n);
-    explicit_bzero(text.data, text.len);
-    return 0;
-}
-
 static bool is_local(const struct settings *s)
 {
     return config_is_loopback(s->listen) &&
@@ -156,9 +138,10 @@ static bool is_local(const struct settings *s)
 }
 
 /* An address that others reach, and nobody who could prove who he is. */
-static int require_token(struct identity *id, const struct settings *s, struct error *err)
+static int require_token(const struct identity *id, const struct settings *s, const char *bootstrap,
+                         struct error *err)
 {
-    if (is_local(s) || auth_has_token(id->auth))
+    if (is_local(s) || bootstrap || auth_has_token(id->auth))
         return 0;
     return error_set_reason(err, ERR_CONFIG, "token_required",
                             "\"%s\" is not a loopback address, and there is no access token: make "
@@ -166,8 +149,17 @@ static int require_token(struct identity *id, const struct settings *s, struct e
                             config_is_loopback(s->listen) ? s->admin_listen : s->listen);
 }
 
-int identity_guard(struct identity *id, const struct settings *settings, struct arena *mem,
-                   struct error *err)
+static struct auth_config config_of(const struct identity *id, const struct settings *settings)
+{
+    struct auth_config c = id->auth_config;
+
+    c.bootstrap = settings->bootstrap_token;
+    c.proxies = settings->trusted_proxies.items;
+    c.n_proxies = settings->trusted_proxies.n;
+    return c;
+}
+
+int identity_guard(struct identity *id, const struct settings *settings, struct error *err)
 {
     id->auth_config = (struct auth_config){
         .load = load,
@@ -175,14 +167,49 @@ int identity_guard(struct identity *id, const struct settings *settings, struct 
         .digest = digest,
         .arg = id,
         .open_without_tokens = is_local(settings),
-        .proxies = settings->trusted_proxies.items,
-        .n_proxies = settings->trusted_proxies.n,
         .log = id->log,
     };
-    if (read_bootstrap(settings->bootstrap_token_file, mem, &id->auth_config.bootstrap, err) < 0 ||
-        auth_new(&id->auth_config, &id->auth, err) < 0)
+    id->auth_config = config_of(id, settings);
+    if (auth_new(&id->auth_config, &id->auth, err) < 0)
         return -1;
-    return require_token(id, settings, err);
+    return require_token(id, settings, settings->bootstrap_token, err);
+}
+
+/* ----------------------------------------------------------------------- a reload */
+
+int identity_read_ring(const struct identity *id, const struct settings *settings,
+                       const struct settings *start, struct keyring **out, struct error *err)
+{
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    CLEANUP(keyring_free_cleanup) struct keyring *ring = NULL;
+    struct settings at = *start; /* the data directory stays where it is */
+
+    at.key_file = settings->key_file;
+    if (keyring_load(identity_key_file(&at, mem), &ring, err) < 0 ||
+        vault_fits(id->store, ring, err) < 0)
+        return -1;
+    *out = TAKE(ring);
+    return 0;
+}
+
+int identity_read_rules(const struct identity *id, const struct settings *settings,
+                        const struct settings *start, struct auth_rules **out, struct error *err)
+{
+    struct auth_config config = config_of(id, settings);
+
+    return require_token(id, start, settings->bootstrap_token, err) < 0
+               ? -1
+               : auth_rules_new(&config, out, err);
+}
+
+void identity_use_ring(struct identity *id, struct keyring *ring)
+{
+    struct error err = ERROR_INIT;
+
+    keyring_take_over(id->ring, ring);
+    if (vault_meet(id->store, id->ring, &err) < 0)
+        log_error(id->log, .message = "the store does not know of all keys of the ring",
+                  .fields = {log_text("reason", err.message)});
 }
 
 void identity_remind(struct identity *id)

@@ -32,8 +32,19 @@ CHECKED int identity_open(const struct settings *settings, struct store *store, 
  * Who may ask: tokens of the store and the bootstrap token. Fails with CONFIG "token_required" when
  * there is none and an address is not a loopback one.
  */
-CHECKED int identity_guard(struct identity *id, const struct settings *settings, struct arena *mem,
-                           struct error *err);
+CHECKED int identity_guard(struct identity *id, const struct settings *settings, struct error *err);
+
+/* What a reload changes. The first two change nothing yet: a ring of the file that `settings` name
+ * now, which has the keys that the store needs, and who may ask. Addresses and the data directory
+ * are those of `start`. */
+CHECKED int identity_read_ring(const struct identity *id, const struct settings *settings,
+                               const struct settings *start, struct keyring **out,
+                               struct error *err);
+CHECKED int identity_read_rules(const struct identity *id, const struct settings *settings,
+                                const struct settings *start, struct auth_rules **out,
+                                struct error *err);
+/* Takes the ring. What cannot be noted in the store is said in the log. */
+void identity_use_ring(struct identity *id, struct keyring *ring);
 /* Says in the log, when it is so, that everybody may everything. */
 void identity_remind(struct identity *id);
 void identity_close(struct identity *id);

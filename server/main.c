@@ -57,6 +57,7 @@ static cli_command help;
 
 enum settings_use {
     WITH_SETTINGS, /* loaded from file, environment and the flags behind the operands */
+    WITH_SECRETS,  /* the same, with what stands in files of its own */
     NO_SETTINGS,   /* operands and nothing else */
     OWN_WORDS,     /* reads all its words itself, --help included */
 };
@@ -70,7 +71,7 @@ static const struct command {
     const char *help;
     const char *flag; /* one that takes no value, or NULL */
 } commands[] = {
-    {"serve", "", cli_serve, WITH_SETTINGS,
+    {"serve", "", cli_serve, WITH_SECRETS,
      "run the service", NULL},
     {"sync", "FILE", cli_sync, NO_SETTINGS,
      "run one connection described in a JSON or YAML file, without a server; exit status 0\n"
@@ -177,10 +178,11 @@ static int run_with_settings(const struct command *c, int argc, char **argv, int
     struct problems problems = PROBLEMS_INIT(mem);
     struct config config;
     int status = EXIT_USAGE;
+    enum config_secrets secrets = c->settings == WITH_SECRETS ? SECRETS_READ : SECRETS_UNREAD;
     struct cli_call call = {
         .config = &config, .flagged = flagged, .argc = n_operands, .argv = argv};
 
-    if (config_load(argc - n_operands, argv + n_operands, mem, &config, &problems))
+    if (config_load(argc - n_operands, argv + n_operands, secrets, mem, &config, &problems))
         status = c->run(&call);
     else
         cli_print_problems("the settings are wrong", &problems);
@@ -229,7 +231,7 @@ static int run_command(const struct command *c, int argc, char **argv)
     flagged = take_flag(c, &argc, argv);
     while (given < argc && is_operand(argv[given]))
         given++;
-    if (given == wanted && c->settings == WITH_SETTINGS)
+    if (given == wanted && c->settings != NO_SETTINGS)
         return run_with_settings(c, argc, argv, given, flagged);
     if (given == wanted && given == argc)
         return c->run(&(struct cli_call){.argc = argc, .argv = argv});

@@ -7,15 +7,26 @@
 #include "connectors/singer/program.h"
 #include "server/cli.h"
 
-int policies_set_egress(const struct settings *settings, struct error *err)
+int policies_read_egress(const struct settings *settings, const char *listen,
+                         struct egress_rules **out, struct error *err)
 {
     struct egress_policy policy = {.allow = settings->egress_allow.items,
                                    .n_allow = settings->egress_allow.n,
                                    .deny = settings->egress_deny.items,
                                    .n_deny = settings->egress_deny.n,
-                                   .loopback = config_is_loopback(settings->listen)};
+                                   .loopback = config_is_loopback(listen)};
 
-    return egress_configure(&policy, err);
+    return egress_rules_new(&policy, out, err);
+}
+
+int policies_set_egress(const struct settings *settings, struct error *err)
+{
+    struct egress_rules *rules;
+
+    if (policies_read_egress(settings, settings->listen, &rules, err) < 0)
+        return -1;
+    egress_use(rules);
+    return 0;
 }
 
 int policies_set_roots(const struct settings *settings, struct error *err)
@@ -47,7 +58,7 @@ bool policies_find_programs(const char *connector)
         return true;
     mem = arena_new();
     problems = PROBLEMS_INIT(mem);
-    if (!config_load(0, NULL, mem, &config, &problems)) {
+    if (!config_load(0, NULL, SECRETS_UNREAD, mem, &config, &problems)) {
         cli_print_problems("the settings are wrong", &problems);
         return false;
     }

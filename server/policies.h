@@ -5,7 +5,13 @@
 #define SERVER_POLICIES_H
 
 #include "connectors/base/arena.h"
+#include "connectors/base/egress.h"
 #include "server/config.h"
+
+/* The rules for addresses as the settings say them, to be put in force later, by a service that
+ * listens at `listen`. */
+CHECKED int policies_read_egress(const struct settings *settings, const char *listen,
+                                 struct egress_rules **out, struct error *err);
 
 /* Addresses, and folders. Before there are threads; the rules have been checked with the other
  * settings. The data directory must exist before the folders are set. */

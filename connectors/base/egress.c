@@ -28,13 +28,19 @@ struct rule {
     int port; /* 0 = any */
 };
 
-static struct {
-    struct arena *mem; /* for as long as the process: every thread reads it */
+struct egress_rules {
+    struct arena *mem; /* holds this, too */
     struct rule *allow, *deny;
     size_t n_allow, n_deny;
     bool loopback;
     bool closed; /* some rule allows more than loopback: the rest is not */
-} policy = {.loopback = true};
+    /* Those that were in force before. Any thread may be deciding by them, or telling of one of
+     * them why something was refused, so they stay: a few hundred bytes for each change. */
+    const struct egress_rules *before;
+};
+
+static const struct egress_rules open_rules = {.loopback = true};
+static const struct egress_rules *_Atomic in_force = &open_rules;
 
 /* The service's own listeners: each is written before its port is. */
 static struct listener {
@@ -46,6 +52,7 @@ static struct listener {
 /* Of this thread: what was allowed to the host that was asked for last, and what connect() refused
  * last. */
 static _Thread_local struct {
+    const struct egress_rules *by; /* what allowed it */
     char host[256];
     struct {
         unsigned char address[16];
@@ -177,11 +184,12 @@ int egress_check_rule(const char *rule, struct error *err)
     return parse_rule(rule, mem, &ignored, err);
 }
 
-static int parse_rules(const char *const *texts, size_t n, struct rule **out, struct error *err)
+static int parse_rules(const char *const *texts, size_t n, struct arena *mem, struct rule **out,
+                       struct error *err)
 {
-    *out = arena_array(policy.mem, n + 1, sizeof **out);
+    *out = arena_array(mem, n + 1, sizeof **out);
     for (size_t i = 0; i < n; i++) {
-        if (parse_rule(texts[i], policy.mem, &(*out)[i], err) < 0)
+        if (parse_rule(texts[i], mem, &(*out)[i], err) < 0)
             return -1;
     }
     return 0;
@@ -197,19 +205,57 @@ static bool is_for_loopback(const struct rule *r)
                                        (r->bits == 128 && egress_in_network(r->net, v6, 128)));
 }
 
+void egress_rules_free(struct egress_rules *r)
+{
+    if (r)
+        arena_free(r->mem);
+}
+
+int egress_rules_new(const struct egress_policy *p, struct egress_rules **out, struct error *err)
+{
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    struct egress_rules *r = arena_array(mem, 1, sizeof *r);
+
+    *r = (struct egress_rules){.n_allow = p->n_allow, .n_deny = p->n_deny, .loopback = p->loopback};
+    if (parse_rules(p->allow, p->n_allow, mem, &r->allow, err) < 0 ||
+        parse_rules(p->deny, p->n_deny, mem, &r->deny, err) < 0)
+        return -1;
+    for (size_t i = 0; i < p->n_allow; i++)
+        r->closed |= !is_for_loopback(&r->allow[i]);
+    r->mem = TAKE(mem);
+    *out = r;
+    return 0;
+}
+
+static bool are_same(const struct rule *a, size_t n_a, const struct rule *b, size_t n_b)
+{
+    for (size_t i = 0; n_a == n_b && i < n_a; i++) {
+        if (strcmp(a[i].text, b[i].text) != 0)
+            return false;
+    }
+    return n_a == n_b;
+}
+
+void egress_use(struct egress_rules *r)
+{
+    const struct egress_rules *old = atomic_load(&in_force);
+
+    if (old->loopback == r->loopback && are_same(old->allow, old->n_allow, r->allow, r->n_allow) &&
+        are_same(old->deny, old->n_deny, r->deny, r->n_deny)) {
+        egress_rules_free(r);
+        return;
+    }
+    r->before = old;
+    atomic_store(&in_force, r);
+}
+
 int egress_configure(const struct egress_policy *p, struct error *err)
 {
-    arena_free(policy.mem);
-    policy.mem = arena_new();
-    if (parse_rules(p->allow, p->n_allow, &policy.allow, err) < 0 ||
-        parse_rules(p->deny, p->n_deny, &policy.deny, err) < 0)
+    struct egress_rules *r;
+
+    if (egress_rules_new(p, &r, err) < 0)
         return -1;
-    policy.n_allow = p->n_allow;
-    policy.n_deny = p->n_deny;
-    policy.loopback = p->loopback;
-    policy.closed = false;
-    for (size_t i = 0; i < p->n_allow; i++)
-        policy.closed |= !is_for_loopback(&policy.allow[i]);
+    egress_use(r);
     return 0;
 }
 
@@ -264,15 +310,25 @@ static bool matches(const struct rule *r, const char *host, const struct address
            (a->has_inner && egress_in_network(a->inner, r->net, r->bits));
 }
 
-static const struct rule *first_match(const struct rule *rules, size_t n, const char *host,
-                                      const struct address *a)
+static const struct rule *first_denying(const struct egress_rules *by, const char *host,
+                                        const struct address *a)
 {
-    for (size_t i = 0; i < n; i++) {
-        /* A name whose owner points it here is no reason to open what only we can reach. */
-        if (matches(&rules[i], host, a) &&
-            (rules != policy.allow || a->kind.class != EGRESS_LOOPBACK ||
-             is_for_loopback(&rules[i])))
-            return &rules[i];
+    for (size_t i = 0; i < by->n_deny; i++) {
+        if (matches(&by->deny[i], host, a))
+            return &by->deny[i];
+    }
+    return NULL;
+}
+
+/* A name whose owner points it here is no reason to open what only we can reach. */
+static const struct rule *first_allowing(const struct egress_rules *by, const char *host,
+                                         const struct address *a)
+{
+    for (size_t i = 0; i < by->n_allow; i++) {
+        const struct rule *r = &by->allow[i];
+
+        if (matches(r, host, a) && (a->kind.class != EGRESS_LOOPBACK || is_for_loopback(r)))
+            return r;
     }
     return NULL;
 }
@@ -310,21 +366,22 @@ static bool is_our_listener(const struct address *a)
 
 static struct egress_decision decide(const char *host, const struct address *a)
 {
+    const struct egress_rules *by = atomic_load(&in_force);
     const struct rule *rule;
 
     if (a->kind.class == EGRESS_FORBIDDEN)
         return (struct egress_decision){false, a->kind.name, "never allowed"};
     if (is_our_listener(a))
         return (struct egress_decision){false, a->kind.name, "the service itself listens there"};
-    rule = first_match(policy.deny, policy.n_deny, host, a);
+    rule = first_denying(by, host, a);
     if (rule)
         return (struct egress_decision){false, a->kind.name, rule->text};
-    rule = first_match(policy.allow, policy.n_allow, host, a);
+    rule = first_allowing(by, host, a);
     if (rule)
         return (struct egress_decision){true, a->kind.name, rule->text};
-    if (policy.closed)
+    if (by->closed)
         return (struct egress_decision){false, a->kind.name, "no rule allows it"};
-    if (a->kind.class == EGRESS_LOOPBACK && !policy.loopback)
+    if (a->kind.class == EGRESS_LOOPBACK && !by->loopback)
         return (struct egress_decision){false, a->kind.name, "loopback is closed"};
     return (struct egress_decision){true, a->kind.name, "nothing speaks against it"};
 }
@@ -362,7 +419,8 @@ int egress_check(const char *host, const struct sockaddr *to, struct error *err)
     egress_decide(host, to, &d);
     if (!d.allowed)
         return refuse(host, d.kind, d.rule, err);
-    if (strcmp(here.host, host) != 0) {
+    if (strcmp(here.host, host) != 0 || here.by != atomic_load(&in_force)) {
+        here.by = atomic_load(&in_force);
         here.n = 0;
         snprintf(here.host, sizeof here.host, "%s", host);
     }
@@ -414,6 +472,8 @@ bool egress_refused(const char *host, struct error *err)
 
 static bool is_remembered(const struct address *a)
 {
+    if (here.by != atomic_load(&in_force))
+        return false; /* allowed by rules that are no longer in force */
     for (size_t i = 0; i < REMEMBERED && i < here.n; i++) {
         if (here.allowed[i].port == a->port && !memcmp(here.allowed[i].address, a->outer, 16))
             return true;

@@ -23,8 +23,9 @@
  * each with ":PORT" behind it for one port only ("[fd00::/8]:5432"). As soon as a rule allows
  * something beyond loopback, everything else is closed. A name opens no loopback address.
  *
- * The policy belongs to the process: set once, before there are threads; without that, loopback is
- * open and there are no rules. Deciding is safe from any thread.
+ * The rules belong to the process; without any, everything but the above is open. They may be
+ * replaced at any time by one thread: connections that are made from then on follow the new ones,
+ * those that are open stay. Deciding is safe from any thread.
  */
 #ifndef CONNECTORS_BASE_EGRESS_H
 #define CONNECTORS_BASE_EGRESS_H
@@ -43,7 +44,14 @@ struct egress_policy {
 /* What a rule has to look like; CONFIG and the reason otherwise. */
 CHECKED int egress_check_rule(const char *rule, struct error *err);
 
-/* Takes effect for the whole process; copied, and kept until it ends. */
+struct egress_rules; /* a policy that was understood; opaque */
+
+CHECKED int egress_rules_new(const struct egress_policy *policy, struct egress_rules **out,
+                             struct error *err);
+void egress_rules_free(struct egress_rules *r); /* one that is not in use; accepts NULL */
+/* Puts it in force for the whole process, which takes it. */
+void egress_use(struct egress_rules *r);
+/* Both in one. */
 CHECKED int egress_configure(const struct egress_policy *policy, struct error *err);
 
 /* The service listens at "127.0.0.1:8080" or "[::]:8080": nobody is to reach it from inside. For

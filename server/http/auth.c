@@ -29,12 +29,18 @@ struct failures {
 #define SOURCES 1024
 #define WAYS    4 /* places that a source may have */
 
+struct auth_rules {
+    struct cidr *proxies;
+    size_t n_proxies;
+    bool has_bootstrap;
+    unsigned char bootstrap[AUTH_DIGEST_BYTES]; /* random when there is none */
+};
+
 struct auth {
     struct auth_config config;
-    struct cidr *proxies;
-    unsigned char bootstrap[AUTH_DIGEST_BYTES]; /* random when there is none */
-    pthread_mutex_t mutex;                      /* of what follows */
-    struct arena *mem;                          /* of the tokens */
+    pthread_mutex_t mutex; /* of what follows */
+    struct auth_rules *rules;
+    struct arena *mem; /* of the tokens */
     struct auth_token *tokens;
     size_t n;
     bool loaded;
@@ -56,24 +62,25 @@ enum scope scope_from_name(const char *name)
 
 /* ---------------------------------------------------------------- start and stop */
 
-static int take_proxies(struct auth *a, struct error *err)
+static int take_proxies(struct auth_rules *r, const struct auth_config *config, struct error *err)
 {
-    a->proxies = xalloc((a->config.n_proxies + 1) * sizeof *a->proxies);
-    for (size_t i = 0; i < a->config.n_proxies; i++) {
-        const char *text = a->config.proxies[i];
+    r->proxies = xalloc((config->n_proxies + 1) * sizeof *r->proxies);
+    r->n_proxies = config->n_proxies;
+    for (size_t i = 0; i < config->n_proxies; i++) {
+        const char *text = config->proxies[i];
 
-        if (!cidr_parse(text, strlen(text), &a->proxies[i]))
+        if (!cidr_parse(text, strlen(text), &r->proxies[i]))
             return error_set(err, ERR_CONFIG, "trusted_proxies: \"%s\" is no range of addresses",
                              text);
     }
     return 0;
 }
 
-static int take_bootstrap(struct auth *a, struct error *err)
+static int take_bootstrap(struct auth_rules *r, const struct auth_config *config, struct error *err)
 {
-    const char *token = a->config.bootstrap;
+    const char *token = config->bootstrap;
 
-    hash_random(a->bootstrap, sizeof a->bootstrap);
+    hash_random(r->bootstrap, sizeof r->bootstrap);
     if (!token)
         return 0;
     if (strlen(token) < AUTH_BOOTSTRAP_MIN || strlen(token) > AUTH_MAX_BEARER)
@@ -83,8 +90,42 @@ static int take_bootstrap(struct auth *a, struct error *err)
         if (*c <= ' ' || *c > '~')
             return error_set(err, ERR_CONFIG, "a bootstrap token is visible ASCII characters");
     }
-    a->config.digest(a->config.arg, token, strlen(token), a->bootstrap);
+    config->digest(config->arg, token, strlen(token), r->bootstrap);
+    r->has_bootstrap = true;
     return 0;
+}
+
+void auth_rules_free(struct auth_rules *r)
+{
+    if (!r)
+        return;
+    free(r->proxies);
+    free(r);
+}
+
+DEFINE_CLEANUP(struct auth_rules *, rules_free_cleanup, auth_rules_free);
+
+int auth_rules_new(const struct auth_config *config, struct auth_rules **out, struct error *err)
+{
+    CLEANUP(rules_free_cleanup) struct auth_rules *r = xalloc(sizeof *r);
+
+    if (take_proxies(r, config, err) < 0 || take_bootstrap(r, config, err) < 0)
+        return -1;
+    *out = TAKE(r);
+    return 0;
+}
+
+void auth_use(struct auth *a, struct auth_rules *r)
+{
+    struct auth_rules *old;
+
+    {
+        LOCK_GUARD(&a->mutex);
+
+        old = a->rules;
+        a->rules = r;
+    }
+    auth_rules_free(old);
 }
 
 /* With the mutex held: the tokens as they are now, or were a moment ago. */
@@ -118,7 +159,7 @@ int auth_new(const struct auth_config *config, struct auth **out, struct error *
 
     a->config = *config;
     pthread_mutex_init(&a->mutex, NULL);
-    rc = take_proxies(a, err) < 0 || take_bootstrap(a, err) < 0 || refresh(a, err) < 0 ? -1 : 0;
+    rc = auth_rules_new(config, &a->rules, err) < 0 || refresh(a, err) < 0 ? -1 : 0;
     if (rc < 0)
         auth_free(a);
     else
@@ -131,7 +172,7 @@ void auth_free(struct auth *a)
     if (!a)
         return;
     arena_free(a->mem);
-    free(a->proxies);
+    auth_rules_free(a->rules);
     free(a->failures);
     pthread_mutex_destroy(&a->mutex);
     free(a);
@@ -152,7 +193,7 @@ void auth_forget(struct auth *a)
 /* With the mutex held. A token that has ended still is one: nothing opens by itself. */
 static bool is_open(const struct auth *a)
 {
-    return a->config.open_without_tokens && !a->config.bootstrap && a->n == 0;
+    return a->config.open_without_tokens && !a->rules->has_bootstrap && a->n == 0;
 }
 
 bool auth_is_open(struct auth *a)
@@ -172,7 +213,7 @@ bool auth_has_token(struct auth *a)
         if (a->tokens[i].ends_us > now_us)
             return true;
     }
-    return a->config.bootstrap != NULL;
+    return false;
 }
 
 void auth_make_token(const struct auth_config *config, char token[static AUTH_TOKEN_BYTES],
@@ -204,17 +245,17 @@ static bool is_trusted(const struct auth *a, const char *s, size_t n)
 
     if (memchr(s, '/', n) || !cidr_parse(s, n, &address))
         return false;
-    for (size_t i = 0; i < a->config.n_proxies; i++) {
-        if (cidr_holds(&a->proxies[i], &address))
+    for (size_t i = 0; i < a->rules->n_proxies; i++) {
+        if (cidr_holds(&a->rules->proxies[i], &address))
             return true;
     }
     return false;
 }
 
 /* From the right: each proxy adds whom it was asked by. The first one that is no proxy of ours is
- * the client; what it says of others is worth nothing. */
-void auth_source(const struct auth *a, const struct auth_request *req,
-                 char out[static AUTH_SOURCE_BYTES])
+ * the client; what it says of others is worth nothing. With the mutex held. */
+static void find_source(const struct auth *a, const struct auth_request *req,
+                        char out[static AUTH_SOURCE_BYTES])
 {
     const char *list = req->forwarded_for ? req->forwarded_for : "";
     const char *at = req->peer ? req->peer : "", *end = list + strlen(list);
@@ -234,6 +275,13 @@ void auth_source(const struct auth *a, const struct auth_request *req,
     n = n < AUTH_SOURCE_BYTES - 1 ? n : AUTH_SOURCE_BYTES - 1;
     memcpy(out, at, n);
     out[n] = '\0';
+}
+
+void auth_source(struct auth *a, const struct auth_request *req, char out[static AUTH_SOURCE_BYTES])
+{
+    LOCK_GUARD(&a->mutex);
+
+    find_source(a, req, out);
 }
 
 /* The entry of a source, or the oldest of the places it may have. */
@@ -310,7 +358,7 @@ static bool is_right(struct auth *a, const char *token, struct auth_result *out)
     for (size_t i = 0; i < a->n; i++)
         found = strcmp(a->tokens[i].id, out->id) ? found : &a->tokens[i];
     same = sodium_memcmp(found->digest, digest, sizeof digest) == 0;
-    first = sodium_memcmp(a->bootstrap, digest, sizeof digest) == 0;
+    first = sodium_memcmp(a->rules->bootstrap, digest, sizeof digest) == 0;
     alive = found->ends_us > now_us;
     if (first) {
         snprintf(out->id, sizeof out->id, "%s", AUTH_BOOTSTRAP_ID);
@@ -406,7 +454,7 @@ static int64_t judge(struct auth *a, const struct auth_request *req, const char 
     }
     if (is_right(a, token, out) || (look_again(a) && is_right(a, token, out)))
         return 0;
-    auth_source(a, req, source);
+    find_source(a, req, source);
     return *token ? count_failure(a, source) : 1;
 }
 

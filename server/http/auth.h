@@ -70,8 +70,15 @@ void auth_free(struct auth *a); /* accepts NULL */
 void auth_forget(struct auth *a);
 /* May anybody do anything, for want of tokens? */
 bool auth_is_open(struct auth *a);
-/* Is there a token that can be used now, the bootstrap token included? */
+/* Is there a token that can be used now, beside the bootstrap token? */
 bool auth_has_token(struct auth *a);
+
+/* What may change while requests come: the bootstrap token and the proxies of a configuration. */
+struct auth_rules; /* opaque */
+CHECKED int auth_rules_new(const struct auth_config *config, struct auth_rules **out,
+                           struct error *err);
+void auth_rules_free(struct auth_rules *r);          /* of rules not in use; accepts NULL */
+void auth_use(struct auth *a, struct auth_rules *r); /* takes them, in place of those before */
 
 /* As it was given to auth_new. */
 const struct auth_config *auth_config(const struct auth *a);
@@ -102,7 +109,7 @@ CHECKED int auth_check(struct auth *a, const struct auth_request *req, struct au
 CHECKED int auth_may(const struct auth_result *who, const char *scope, struct error *err);
 
 /* The address that a request comes from: the peer's, or what trusted proxies say. */
-void auth_source(const struct auth *a, const struct auth_request *req,
+void auth_source(struct auth *a, const struct auth_request *req,
                  char out[static AUTH_SOURCE_BYTES]);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct key {
 };
 
 struct keyring {
+    pthread_mutex_t *mutex; /* of what follows, which is replaced while it is in use */
     unsigned char pepper[KEYRING_HASH_BYTES];
     struct key keys[KEYRING_MAX_KEYS];
     size_t n, active;
@@ -44,12 +46,31 @@ static struct keyring *ring_new(void)
     if (!r)
         abort();
     memset(r, 0, sizeof *r);
+    r->mutex = xalloc(sizeof *r->mutex);
+    pthread_mutex_init(r->mutex, NULL);
     return r;
 }
 
 void keyring_free(struct keyring *r)
 {
+    if (!r)
+        return;
+    pthread_mutex_destroy(r->mutex);
+    free(r->mutex);
     sodium_free(r); /* wipes first */
+}
+
+void keyring_take_over(struct keyring *r, struct keyring *fresh)
+{
+    {
+        LOCK_GUARD(r->mutex);
+
+        memcpy(r->pepper, fresh->pepper, sizeof r->pepper);
+        memcpy(r->keys, fresh->keys, sizeof r->keys);
+        r->n = fresh->n;
+        r->active = fresh->active;
+    }
+    keyring_free(fresh);
 }
 
 size_t keyring_count(const struct keyring *r)
@@ -257,9 +278,11 @@ static void digest(const unsigned char key[static KEYRING_HASH_BYTES], const cha
 
 bool keyring_check(const struct keyring *r, const char *id, char out[static KEYRING_CHECK_BYTES])
 {
-    const struct key *k = find(r, id, strlen(id));
     unsigned char value[KEYRING_CHECK_BYTES / 2];
+    const struct key *k;
+    LOCK_GUARD(r->mutex);
 
+    k = find(r, id, strlen(id));
     if (!k && strcmp(id, KEYRING_PEPPER) != 0)
         return false;
     digest(k ? k->bytes : r->pepper, "key check", id, strlen(id), value, sizeof value);
@@ -270,6 +293,8 @@ bool keyring_check(const struct keyring *r, const char *id, char out[static KEYR
 void keyring_digest(const struct keyring *r, const char *use, const void *bytes, size_t n,
                     unsigned char out[static KEYRING_HASH_BYTES])
 {
+    LOCK_GUARD(r->mutex);
+
     digest(r->pepper, use, bytes, n, out, KEYRING_HASH_BYTES);
 }
 
@@ -289,16 +314,18 @@ static void put_place(struct buf *out, const char *key_id, const struct seal_pla
 void keyring_seal(const struct keyring *r, const struct seal_place *place, const char *plain,
                   size_t n, struct buf *out)
 {
-    const struct key *k = &r->keys[r->active];
     CLEANUP(buf_release) struct buf beside = BUF_INIT((size_t)1 << 16);
     CLEANUP(buf_release) struct buf sealed = BUF_INIT(MAX_SEALED);
     unsigned char *nonce = (unsigned char *)buf_reserve(&sealed, NONCE_BYTES + n + TAG_BYTES);
     unsigned long long made;
+    const struct key *k;
+    LOCK_GUARD(r->mutex);
 
     if (!nonce || n > KEYRING_MAX_PLAIN) {
         out->failed = true;
         return;
     }
+    k = &r->keys[r->active];
     put_place(&beside, k->id, place);
     hash_random(nonce, NONCE_BYTES);
     crypto_aead_xchacha20poly1305_ietf_encrypt(
@@ -336,6 +363,7 @@ int keyring_open(const struct keyring *r, const struct seal_place *place, const 
     unsigned long long made = 0;
     char *plain;
     size_t room;
+    LOCK_GUARD(r->mutex);
 
     if (!split(sealed, n, &id, &rest))
         return refuse(err);
@@ -364,6 +392,7 @@ int keyring_open(const struct keyring *r, const struct seal_place *place, const 
 bool keyring_is_current(const struct keyring *r, const char *sealed)
 {
     const char *id, *rest;
+    LOCK_GUARD(r->mutex);
 
     return split(sealed, strlen(sealed), &id, &rest) &&
            !memcmp(id, keyring_active(r), KEYRING_ID_BYTES - 1);

@@ -3,8 +3,9 @@
  *
  * A ring is a small JSON file: several keys, one of them active, and a pepper, which is no key but
  * makes digests of tokens worthless to who has only the store. It should lie on another volume than
- * the store and must not be readable by everybody. Const while the service runs, so safe from any
- * thread; the functions that change it are for the command line.
+ * the store and must not be readable by everybody. Sealing, opening and digests are safe from any
+ * thread, also while keyring_take_over replaces what is in the ring; the other functions that
+ * change it, and those that list it, are for one thread.
  *
  * Sealing is XChaCha20-Poly1305 with a random nonce. The place of a value is authenticated with it:
  * a sealed text that is moved to another object or field does not open.
@@ -34,6 +35,8 @@ CHECKED int keyring_load(const char *path, struct keyring **out, struct error *e
 CHECKED int keyring_create(const char *path, struct keyring **out, struct error *err);
 void keyring_free(struct keyring *r); /* wipes; accepts NULL */
 DEFINE_CLEANUP(struct keyring *, keyring_free_cleanup, keyring_free);
+/* From now on the ring is what `fresh` was, which is freed. */
+void keyring_take_over(struct keyring *r, struct keyring *fresh);
 
 size_t keyring_count(const struct keyring *r);
 const char *keyring_id(const struct keyring *r, size_t i);

@@ -40,6 +40,16 @@ static int put_checks(struct txn *t, const struct key_check *checks, size_t n, s
     return 0;
 }
 
+int store_put_key_checks(struct store *s, const struct key_check *checks, size_t n,
+                         struct error *err)
+{
+    CLEANUP(txn_end) struct txn t = {0};
+
+    if (txn_begin(s, TXN_WRITE, &t, err) < 0 || put_checks(&t, checks, n, err) < 0)
+        return -1;
+    return txn_commit(&t, err);
+}
+
 /* Where the texts are. The first column orders the walk: each row is looked at once, whatever is
  * written meanwhile. */
 static const struct holder {

@@ -368,6 +368,10 @@ struct key_check {
 CHECKED int store_get_key_checks(struct store *s, struct arena *mem, struct key_check **out,
                                  size_t *out_n, struct error *err);
 
+/* In place of those before. */
+CHECKED int store_put_key_checks(struct store *s, const struct key_check *checks, size_t n,
+                                 struct error *err);
+
 /* A text with sealed values in it: the configuration of a resource, or the request of a run. */
 struct sealed_text {
     bool is_run; /* then `id` is its number, and `kind` and `connector` mean nothing */

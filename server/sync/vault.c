@@ -155,12 +155,12 @@ int vault_has_met(struct store *store, bool *out, struct error *err)
     return 0;
 }
 
-int vault_join(struct store *store, const struct keyring *ring, struct error *err)
+/* The keys that the store knows, which are in the ring. */
+static int match(struct store *store, const struct keyring *ring, struct arena *mem,
+                 struct key_check **out, size_t *out_n, struct error *err)
 {
-    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
     char value[KEYRING_CHECK_BYTES];
     struct key_check *checks;
-    int64_t ignored;
     size_t n;
 
     if (store_get_key_checks(store, mem, &checks, &n, err) < 0)
@@ -172,6 +172,41 @@ int vault_join(struct store *store, const struct keyring *ring, struct error *er
                 "the key ring is not the one of this store: key %s is %s", checks[i].id,
                 keyring_check(ring, checks[i].id, value) ? "another one" : "missing");
     }
+    *out = checks;
+    *out_n = n;
+    return 0;
+}
+
+int vault_fits(struct store *store, const struct keyring *ring, struct error *err)
+{
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    struct key_check *ignored;
+    size_t n;
+
+    return match(store, ring, mem, &ignored, &n, err);
+}
+
+int vault_meet(struct store *store, const struct keyring *ring, struct error *err)
+{
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    struct key_check *known, *all;
+    size_t n_known, n;
+
+    if (match(store, ring, mem, &known, &n_known, err) < 0)
+        return -1;
+    n = checks_of(ring, false, mem, &all);
+    return n > n_known ? store_put_key_checks(store, all, n, err) : 0;
+}
+
+int vault_join(struct store *store, const struct keyring *ring, struct error *err)
+{
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    struct key_check *checks;
+    int64_t ignored;
+    size_t n;
+
+    if (match(store, ring, mem, &checks, &n, err) < 0)
+        return -1;
     if (n > 0 && has_check(checks, n, keyring_active(ring)))
         return 0;
     return reseal(store, ring, false, &ignored, err);

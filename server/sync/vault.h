@@ -13,6 +13,11 @@
  * another one. For a store that nobody else uses yet.
  */
 CHECKED int vault_join(struct store *store, const struct keyring *ring, struct error *err);
+/* Has the ring every key that the store needs? Fails as vault_join does, and changes nothing. */
+CHECKED int vault_fits(struct store *store, const struct keyring *ring, struct error *err);
+/* The store, which is in use, learns which further keys its ring has: they must be there from now
+ * on. What is sealed stays under its key until the next rotation. */
+CHECKED int vault_meet(struct store *store, const struct keyring *ring, struct error *err);
 /* Does the store need a ring that it has met before? */
 CHECKED int vault_has_met(struct store *store, bool *out, struct error *err);
 

@@ -19,7 +19,7 @@ static bool load(const char *bytes, size_t n, struct arena *mem, struct config *
 
     MUST(fd >= 0 && write(fd, bytes, n) == (ssize_t)n);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    loaded = config_load(2, argv, mem, out, problems);
+    loaded = config_load(2, argv, SECRETS_UNREAD, mem, out, problems);
     close(fd);
     return loaded;
 }

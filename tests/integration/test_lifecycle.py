@@ -1,95 +1,17 @@
 #!/usr/bin/env python3
-"""Start, reload and stop of the service as an operator sees them: addresses, signals, exit codes."""
+"""Start and stop of the service as an operator sees them: addresses, signals, exit codes."""
 import json
 import os
-import pathlib
 import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
-import tempfile
 import unittest
 
 import service
-from service import BINARY, PATIENCE_S, Client, Service, free_port, wait_until
-
-
-class Lifecycle(unittest.TestCase):
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="connectord-life-"))
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.settings = self.folder / "settings.json"
-
-    def start(self, *arguments, **environment):
-        s = Service(self.folder, *arguments, environment=environment).start()
-        self.addCleanup(lambda: s.alive() and s.kill())
-        return s
-
-    def lines(self):
-        return [json.loads(line) for line in (self.folder / "stdout").read_text().splitlines()]
-
-    def said(self, message, **tags):
-        return [line for line in self.lines() if line["message"] == message and tags.items() <= line["tags"].items()]
-
-    def serve(self, data, *words, **options):
-        """A start that is refused."""
-        env = {k: v for k, v in os.environ.items() if not k.startswith("CONNECTORD_")}
-        return subprocess.run([BINARY, "serve", "--listen", f"127.0.0.1:{free_port()}", "--data", data, *words], check=False,
-                              capture_output=True, text=True, timeout=PATIENCE_S, env=env, **options)
-
-    def write(self, **settings):
-        self.settings.write_text(json.dumps(settings))
-
-
-class Reload(Lifecycle):
-    def hup(self, s, message):
-        before = len(self.said(message))
-        s.process.send_signal(signal.SIGHUP)
-        wait_until(message, lambda: len(self.said(message)) > before)
-
-    def test_what_can_change_changes_and_the_rest_is_named(self):
-        self.write(log_level="info", workers=3)
-        s = self.start("--config", str(self.settings))
-        s.get("/livez", x_request_id="before")
-        self.assertTrue(self.said("request", request_id="before"))
-        self.write(log_level="warn", workers=5)
-        self.hup(s, "a changed setting needs a restart")
-        wait_until("the level", lambda: self.said("setting reloaded", setting="log_level"))
-        self.assertEqual([line["tags"]["setting"] for line in self.said("a changed setting needs a restart")], ["workers"])
-        self.assertEqual(s.get("/v1/info").json()["limits"]["workers"], 3)
-        # A line of the same connection says when the reload is over: above the level there is none.
-        self.assertEqual(self.said("reloaded"), [])
-        s.get("/livez", x_request_id="after")
-        self.write(log_level="info", workers=3)
-        self.hup(s, "reloaded")
-        s.get("/livez", x_request_id="again")
-        wait_until("the line", lambda: self.said("request", request_id="again"))
-        self.assertEqual(self.said("request", request_id="after"), [])
-        s.stop()
-
-    def test_with_a_mistake_nothing_changes_and_all_are_named(self):
-        self.write(log_level="info")
-        s = self.start("--config", str(self.settings))
-        self.write(log_level="loud", workers=0, wrokers=1)
-        self.hup(s, "a setting is wrong, nothing was reloaded")
-        wait_until("all", lambda: len(self.said("a setting is wrong, nothing was reloaded")) == 3)
-        where = {line["tags"]["where"].split(": ")[1] for line in self.said("a setting is wrong, nothing was reloaded")}
-        self.assertEqual(where, {"/log_level", "/workers", "/wrokers"})
-        self.settings.unlink()
-        s.process.send_signal(signal.SIGHUP)
-        wait_until("the missing file", lambda: self.said("a setting is wrong, nothing was reloaded", code="unreadable"))
-        self.assertEqual(s.get("/readyz").status, 200)
-        s.stop()
-
-    def test_settings_that_are_no_default_are_logged_at_start(self):
-        self.write(workers=3)
-        s = self.start("--config", str(self.settings), CONNECTORD_SHORT_WORKERS="5")
-        found = {line["tags"]["name"]: (line["tags"]["value"], line["tags"]["origin"]) for line in self.said("setting")}
-        self.assertEqual(found["workers"], ("3", f"file {self.settings}: /workers"))
-        self.assertEqual(found["short_workers"], ("5", "environment CONNECTORD_SHORT_WORKERS"))
-        self.assertNotIn("max_connections", found)
-        s.stop()
+from lifecycle_case import Lifecycle
+from service import BINARY, PATIENCE_S, Client, free_port, wait_until
 
 
 class Addresses(Lifecycle):

@@ -258,7 +258,7 @@ Test(auth, a_bootstrap_token_is_an_admin_without_end)
     cr_assert_str_eq(ask(config.bootstrap), "");
     cr_assert_eq(who.scope, SCOPE_ADMIN);
     cr_assert_str_eq(who.id, AUTH_BOOTSTRAP_ID);
-    cr_assert(auth_has_token(auth));
+    cr_assert_not(auth_has_token(auth)); /* of those that the store knows */
     cr_assert_str_eq(ask("0123456789abcdef0123456789abcdeF"), "unauthorized");
     cr_assert_eq(auth_config(auth)->bootstrap, config.bootstrap);
 }
@@ -291,6 +291,51 @@ Test(auth, bad_bootstrap_tokens_and_proxies_are_refused)
     err = ERROR_INIT;
     cr_assert_lt(auth_new(&config, &auth, &err), 0);
     auth = NULL;
+}
+
+static const char *source_of(const char *peer, const char *forwarded)
+{
+    static char out[AUTH_SOURCE_BYTES];
+    struct auth_request req = {.peer = peer, .forwarded_for = forwarded};
+
+    auth_source(auth, &req, out);
+    return out;
+}
+
+/* A reload: from one request to the next, and all or nothing. */
+Test(auth, bootstrap_token_and_proxies_are_replaced)
+{
+    static const char *const before[] = {"10.0.0.0/8"}, *const after[] = {"192.0.2.0/24"};
+    static const char *const wrong[] = {"192.0.2.0/24", "somewhere"};
+    const char *first = "first-0123456789abcdef0123456789",
+               *second = "other-0123456789abcdef0123456789";
+    struct auth_rules *rules = NULL;
+
+    config.bootstrap = first;
+    config.proxies = before;
+    config.n_proxies = 1;
+    begin();
+    config.bootstrap = second;
+    config.proxies = wrong;
+    config.n_proxies = 2;
+    err = ERROR_INIT;
+    cr_assert_lt(auth_rules_new(&config, &rules, &err), 0);
+    cr_assert_null(rules);
+    cr_assert_str_eq(ask(first), "");
+    cr_assert_str_eq(source_of("10.1.2.3", "1.2.3.4"), "1.2.3.4");
+    config.proxies = after;
+    config.n_proxies = 1;
+    err = ERROR_INIT;
+    cr_assert_eq(auth_rules_new(&config, &rules, &err), 0);
+    auth_use(auth, rules);
+    cr_assert_str_eq(ask(first), "unauthorized");
+    cr_assert_str_eq(ask(second), "");
+    cr_assert_str_eq(source_of("10.1.2.3", "1.2.3.4"), "10.1.2.3");
+    cr_assert_str_eq(source_of("192.0.2.9", "1.2.3.4"), "1.2.3.4");
+    config.bootstrap = NULL;
+    cr_assert_eq(auth_rules_new(&config, &rules, &err), 0);
+    auth_use(auth, rules);
+    cr_assert_str_eq(ask(second), "unauthorized");
 }
 
 Test(auth, open_means_no_token_has_ever_been_made)
@@ -357,15 +402,6 @@ Test(auth, many_sources_displace_each_other_and_nothing_else)
         now_us++;
         cr_assert_str_eq(ask_from("Bearer wrong", peer), "unauthorized");
     }
-}
-
-static const char *source_of(const char *peer, const char *forwarded)
-{
-    static char out[AUTH_SOURCE_BYTES];
-    struct auth_request req = {.peer = peer, .forwarded_for = forwarded};
-
-    auth_source(auth, &req, out);
-    return out;
 }
 
 Test(auth, only_trusted_proxies_say_where_a_request_comes_from)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "connectors/base/arena.h"
@@ -32,7 +33,7 @@ static bool load(int argc, const char *const *argv)
 
     for (int i = 0; i < argc; i++)
         words[i] = arena_strdup(mem, argv[i]);
-    return config_load(argc, words, mem, &config, &problems);
+    return config_load(argc, words, SECRETS_READ, mem, &config, &problems);
 }
 
 /* A file with this text, named in the returned path. */
@@ -69,8 +70,9 @@ Test(config, has_defaults_for_everything)
     for (size_t i = 0; settings_options[i].name; i++) {
         cr_expect_str_eq(config.origins[i], "default");
         cr_expect(settings_options[i].type == OPTION_LIST ||
-                      settings_options[i].type == OPTION_DOC || settings_options[i].def,
-                  "%s", settings_options[i].name); /* a list is empty, a document absent */
+                      settings_options[i].type == OPTION_DOC || settings_options[i].def ||
+                      (settings_options[i].flags & OPTION_SECRET),
+                  "%s", settings_options[i].name); /* a list is empty, the others absent */
     }
 }
 
@@ -119,6 +121,110 @@ Test(config, reports_every_mistake_with_its_place)
     expect_problem("flag --http-threads", "wrong_type");
     expect_problem("flag --max-connections", "out_of_range");
     expect_problem("flag --listen", "required");
+    unlink(path);
+}
+
+#define TOKEN "0123456789abcdef0123456789abcdef"
+
+Test(config, a_secret_is_read_from_the_file_that_is_named)
+{
+    const char *token = file_with(TOKEN "\n");
+    const char *path = file_with(arena_printf(mem, "{\"bootstrap_token_file\":\"%s\"}", token));
+    const char *from_file[] = {"--config", path}, *from_flag[] = {"--bootstrap-token-file", token};
+    CLEANUP(buf_release) struct buf shown = BUF_INIT(1 << 20);
+
+    cr_assert(load(2, from_file));
+    cr_expect_str_eq(config.settings.bootstrap_token, TOKEN);
+    cr_expect_str_eq(config_origin(&config, "bootstrap_token"),
+                     arena_printf(mem, "file %s: /bootstrap_token_file", path));
+    config_release(&config);
+    cr_assert(load(2, from_flag));
+    cr_expect_str_eq(config.settings.bootstrap_token, TOKEN);
+    config_release(&config);
+    setenv("CONNECTORD_BOOTSTRAP_TOKEN_FILE", token, 1);
+    cr_assert(load(0, NULL));
+    cr_expect_str_eq(config.settings.bootstrap_token, TOKEN);
+    config_print(&config, &shown);
+    cr_expect_null(strstr(buf_str(&shown), TOKEN));
+    cr_expect(strstr(buf_str(&shown), "bootstrap_token = \"***\"  # environment "
+                                      "CONNECTORD_BOOTSTRAP_TOKEN_FILE\n"));
+    unlink(token);
+    unlink(path);
+}
+
+Test(config, a_secret_stands_in_a_file_of_settings_that_not_everybody_reads)
+{
+    const char *path = file_with("{\"bootstrap_token\":\"" TOKEN "\"}");
+    const char *argv[] = {"--config", path};
+
+    cr_assert(load(2, argv));
+    cr_expect_str_eq(config.settings.bootstrap_token, TOKEN);
+    config_release(&config);
+    cr_assert_eq(chmod(path, 0644), 0);
+    cr_assert_not(load(2, argv));
+    expect_problem(arena_printf(mem, "file %s: /bootstrap_token", path), "exposed");
+    unlink(path);
+}
+
+Test(config, a_secret_is_no_argument_and_no_variable)
+{
+    const char *argv[] = {"--bootstrap-token", TOKEN};
+
+    setenv("CONNECTORD_BOOTSTRAP_TOKEN", TOKEN, 1);
+    cr_assert_not(load(2, argv));
+    expect_problem("flag --bootstrap-token", "exposed");
+    expect_problem("environment CONNECTORD_BOOTSTRAP_TOKEN", "exposed");
+    for (size_t i = 0; i < problems.n; i++)
+        cr_expect_null(strstr(problems.items[i].message, TOKEN));
+}
+
+Test(config, both_forms_of_a_secret_at_once_are_refused)
+{
+    const char *token = file_with(TOKEN);
+    const char *path = file_with("{\"bootstrap_token\":\"" TOKEN "\"}");
+    const char *argv[] = {"--config", path, "--bootstrap-token-file", token};
+
+    cr_assert_not(load(4, argv));
+    expect_problem("flag --bootstrap-token-file", "conflict");
+    cr_expect(strstr(problems.items[0].message, path));
+    unlink(token);
+    unlink(path);
+}
+
+Test(config, the_file_of_a_secret_is_judged)
+{
+    const char *token = file_with("short\n");
+    const char *argv[] = {"--bootstrap-token-file", token, "--key-file-file", "x"};
+
+    cr_assert_not(load(4, argv));
+    expect_problem("flag --bootstrap-token-file", "too_short");
+    expect_problem("flag --key-file-file", "unknown_field");
+    unlink(token);
+    config_release(&config);
+    cr_assert_not(load(2, argv));
+    expect_problem("flag --bootstrap-token-file", "unreadable");
+}
+
+Test(config, who_does_not_need_a_secret_does_not_read_it)
+{
+    char flag[] = "--bootstrap-token-file", path[] = "/nowhere";
+    char *words[] = {flag, path};
+
+    cr_assert(config_load(2, words, SECRETS_UNREAD, mem, &config, &problems));
+    cr_expect_null(config.settings.bootstrap_token);
+    cr_expect_str_eq(config_origin(&config, "bootstrap_token"), "flag --bootstrap-token-file");
+}
+
+Test(config, lists_are_judged_item_by_item)
+{
+    const char *path = file_with("{\"trusted_proxies\":[\"10.0.0.0/8\",\"gateway\",7],"
+                                 "\"secret_references\":[\"env:A\",\"vault:b\",null]}");
+    const char *argv[] = {"--config", path};
+
+    cr_assert_not(load(2, argv));
+    expect_problem(arena_printf(mem, "file %s: /trusted_proxies", path), "invalid");
+    expect_problem(arena_printf(mem, "file %s: /trusted_proxies/2", path), "wrong_type");
+    expect_problem(arena_printf(mem, "file %s: /secret_references", path), "invalid");
     unlink(path);
 }
 

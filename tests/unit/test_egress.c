@@ -60,6 +60,48 @@ static void configure(const char *allow, const char *deny, bool loopback)
                  0, "%s", err.message);
 }
 
+/* A reload. What was told by the old rules stays readable, and nothing that they opened is open. */
+Test(egress, rules_are_replaced_while_they_are_in_use)
+{
+    struct error err = ERROR_INIT;
+    struct sockaddr_storage to;
+    struct egress_decision old;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    configure("127.0.0.0/8", "10.1.0.0/16", true);
+    old = decide("db.example.com", "10.1.2.3", 5432);
+    cr_assert_not(old.allowed);
+    /* Allowed to this host, and remembered for connect(). */
+    cr_assert_eq(egress_check("localhost", at("127.0.0.1", 9, &to), &err), 0);
+    configure("192.0.2.0/24", "127.0.0.0/8", true);
+    cr_assert_str_eq(old.rule, "10.1.0.0/16");
+    cr_assert_lt(connect(fd, (struct sockaddr *)&to, sizeof(struct sockaddr_in)), 0);
+    cr_assert_eq(errno, EACCES);
+    cr_assert_lt(egress_check("localhost", at("127.0.0.1", 9, &to), &err), 0);
+    cr_assert_str_eq(decide(NULL, "10.1.2.3", 5432).rule, "no rule allows it");
+    close(fd);
+}
+
+Test(egress, a_wrong_rule_changes_nothing)
+{
+    struct error err = ERROR_INIT;
+    struct egress_rules *rules = NULL;
+    const char *deny[] = {"10.0.0.0/8", "10.0.0.0/99"};
+
+    configure("", "192.168.0.0/16", true);
+    cr_assert_lt(egress_rules_new(&(struct egress_policy){.deny = deny, .n_deny = 2}, &rules, &err),
+                 0);
+    cr_assert_null(rules);
+    cr_assert(decide(NULL, "10.1.2.3", 5432).allowed);
+    cr_assert_not(decide(NULL, "192.168.2.3", 5432).allowed);
+    err = ERROR_INIT;
+    cr_assert_eq(egress_rules_new(&(struct egress_policy){.deny = deny, .n_deny = 1}, &rules, &err),
+                 0);
+    cr_assert(decide(NULL, "10.1.2.3", 5432).allowed); /* not yet */
+    egress_use(rules);
+    cr_assert_not(decide(NULL, "10.1.2.3", 5432).allowed);
+}
+
 /* E2. Both ends of each range, and their neighbours. */
 Test(egress, knows_every_kind_of_address)
 {

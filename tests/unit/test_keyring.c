@@ -326,3 +326,21 @@ Test(secretfile, is_replaced_whole_or_not_at_all)
     tempdir_remove(folder);
     arena_free(mem);
 }
+
+Test(keyring, what_is_taken_over_opens_the_old_and_seals_under_the_new)
+{
+    const char *old = sealed("first secret");
+    struct keyring *fresh;
+    char before[KEYRING_ID_BYTES];
+
+    snprintf(before, sizeof before, "%s", keyring_active(ring));
+    cr_assert_eq(keyring_load(path, &fresh, &err), 0);
+    cr_assert_eq(keyring_add(fresh, &err), 0);
+    cr_assert(keyring_is_current(ring, old));
+    keyring_take_over(ring, fresh);
+    cr_assert_eq(keyring_count(ring), 2);
+    cr_assert_str_neq(keyring_active(ring), before);
+    cr_assert_str_eq(opened(&here, old, strlen(old)), "first secret");
+    cr_assert_not(keyring_is_current(ring, old));
+    cr_assert(keyring_is_current(ring, sealed("second secret")));
+}
