@@ -151,6 +151,15 @@ struct sink_ops {
     int (*fail)(struct sink *s, size_t stream, const struct error *why, struct error *err);
 };
 
+/* One that is there for rows alone, as samples are: positions and counts are passed over, and a
+ * stream that fails ends the read with its error. */
+struct sink_of_rows {
+    struct sink sink; /* first */
+    int (*write)(struct sink_of_rows *s, struct batch *rows, struct error *err);
+};
+struct sink_of_rows sink_of_rows(int (*write)(struct sink_of_rows *s, struct batch *rows,
+                                              struct error *err));
+
 /* What a source is known to have before anybody connects, for people. */
 struct known_stream {
     const char *name, *notes; /* notes: Markdown, "" when there is nothing to say */

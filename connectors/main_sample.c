@@ -12,20 +12,19 @@
 #define MAX_LINE_BYTES ((size_t)256 << 20) /* one row of many large values */
 
 struct sampler {
-    struct sink sink; /* first */
+    struct sink_of_rows sink; /* first */
     struct buf rows;
     size_t n, limit;
     bool complete; /* there is more than was taken */
 };
 
 /* At least one row, whatever its size, so that something is seen. */
-static int on_write(struct sink *sink, size_t stream, struct batch *rows, struct error *err)
+static int take_rows(struct sink_of_rows *sink, struct batch *rows, struct error *err)
 {
     struct sampler *s = (struct sampler *)sink;
     struct singer_rows *encoder = singer_rows_new_plain(batch_schema(rows));
     size_t row = 0;
 
-    (void)stream;
     while (row < batch_rows(rows) && s->n < s->limit && s->rows.len < SAMPLE_BYTES &&
            !s->rows.failed) {
         size_t next = singer_rows_put(encoder, &s->rows, rows, row, row + 1, SIZE_MAX);
@@ -39,45 +38,6 @@ static int on_write(struct sink *sink, size_t stream, struct batch *rows, struct
     return s->complete ? error_set_reason(err, ERR_CANCELLED, "enough", "the sample is complete")
                        : 0;
 }
-
-static int on_begin(struct sink *sink, size_t stream, struct error *err)
-{
-    (void)sink;
-    (void)stream;
-    (void)err;
-    return 0;
-}
-
-static int on_position(struct sink *sink, size_t stream, const char *position, struct error *err)
-{
-    (void)position;
-    return on_begin(sink, stream, err);
-}
-
-static int on_dropped(struct sink *sink, size_t stream, int64_t filtered, int64_t overlap_dropped,
-                      struct error *err)
-{
-    (void)filtered;
-    (void)overlap_dropped;
-    return on_begin(sink, stream, err);
-}
-
-static int on_fail(struct sink *sink, size_t stream, const struct error *why, struct error *err)
-{
-    (void)sink;
-    (void)stream;
-    *err = *why;
-    return -1;
-}
-
-static const struct sink_ops ops = {
-    .begin = on_begin,
-    .write = on_write,
-    .checkpoint = on_position,
-    .count_dropped = on_dropped,
-    .end = on_position,
-    .fail = on_fail,
-};
 
 static int put_sample(const char *id, const struct sampler *s)
 {
@@ -100,13 +60,14 @@ static int sample_stream(struct main_run *p, const struct chosen *c, size_t i)
 {
     const struct stream_request want = {.want = &c->selection.streams[i]};
     const struct read_request request = {.streams = &want, .n = 1};
-    struct sampler s = {.sink = {&ops}, .rows = BUF_INIT(MAX_LINE_BYTES), .limit = SAMPLE_ROWS};
+    struct sampler s = {
+        .sink = sink_of_rows(take_rows), .rows = BUF_INIT(MAX_LINE_BYTES), .limit = SAMPLE_ROWS};
     struct error err = ERROR_INIT;
     int rc, status;
 
     if (c->limit > 0)
         s.limit = (size_t)c->limit;
-    rc = p->connector->source->read(p->config, &p->run, &request, &s.sink, &err);
+    rc = p->connector->source->read(p->config, &p->run, &request, &s.sink.sink, &err);
     if (rc < 0 && s.complete) {
         err = ERROR_INIT; /* it was told that there is enough */
         rc = 0;

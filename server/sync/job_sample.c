@@ -13,7 +13,7 @@
 #define MAX_SAMPLE_BYTES ((size_t)4 << 20)
 
 struct sampler {
-    struct sink sink; /* first */
+    struct sink_of_rows sink; /* first */
     struct buf records;
     struct jsonw w;
     int64_t limit, n;
@@ -26,11 +26,10 @@ static int enough(struct sampler *s, struct error *err)
     return error_set_reason(err, ERR_CANCELLED, "enough", "the sample is complete");
 }
 
-static int on_write(struct sink *sink, size_t stream, struct batch *rows, struct error *err)
+static int take_rows(struct sink_of_rows *sink, struct batch *rows, struct error *err)
 {
     struct sampler *s = (struct sampler *)sink;
 
-    (void)stream;
     for (size_t row = 0; row < batch_rows(rows); row++) {
         size_t before = s->records.len;
         struct jsonw w = s->w;
@@ -49,45 +48,6 @@ static int on_write(struct sink *sink, size_t stream, struct batch *rows, struct
     batch_clear(rows);
     return 0;
 }
-
-static int on_begin(struct sink *sink, size_t stream, struct error *err)
-{
-    (void)sink;
-    (void)stream;
-    (void)err;
-    return 0;
-}
-
-static int on_position(struct sink *sink, size_t stream, const char *position, struct error *err)
-{
-    (void)position;
-    return on_begin(sink, stream, err);
-}
-
-static int on_dropped(struct sink *sink, size_t stream, int64_t filtered, int64_t overlap_dropped,
-                      struct error *err)
-{
-    (void)filtered;
-    (void)overlap_dropped;
-    return on_begin(sink, stream, err);
-}
-
-static int on_fail(struct sink *sink, size_t stream, const struct error *why, struct error *err)
-{
-    (void)sink;
-    (void)stream;
-    *err = *why;
-    return -1;
-}
-
-static const struct sink_ops ops = {
-    .begin = on_begin,
-    .write = on_write,
-    .checkpoint = on_position,
-    .count_dropped = on_dropped,
-    .end = on_position,
-    .fail = on_fail,
-};
 
 /* The columns named in `fields`, in that order; a sample may leave out the key. */
 static int pick_fields(const struct doc *fields, struct arena *mem, struct selected_stream *io,
@@ -186,7 +146,7 @@ static void read_sample(struct job *j, const struct source_setup *source,
                         const struct selection *selection)
 {
     int64_t limit = doc_int(doc_get(j->request, "limit"), DEFAULT_LIMIT);
-    struct sampler s = {.sink = {&ops},
+    struct sampler s = {.sink = sink_of_rows(take_rows),
                         .records = BUF_INIT(2 * MAX_SAMPLE_BYTES),
                         .limit = limit < MAX_LIMIT ? limit : MAX_LIMIT};
     struct stream_request want = {.want = &selection->streams[0]};
@@ -195,7 +155,8 @@ static void read_sample(struct job *j, const struct source_setup *source,
     struct error err = ERROR_INIT;
 
     s.w = JSONW_INIT(&s.records);
-    if (source->connector->read(source->config, &run, &request, &s.sink, &err) < 0 && !s.truncated)
+    if (source->connector->read(source->config, &run, &request, &s.sink.sink, &err) < 0 &&
+        !s.truncated)
         job_fail(j, ORIGIN_SOURCE, &err);
     else
         keep_sample(j, &s, selection->streams[0].schema);
