@@ -124,11 +124,9 @@ class Bench:
         for row in rows:
             print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
 
-    def ratio(self, name, ours, peer, least, peer_name):
+    def ratio(self, name, ours, peer, least, peer_name, pairs=None):
         """Both return seconds; the figure is how many times the peer's rate ours is."""
-        pairs = []
-        for _ in range(self.pairs):
-            pairs.append((ours(), peer()))
+        pairs = [(ours(), peer()) for _ in range(pairs or self.pairs)]
         ratio = statistics.median(p / o for o, p in pairs)
         mine, theirs = (statistics.median(x) for x in zip(*pairs))
         self.report(name, f"{ratio:.2f} x", f">= {least} x", ratio >= least,

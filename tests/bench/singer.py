@@ -32,7 +32,7 @@ FIELDS = [
     ("note", "text", {"type": ["null", "string"]}),
 ]
 PEER = "pipelinewise-target-postgres"
-PEER_ROWS = 100000
+PEER_PAIRS = 2  # it takes minutes
 
 
 def rows_of(n):
@@ -126,7 +126,6 @@ class Singer:
             print(f"skip {PEER} cannot be installed here")
             return
         self.start_servers()
-        messages, _ = self.singer_files(PEER_ROWS, [])
         database, other = databases.new_postgres("ours"), databases.new_postgres("theirs")
         theirs = databases.postgres_config(other)
         config = self.folder / "peer.json"
@@ -134,14 +133,14 @@ class Singer:
                                       "password": theirs["password"], "default_target_schema": "public",
                                       "primary_key_required": False}))
 
-        def peer():
+        def peer(messages):
             subprocess.run(self.psql(other, "drop schema public cascade", "create schema public"), check=True)
             with open(messages, "rb") as lines:
                 return timed([folder / "bin/target-postgres", "--config", config], stdin=lines,
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-        kept, self.rows = self.rows, PEER_ROWS
-        self.ratio("Singer file -> PostgreSQL, appended", lambda: self.our_target(database, messages, PEER_ROWS), peer,
-                   20, PEER)
-        self.rows = kept
+        for how, key in (("appended", []), ("merged by key", ["id"])):
+            messages, _ = self.singer_files(self.rows, key)
+            self.ratio(f"Singer file -> PostgreSQL, {how}", lambda m=messages: self.our_target(database, m, self.rows),
+                       lambda m=messages: peer(m), 20, PEER, pairs=min(self.pairs, PEER_PAIRS))
         shutil.rmtree(folder)
