@@ -13,6 +13,7 @@
 #include "connectors/base/docyaml.h"
 #include "connectors/base/hash.h"
 #include "connectors/base/text.h"
+#include "connectors/secret.h"
 #include "server/cli.h"
 #include "server/cli_show.h"
 #include "server/policies.h"
@@ -178,10 +179,11 @@ static int exit_status(const struct run_result *result, const struct progress *p
 }
 
 static int run_plan(const struct plan *plan, struct cli_show *show, struct cancel *cancel,
-                    struct arena *mem)
+                    struct redactor *redactor, struct arena *mem)
 {
     struct run run = {.mem = mem,
                       .cancel = cancel,
+                      .redactor = redactor,
                       .log = cli_show_log(show, "source"),
                       .id = fresh_id(mem),
                       .started_unix_us = clock_unix_us()};
@@ -215,6 +217,7 @@ static int run_plan(const struct plan *plan, struct cli_show *show, struct cance
                             .max_lanes = RUN_MAX_LANES,
                             .queue_bytes = RUN_QUEUE_BYTES,
                             .cancel = cancel,
+                            .redactor = redactor,
                             .source_log = cli_show_log(show, "source"),
                             .destination_log = cli_show_log(show, "destination"),
                             .engine_log = cli_show_log(show, "engine"),
@@ -229,20 +232,11 @@ static int run_plan(const struct plan *plan, struct cli_show *show, struct cance
     return status;
 }
 
-/* What the option table of an end calls secret. Of settings of all kinds most are words that occur
- * everywhere: a program's are taken out where it is heard (singer/speech.h). */
-static void keep_out(struct redactor *secrets, const struct option *table, const struct doc *end)
-{
-    for (const struct option *o = table; o->name; o++) {
-        if ((o->flags & (OPTION_SECRET | OPTION_SETTINGS)) == OPTION_SECRET)
-            redactor_add_doc(secrets, doc_get(doc_get(end, "config"), o->name));
-    }
-}
-
 static int sync_document(const struct doc *d, const char *path)
 {
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
-    CLEANUP(redactor_free_cleanup) struct redactor *secrets = redactor_new();
+    CLEANUP(redactor_free_cleanup) struct redactor *redactor = redactor_new();
+    struct secrets found = SECRETS_INIT(mem);
     struct problems problems = PROBLEMS_INIT(mem);
     struct error err = ERROR_INIT;
     struct plan plan = {0};
@@ -262,10 +256,13 @@ static int sync_document(const struct doc *d, const char *path)
         return EXIT_RUNTIME;
     }
     catch_signals(cancel);
-    keep_out(secrets, plan.source.connector->options, plan.file.source);
-    keep_out(secrets, plan.destination.connector->options, plan.file.destination);
-    show = cli_show_new(STDOUT_FILENO, secrets);
-    status = run_plan(&plan, show, cancel, mem);
+    secrets_add_options(&found, plan.source.connector->options,
+                        doc_get(plan.file.source, "config"));
+    secrets_add_options(&found, plan.destination.connector->options,
+                        doc_get(plan.file.destination, "config"));
+    secrets_keep_out(&found, redactor);
+    show = cli_show_new(STDOUT_FILENO, redactor);
+    status = run_plan(&plan, show, cancel, redactor, mem);
     cli_show_free(show);
     /* The token stays: a signal may still come. */
     return status;

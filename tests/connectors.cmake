@@ -37,6 +37,7 @@ add_test(NAME docs/authoring
 set_tests_properties(docs/authoring PROPERTIES LABELS docs)
 
 unit_test(test_registry registry test_conformance_cases)
+unit_test(test_secret connectors)
 
 include(${CMAKE_CURRENT_LIST_DIR}/fuzz.cmake)
 fuzz_target(catalog connectors)

@@ -196,12 +196,13 @@ void redactor_add(struct redactor *r, const char *secret, size_t n)
     replace(r, a);
 }
 
-void redactor_add_doc(struct redactor *r, const struct doc *d)
+void redactor_add_list(struct redactor *r, const char *const *secrets, size_t n)
 {
     LOCK_GUARD(&r->mutex);
     struct automaton *a = automaton_copy(r->automaton);
 
-    redact_forms_of_doc(d, insert, a);
+    for (size_t i = 0; i < n; i++)
+        redact_forms(secrets[i], strlen(secrets[i]), insert, a);
     replace(r, a);
 }
 
@@ -350,14 +351,26 @@ static void cover_beginning(struct redact_stream *s)
         s->covered[i] = true;
 }
 
-void redactor_put(struct redactor *r, struct buf *out, const char *s, size_t n)
+static void put_whole(struct redactor *r, struct buf *out, const char *s, size_t n, bool cut)
 {
     struct redact_stream stream;
 
     stream_init(&stream, acquire(r));
     redact_stream_put(&stream, out, s, n);
+    if (cut && stream.automaton)
+        cover_beginning(&stream);
     redact_stream_end(&stream, out);
     stream_release(&stream);
+}
+
+void redactor_put(struct redactor *r, struct buf *out, const char *s, size_t n)
+{
+    put_whole(r, out, s, n, false);
+}
+
+void redactor_put_cut(struct redactor *r, struct buf *out, const char *s, size_t n)
+{
+    put_whole(r, out, s, n, true);
 }
 
 /* --------------------------------------------------------------- JSON and messages */
@@ -412,18 +425,9 @@ void redactor_put_json(struct redactor *r, struct buf *out, const char *json, si
 void redactor_error(struct redactor *r, struct error *err)
 {
     CLEANUP(buf_release) struct buf out = BUF_INIT(MAX_TEXT);
-    struct automaton *a = acquire(r);
-    struct redact_stream s;
     size_t n = strlen(err->message);
 
-    if (!a)
-        return;
-    stream_init(&s, a);
-    redact_stream_put(&s, &out, err->message, n);
-    if (n + 1 >= sizeof err->message)
-        cover_beginning(&s);
-    redact_stream_end(&s, &out);
-    stream_release(&s);
+    put_whole(r, &out, err->message, n, n + 1 >= sizeof err->message);
     n = out.len < sizeof err->message ? out.len : sizeof err->message - 1;
     memcpy(err->message, buf_str(&out), n);
     err->message[n] = '\0';

@@ -18,7 +18,6 @@
 #define REDACT_MIN   4    /* shorter ones would blacken half of every text and are not taken */
 #define REDACT_CHUNK 1024 /* longer ones are looked for in pieces of this many bytes */
 
-struct doc;
 struct redactor; /* opaque */
 
 struct redactor *redactor_new(void);
@@ -27,15 +26,17 @@ DEFINE_CLEANUP(struct redactor *, redactor_free_cleanup, redactor_free);
 
 /* From now on `secret` is not shown: neither whole nor, when it has several, any of its lines. */
 void redactor_add(struct redactor *r, const char *secret, size_t n);
-/* Every string in a document: what a secret setting holds. */
-void redactor_add_doc(struct redactor *r, const struct doc *d);
+/* All of them, for the price of one: each time everything that is looked for is built anew. */
+void redactor_add_list(struct redactor *r, const char *const *secrets, size_t n);
 
 /* Appends the text without its secrets. All of these take a NULL redactor for one that is empty. */
 void redactor_put(struct redactor *r, struct buf *out, const char *s, size_t n);
 /* Appends JSON whose strings, the names of members aside, are without secrets. */
 void redactor_put_json(struct redactor *r, struct buf *out, const char *json, size_t n);
-/* Rewrites the message. One that fills its room may have been cut inside a secret: what could be
- * the beginning of one goes too. */
+/* The same for text that was cut at its end, perhaps inside a secret: what could be the beginning
+ * of one goes too. */
+void redactor_put_cut(struct redactor *r, struct buf *out, const char *s, size_t n);
+/* Rewrites the message. One that fills its room may have been cut. */
 void redactor_error(struct redactor *r, struct error *err);
 
 struct log_line;

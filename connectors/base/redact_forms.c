@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "connectors/base/buf.h"
-#include "connectors/base/doc.h"
 #include "connectors/base/jsonwrite.h"
 #include "connectors/base/redact.h"
 #include "connectors/base/text.h"
@@ -175,18 +174,4 @@ void redact_forms(const char *secret, size_t n, redact_form_fn *each, void *arg)
         n -= k;
     }
     buf_release(&f.form);
-}
-
-void redact_forms_of_doc(const struct doc *d, redact_form_fn *each, void *arg)
-{
-    const char *s = doc_string(d, NULL);
-
-    if (s)
-        redact_forms(s, strlen(s), each, arg);
-    for (size_t i = 0; doc_is(d, DOC_ARRAY) && i < doc_count(d); i++)
-        redact_forms_of_doc(doc_at(d, i), each, arg);
-    if (!doc_is(d, DOC_OBJECT))
-        return;
-    for (const struct doc_member *it = doc_first(d); it; it = doc_next(d, it))
-        redact_forms_of_doc(doc_member_value(it), each, arg);
 }

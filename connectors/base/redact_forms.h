@@ -6,15 +6,11 @@
 
 #include <stddef.h>
 
-struct doc;
-
 /* Receives one form; short ones included. */
 typedef void redact_form_fn(void *arg, const char *form, size_t n);
 
 /* As it is, and escaped for URLs, base64 at each alignment, JSON and SQL; a long one in pieces, one
  * of several lines also line by line. A form may come more than once. */
 void redact_forms(const char *secret, size_t n, redact_form_fn *each, void *arg);
-/* Of every string in a document. */
-void redact_forms_of_doc(const struct doc *d, redact_form_fn *each, void *arg);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "connectors/base/clock.h"
+#include "connectors/secret.h"
 #include "connectors/singer/process.h"
 
 #define GRACE_MS 500 /* it only had to say something */
@@ -107,12 +108,13 @@ static struct doc *copy(const struct doc *d)
     return d ? doc_copy(d) : NULL;
 }
 
-static bool remembered(const struct program *p, struct doc **schema, struct doc **template)
+static bool remembered(const struct program *p, int64_t kept_us, struct doc **schema,
+                       struct doc **template)
 {
     LOCK_GUARD(&mutex);
     const struct answer *a = find(p);
 
-    if (!a || clock_monotonic_us() - a->asked_us > (int64_t)ASKED_KEPT_S * 1000000)
+    if (!a || clock_monotonic_us() - a->asked_us > kept_us)
         return false;
     *schema = copy(a->schema);
     *template = copy(a->template);
@@ -136,14 +138,36 @@ static void remember(const struct program *p, const struct doc *schema, const st
     a->asked_us = clock_monotonic_us();
 }
 
-void asked_config(const struct program *p, struct doc **out_schema, struct doc **out_template)
+/* What is not older than `kept_us`, else what it says now. */
+static void known_config(const struct program *p, int64_t kept_us, struct doc **out_schema,
+                         struct doc **out_template)
 {
     *out_schema = copy(p->config_schema);
     *out_template = NULL;
-    if (*out_schema || remembered(p, out_schema, out_template))
+    if (*out_schema || remembered(p, kept_us, out_schema, out_template))
         return;
     ask_for_config(p, out_schema, out_template);
     remember(p, *out_schema, *out_template);
+}
+
+void asked_config(const struct program *p, struct doc **out_schema, struct doc **out_template)
+{
+    known_config(p, (int64_t)ASKED_KEPT_S * 1000000, out_schema, out_template);
+}
+
+struct string_list asked_secrets(const struct program *p, const struct doc *config, struct run *run)
+{
+    CLEANUP(doc_free_cleanup) struct doc *schema = NULL;
+    CLEANUP(doc_free_cleanup) struct doc *template = NULL;
+    struct secrets s = SECRETS_INIT(run->mem);
+
+    if (doc_count(config) == 0)
+        return (struct string_list){.n = 0};
+    known_config(p, INT64_MAX, &schema, &template);
+    secrets_add_settings(&s, config, schema);
+    if (run->redactor)
+        secrets_keep_out(&s, run->redactor);
+    return (struct string_list){s.items, s.n};
 }
 
 /* -------------------------------------------------------------------- completing */

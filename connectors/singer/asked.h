@@ -8,6 +8,7 @@
 #ifndef CONNECTORS_SINGER_ASKED_H
 #define CONNECTORS_SINGER_ASKED_H
 
+#include "connectors/connector.h"
 #include "connectors/singer/program.h"
 
 #define ASKED_WAIT_MS   10000 /* for one answer; a program that takes longer gives none */
@@ -25,6 +26,14 @@ void asked_config(const struct program *p, struct doc **out_schema, struct doc *
  */
 __attribute__((nonnull(1, 3, 4))) void asked_judge(const char *program, const struct doc *config,
                                                    const char *pointer, struct problems *problems);
+
+/*
+ * The secrets of a program's configuration (secret.h), which the run's redactor is told too. Of the
+ * schema what was last said counts, however long ago that was; a program is asked when it never
+ * was.
+ */
+__attribute__((nonnull(1, 3))) struct string_list
+asked_secrets(const struct program *p, const struct doc *config, struct run *run);
 
 /* Puts what the program says into the schema, or the template, of a connector that runs it. Fails
  * as program_find does. */

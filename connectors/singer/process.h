@@ -24,7 +24,7 @@ struct process_start {
     const struct private_file *files; /* written before it starts */
     size_t n_files;
     bool wants_input;           /* otherwise its standard input is empty */
-    struct string_list secrets; /* never shown when it says them; borrowed */
+    struct string_list secrets; /* never shown when it says them; copied */
     int64_t grace_ms;           /* 0 = PROCESS_GRACE_MS */
 };
 

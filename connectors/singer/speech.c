@@ -3,9 +3,9 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "connectors/base/arena.h"
 #include "connectors/base/clock.h"
 #include "connectors/base/doc.h"
+#include "connectors/base/redact.h"
 #include "connectors/base/text.h"
 
 /* How loggers of several languages spell the levels. */
@@ -108,66 +108,23 @@ enum log_level speech_level(const char *line, size_t n, struct buf *scratch,
     return level;
 }
 
-/* ---------------------------------------------------------------------- secrets */
-
-/* Shorter ones would blot out words that only look like them. */
-#define LEAST_SECRET 4
-
-static bool names_a_secret(const char *name)
-{
-    static const char *const parts[] = {"password",   "passwd", "secret",  "token",        "key",
-                                        "credential", "dsn",    "private", "authorization"};
-
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        if (strcasestr(name, parts[i]))
-            return true;
-    }
-    return false;
-}
-
-/* The texts in a value; all of them when it is the value of a secret. */
-static size_t collect(const struct doc *d, bool secret, const char **out)
-{
-    const char *text = doc_string(d, NULL);
-    size_t n = 0;
-
-    if (text && secret && strlen(text) >= LEAST_SECRET) {
-        if (out)
-            out[n] = text;
-        n++;
-    }
-    for (size_t i = 0; doc_is(d, DOC_ARRAY) && i < doc_count(d); i++)
-        n += collect(doc_at(d, i), secret, out ? out + n : NULL);
-    for (const struct doc_member *m = doc_first(d); m; m = doc_next(d, m))
-        n += collect(doc_member_value(m), secret || names_a_secret(doc_member_key(m)),
-                     out ? out + n : NULL);
-    return n;
-}
-
-struct string_list speech_secrets(const struct doc *config, struct arena *mem)
-{
-    size_t n = collect(config, false, NULL);
-    struct string_list list = {arena_array(mem, n + 1, sizeof *list.items), n};
-
-    (void)collect(config, false, list.items);
-    return list;
-}
-
 /* ---------------------------------------------------------------------- speaking */
 
 void speech_init(struct speech *s, struct log *log, const char *program, struct string_list secrets)
 {
     *s = (struct speech){.log = log,
                          .program = program,
-                         .secrets = secrets,
+                         .redactor = redactor_new(),
                          .line = BUF_INIT(SPEECH_MAX_LINE + 64),
                          .last = BUF_INIT(SPEECH_MAX_LINE),
                          .allowance = SPEECH_BURST,
                          .filled_us = clock_monotonic_us()};
+    redactor_add_list(s->redactor, secrets.items, secrets.n);
 }
 
 void speech_release(struct speech *s)
 {
+    redactor_free(s->redactor);
     buf_release(&s->line);
     buf_release(&s->last);
 }
@@ -180,24 +137,13 @@ const char *speech_last(const struct speech *s)
 /* Valid UTF-8 in which no secret stands. */
 static void put_clean(const struct speech *s, struct slice text, struct buf *out)
 {
-    while (text.len > 0) {
-        size_t next = text.len, skip = 0;
+    CLEANUP(buf_release) struct buf clean = BUF_INIT(SPEECH_MAX_LINE * 4);
 
-        for (size_t i = 0; i < s->secrets.n; i++) {
-            size_t k = strlen(s->secrets.items[i]);
-            const char *found = k ? memmem(text.ptr, text.len, s->secrets.items[i], k) : NULL;
-
-            if (found && (size_t)(found - text.ptr) < next) {
-                next = (size_t)(found - text.ptr);
-                skip = k;
-            }
-        }
-        text_put_utf8(out, text.ptr, next);
-        if (skip)
-            buf_puts(out, "***");
-        text.ptr += next + skip;
-        text.len -= next + skip;
-    }
+    if (s->cut)
+        redactor_put_cut(s->redactor, &clean, text.ptr, text.len);
+    else
+        redactor_put(s->redactor, &clean, text.ptr, text.len);
+    text_put_utf8(out, buf_str(&clean), clean.len);
 }
 
 static bool may_speak(struct speech *s)

@@ -22,8 +22,8 @@
 struct speech {
     struct log *log;
     const char *program;
-    struct string_list secrets; /* borrowed: texts that must not be seen */
     /* Private: */
+    struct redactor *redactor;
     struct buf line;
     bool cut; /* the rest of this line is passed over */
     int64_t allowance, filled_us;
@@ -32,16 +32,13 @@ struct speech {
     bool last_is_error;
 };
 
+/* `secrets` are copied. */
 void speech_init(struct speech *s, struct log *log, const char *program,
                  struct string_list secrets);
 void speech_take(struct speech *s, const char *bytes, size_t n);
 /* The end: a line without its line break counts, and what was left out is told. */
 void speech_end(struct speech *s);
 void speech_release(struct speech *s);
-
-/* The texts of a configuration that must not be seen: those of members that are called so. */
-__attribute__((nonnull(2))) struct string_list speech_secrets(const struct doc *config,
-                                                              struct arena *mem);
 
 /* What it said last, for the error of a program that failed; "" when it said nothing. */
 const char *speech_last(const struct speech *s);

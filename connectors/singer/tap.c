@@ -5,8 +5,8 @@
 
 #include "connectors/base/arena.h"
 #include "connectors/catalog_internal.h"
+#include "connectors/singer/asked.h"
 #include "connectors/singer/message.h"
-#include "connectors/singer/speech.h"
 #include "connectors/singer/tap_internal.h"
 
 #define MAX_CATALOG_BYTES ((size_t)64 << 20)
@@ -39,15 +39,13 @@ static int start(const struct singer_tap *tap, struct run *run, const char *cons
 {
     const struct program *program = program_find(tap->program, err);
     struct buf config = BUF_INIT(MAX_CATALOG_BYTES);
-    struct process_start how = {.program = program,
-                                .args = args,
-                                .files = files,
-                                .n_files = n_files,
-                                .secrets = speech_secrets(tap->config, run->mem)};
+    struct process_start how = {
+        .program = program, .args = args, .files = files, .n_files = n_files};
     int status;
 
     if (!program)
         return -1;
+    how.secrets = asked_secrets(program, tap->config, run);
     if (tap->config)
         doc_write(tap->config, &config);
     else

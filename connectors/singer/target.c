@@ -6,7 +6,7 @@
 #include "connectors/base/clock.h"
 #include "connectors/base/failpoint.h"
 #include "connectors/base/jsonwrite.h"
-#include "connectors/singer/speech.h"
+#include "connectors/singer/asked.h"
 #include "connectors/singer/target_internal.h"
 
 #define MAX_OUT_BYTES    ((size_t)512 << 20)
@@ -315,7 +315,7 @@ int singer_target_open(const struct singer_target *config, struct run *run,
                          .run = run,
                          .plan = plan,
                          .out = BUF_INIT(MAX_OUT_BYTES),
-                         .secrets = speech_secrets(config->config, run->mem),
+                         .secrets = asked_secrets(program, config->config, run),
                          .by_state = !strcmp(config->echo, "state")};
     describe_streams(t);
     bad_rows_open(&t->bad_rows, plan);

@@ -7,6 +7,7 @@
 #include "connectors/base/clock.h"
 #include "connectors/base/hash.h"
 #include "connectors/base/text.h"
+#include "connectors/secret.h"
 
 #define SEALED      "$sealed"
 #define MAX_PLAIN   KEYRING_MAX_PLAIN
@@ -155,16 +156,18 @@ int sealed_open(const struct vault *v, const struct sealed_owner *owner, const s
     return 0;
 }
 
-/* The value with every string in it that is a reference replaced by what that stands for. */
-static int resolve(const struct vault *v, const struct doc *value, struct arena *mem,
+/* The value with every string in it that is a reference replaced by what that stands for, which is
+ * a secret whatever it is called. */
+static int resolve(const struct vault *v, const struct doc *value, struct secrets *found,
                    struct doc **out, struct error *err)
 {
     CLEANUP(doc_free_cleanup) struct doc *all = NULL;
     const char *text = NULL;
 
     if (is_reference(value)) {
-        if (references_resolve(v->references, doc_string(value, ""), mem, &text, err) < 0)
+        if (references_resolve(v->references, doc_string(value, ""), found->mem, &text, err) < 0)
             return -1;
+        secrets_add(found, text);
         *out = doc_new_string(text);
         return 0;
     }
@@ -173,7 +176,7 @@ static int resolve(const struct vault *v, const struct doc *value, struct arena 
         for (const struct doc_member *it = doc_first(value); it; it = doc_next(value, it)) {
             struct doc *member;
 
-            if (resolve(v, doc_member_value(it), mem, &member, err) < 0)
+            if (resolve(v, doc_member_value(it), found, &member, err) < 0)
                 return -1;
             doc_set(all, doc_member_key(it), member);
         }
@@ -190,6 +193,7 @@ int sealed_use(const struct vault *v, const struct sealed_owner *owner, const st
 {
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
     CLEANUP(doc_free_cleanup) struct doc *opened = NULL;
+    struct secrets found = SECRETS_INIT(mem);
 
     if (sealed_open(v, owner, config, &opened, err) < 0)
         return -1;
@@ -199,11 +203,12 @@ int sealed_use(const struct vault *v, const struct sealed_owner *owner, const st
 
         if (!(o->flags & OPTION_SECRET) || !value)
             continue;
-        if (resolve(v, value, mem, &resolved, err) < 0)
+        if (resolve(v, value, &found, &resolved, err) < 0)
             return -1;
-        redactor_add_doc(redactor, resolved);
         doc_set(opened, o->name, resolved);
     }
+    secrets_add_options(&found, table, opened);
+    secrets_keep_out(&found, redactor);
     *out = TAKE(opened);
     return 0;
 }

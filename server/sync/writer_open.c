@@ -111,7 +111,8 @@ static void fill_plan(struct writer *w, size_t first, size_t n)
                           .cancel = w->a->stop,
                           .log = job->destination_log,
                           .id = job->run_id,
-                          .started_unix_us = job->started_unix_us};
+                          .started_unix_us = job->started_unix_us,
+                          .redactor = job->redactor};
 }
 
 static int open_destination(struct writer *w, size_t first, size_t n, struct stream_position *out,

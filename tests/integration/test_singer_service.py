@@ -19,14 +19,16 @@ class TapInTheService(ServiceTest):
         program, settings = cls.taps / "tap", cls.taps / "settings.json"
         program.write_text(TAP)
         program.chmod(0o755)
-        settings.write_text(json.dumps({"exec": {"enabled": True, "programs": [{"name": "tap", "path": str(program)}]}}))
+        marks = {"properties": {"note": {"type": "string", "writeOnly": True}}}
+        settings.write_text(json.dumps({"exec": {"enabled": True, "programs": [
+            {"name": "tap", "path": str(program)}, {"name": "marked", "path": str(program), "config_schema": marks}]}}))
         cls.arguments = ("--config", str(settings))
         super().setUpClass()
 
-    def connect(self, script, **more):
+    def connect(self, script, program="tap", **more):
         self.seen, self.database = self.work / "seen", self.work / "out.db"
         config = {"schema": SCHEMA, "seen": str(self.seen), "script": script, **more}
-        self.ok(self.service.put(f"/v1/sources/{self.name}", {"connector": "singer", "config": {"program": "tap", "config": config}}), 201)
+        self.ok(self.service.put(f"/v1/sources/{self.name}", {"connector": "singer", "config": {"program": program, "config": config}}), 201)
         self.ok(self.service.put(f"/v1/destinations/{self.name}", {"connector": "sqlite", "config": {"path": str(self.database)}}), 201)
         self.ok(self.service.post(f"/v1/sources/{self.name}/discover"))
         return self.ok(self.service.put(f"/v1/connections/{self.name}", {"source": self.name, "destination": self.name}), 201)
@@ -71,6 +73,23 @@ class TapInTheService(ServiceTest):
         run = self.run_once()
         lines = self.service.get(f"/v1/runs/{run['id']}/logs").body.decode()
         self.assertIn("mind the gap", lines)
+
+    def test_secrets_of_its_settings_are_not_shown_and_words_are(self):
+        """What is called a secret or looks like one, and what the program's schema says is one."""
+        said = "orders tester canary-pass canary-url q7w8e9r0t1y2u3i4o5p6 canary-note"
+        for program, shown in (("tap", "orders tester *** *** *** canary-note"), ("marked", "orders tester *** *** *** ***")):
+            self.name = f"{type(self).__name__.lower()}_{program}"
+            self.connect([["schema", "a", "b"], ["say", f"WARNING {said}\n", 1], ["exit", 3]], program=program,
+                         default_target_schema="orders", user="tester", db_password="canary-pass", id="q7w8e9r0t1y2u3i4o5p6",
+                         url="postgres://tester:canary-url@localhost/orders", note="canary-note")
+            run = self.ok(self.service.post(f"/v1/connections/{self.name}/runs?wait=55", {"max_attempts": 1}), 201)
+            self.assertEqual(run["status"], "failed", run)
+            self.assertIn(shown, run["error"]["message"])
+            lines = self.service.get(f"/v1/runs/{run['id']}/logs").body.decode()
+            self.database.unlink()  # the tables are the first connection's
+            self.assertIn(shown, lines)
+            for secret in ("canary-pass", "canary-url", "q7w8e9r0t1y2u3i4o5p6", *(["canary-note"] if program == "marked" else [])):
+                self.assertNotIn(secret, lines + json.dumps(run))
 
     def test_a_program_that_is_not_listed_cannot_be_named(self):
         answer = self.service.put(f"/v1/sources/{self.name}", {"connector": "singer", "config": {"program": "/bin/sh"}})

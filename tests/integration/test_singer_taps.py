@@ -237,6 +237,13 @@ class Barrier(TapTest):
         self.assert_nothing_left()
 
 
+class Secrets(TapTest):
+    def test_of_its_settings_are_not_shown_by_the_command_either(self):
+        said = self.fails("orders *** canary", [BOTH, ["say", "orders canary-pass canary\n", 1], ["exit", 3]], default_target_schema="orders",
+                          api_key="canary-pass")
+        self.assertNotIn("canary-pass", said)
+
+
 class Zoo(TapTest):
     """Programs that do what no tap should."""
 

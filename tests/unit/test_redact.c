@@ -202,17 +202,26 @@ Test(redact, long_stretches_that_look_like_secrets_are_bounded)
     cr_assert_eq(strlen(clean(r, text)), sizeof text - 1 - 9 + 3);
 }
 
-Test(redact, takes_every_string_of_a_document)
+Test(redact, takes_many_at_once)
 {
-    CLEANUP(doc_free_cleanup) struct doc *d = NULL;
-    CLEANUP(redactor_free_cleanup) struct redactor *r = redactor_new();
-    struct error err = ERROR_INIT;
-    static const char text[] = "{\"a\":\"first-one\",\"b\":[{\"c\":\"second-one\"},7],\"d\":null}";
+    static const char *const list[] = {"first-one", "abc", "second-one"};
+    CLEANUP(redactor_free_cleanup) struct redactor *r = knowing("before", NULL);
 
-    cr_assert_eq(doc_parse(text, strlen(text), &d, &err), 0);
-    redactor_add_doc(r, d);
-    redactor_add_doc(r, NULL);
-    cr_assert_str_eq(clean(r, "first-one, second-one"), "***, ***");
+    redactor_add_list(r, list, 3);
+    redactor_add_list(r, NULL, 0);
+    cr_assert_str_eq(clean(r, "before, first-one, abc, second-one"), "***, ***, abc, ***");
+}
+
+Test(redact, what_was_cut_may_end_in_a_part_of_a_secret)
+{
+    CLEANUP(redactor_free_cleanup) struct redactor *r = knowing("a-long-secret", NULL);
+
+    redactor_put_cut(r, &out, "said a-lon", 10);
+    cr_assert_str_eq(buf_str(&out), "said ***");
+    buf_clear(&out);
+    redactor_put_cut(r, &out, "said a-l", 8); /* too little of it to tell */
+    cr_assert_str_eq(buf_str(&out), "said a-l");
+    buf_clear(&out);
 }
 
 Test(redact, json_stays_json)
