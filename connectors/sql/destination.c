@@ -169,6 +169,8 @@ static int put_rows(struct sql_destination *d, struct load *l, const struct batc
     struct sql_bulk bulk = {.into = l->staging ? &l->stage : &l->table,
                             .fill = l->staging ? l->stage_fill : l->fill,
                             .temporary = l->staging,
+                            .unseen = l->building && !l->staging && l->row.counts.inserted == 0 &&
+                                      l->pending.inserted == 0,
                             .first_order = l->n_staged};
     size_t n_rejected, n_rows = batch_rows(rows), n_skipped = 0;
     int64_t inserted;

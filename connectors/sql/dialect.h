@@ -274,8 +274,10 @@ struct sql_bulk {
     const struct sql_table *into;
     const struct sql_bulk_column *fill; /* [into->n_columns] */
     bool temporary;                     /* `into` is a staging table */
-    const bool *skip;                   /* [rows] or NULL: rows to leave out */
-    const char *const *meta;            /* [rows] or NULL */
+    bool unseen; /* `into` is ours alone and no row of it is committed, nor waits to be: a driver
+                  * may empty it if that makes loading cheaper */
+    const bool *skip;        /* [rows] or NULL: rows to leave out */
+    const char *const *meta; /* [rows] or NULL */
     int64_t first_order;
 };
 

@@ -135,15 +135,53 @@ static int describe(struct postgres_conn *c, struct postgres_copy *copy,
     return 0;
 }
 
-static int begin(struct postgres_conn *c, const struct sql_table *into, const char *sql,
+/*
+ * Whether rows may be loaded frozen, which the server allows into a table that was emptied in the
+ * same transaction. They need no second visit then: not by the first reader, which marks rows as
+ * committed, nor by a vacuum of the whole table, which others would have to wait for. Readers whose
+ * snapshot is older than the load see them as well, instead of a table without rows.
+ *
+ * Somebody who holds the table, an old worker perhaps, is not waited for.
+ */
+static int may_freeze(struct postgres_conn *c, const struct sql_table *into, bool *out,
+                      struct error *err)
+{
+    static const char *const steps[] = {"LOCK TABLE ", " IN ACCESS EXCLUSIVE MODE NOWAIT",
+                                        "TRUNCATE ", ""};
+    struct error why = ERROR_INIT;
+    int rc = sql_exec(&c->base, "SAVEPOINT connectord_freeze", err);
+
+    if (rc < 0)
+        return -1;
+    for (size_t i = 0; i < 4 && rc == 0; i += 2) {
+        CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+
+        buf_puts(&sql, steps[i]);
+        sql_put_table(c->base.dialect, into->schema, into->name, &sql);
+        buf_puts(&sql, steps[i + 1]);
+        if (buf_ok(&sql, "a statement", err) < 0)
+            return -1;
+        rc = sql_exec(&c->base, buf_str(&sql), &why);
+    }
+    *out = rc == 0;
+    if (rc < 0 && sql_exec(&c->base, "ROLLBACK TO SAVEPOINT connectord_freeze", err) < 0)
+        return -1;
+    return sql_exec(&c->base, "RELEASE SAVEPOINT connectord_freeze", err);
+}
+
+static int begin(struct postgres_conn *c, const struct sql_bulk *what, const char *sql,
                  struct error *err)
 {
     static const char signature[19] = "PGCOPY\n\377\r\n"; /* and no flags, no extension */
     CLEANUP(buf_release) struct buf full = BUF_INIT(SQL_MAX_STATEMENT);
     CLEANUP(postgres_clear) PGresult *result = NULL;
-    struct postgres_copy *copy = xalloc(sizeof *copy);
+    const struct sql_table *into = what->into;
+    struct postgres_copy *copy;
+    bool frozen = false;
 
-    c->copy = copy;
+    if (what->unseen && may_freeze(c, into, &frozen, err) < 0)
+        return -1;
+    c->copy = copy = xalloc(sizeof *copy);
     copy->sql = xstrdup(sql);
     copy->table = xstrdup(into->name);
     copy->out.start = copy->out.at = xalloc(POSTGRES_OUT_BYTES);
@@ -154,7 +192,8 @@ static int begin(struct postgres_conn *c, const struct sql_table *into, const ch
         copy_free(c);
         return -1;
     }
-    buf_printf(&full, "%s%s", sql, copy->binary ? " BINARY" : "");
+    buf_printf(&full, "%s (FORMAT %s%s)", sql, copy->binary ? "binary" : "text",
+               frozen ? ", FREEZE" : "");
     result = PQexecParams(c->pg, buf_str(&full), 0, NULL, NULL, NULL, NULL, 0);
     if (PQresultStatus(result) != PGRES_COPY_IN) {
         postgres_fail(c, result, "beginning a COPY", err);
@@ -369,7 +408,7 @@ int postgres_bulk(struct sql_conn *conn, const struct sql_bulk *what, const stru
     if (c->copy && (strcmp(c->copy->sql, buf_str(&sql)) != 0 || server_spoke(c)) &&
         postgres_copy_end(c, err) < 0)
         return -1;
-    if (!c->copy && begin(c, what->into, buf_str(&sql), err) < 0)
+    if (!c->copy && begin(c, what, buf_str(&sql), err) < 0)
         return -1;
     if (plan(c, what, rows, err) < 0 || put_rows(c, what, rows, out_inserted, err) < 0)
         return -1;

@@ -121,6 +121,20 @@ class PostgresDependents(Dependents):
         self.assertEqual(db.execute(f"select has_table_privilege('{role}', 't', 'select'), "
                                     f"has_column_privilege('{role}', 't', 's', 'update')"), [(True, True)])
 
+    def test_a_snapshot_older_than_the_refresh(self):
+        """It sees the table that it finds by its name with rows, and vacuum has nothing left to do."""
+        self.made()
+        db = self.dst.connect()
+        self.addCleanup(db.close)
+        self.dst.execute("begin isolation level repeatable read", db=db)
+        self.dst.execute("select 1", db=db)
+        self.src.execute("update t set s = 'new'")
+        self.run_it()
+        self.assertEqual(self.dst.execute("select count(*), count(distinct s) from t", db=db), [(100, 1)])
+        self.dst.execute("rollback", db=db)
+        self.dst.execute("create extension pg_visibility")
+        self.assertEqual(self.dst.execute("select bool_and(all_frozen) from pg_visibility_map('t')"), [(True,)])
+
     def test_without_a_view(self):
         """The same where tables are exchanged by their names."""
         self.made()
