@@ -5,6 +5,7 @@ target_link_libraries(sqlite_fixture PUBLIC test_support sources destinations sq
 unit_test(test_sql_statement sql connectors data base)
 unit_test(test_sql_scan sql connectors data base)
 unit_test(test_sql_names sql base)
+unit_test(test_sql_literal sql base)
 unit_test(test_sql_keyset sql data base)
 unit_test(test_sql_evolve sql connectors data base)
 unit_test(test_sqlite_destination sqlite_fixture sqlite3)

@@ -8,6 +8,7 @@ static struct column copy_column(struct arena *mem, const struct column *c)
 
     copy.name = arena_strdup(mem, c->name);
     copy.source_type = arena_strdup(mem, c->source_type ? c->source_type : "");
+    copy.older = c->older ? arena_strdup(mem, c->older) : NULL;
     return copy;
 }
 

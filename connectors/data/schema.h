@@ -17,6 +17,9 @@ struct column {
     struct column_type type;
     const char *source_type; /* the source's own text, "" when it has none */
     bool nullable;
+    /* What rows have here that are older than the column, as batch_put_parsed reads it; NULL =
+     * NULL, or not known. It is no part of what the column is. */
+    const char *older;
 };
 
 struct schema {

@@ -68,20 +68,17 @@ static void compare(const struct shaping *s, struct changes *out)
         was = type_now(s, actual);
         if (c->declared || l->fill[i].fill != SQL_FILL_COLUMN || type_equal(was, c->type))
             continue;
-        out->from[out->n_widened] = (struct known_column){NULL, c->name, was};
+        out->from[out->n_widened] = (struct known_column){.name = c->name, .type = was};
         out->to[out->n_widened++] = *c;
     }
 }
 
 static int alter_table(struct shaping *s, const struct changes *what, struct error *err)
 {
-    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
     struct load *l = s->l;
-    int64_t ignored;
 
     for (size_t i = 0; i < what->n_added; i++) {
-        sql_put_add_column(s->d->dialect, &l->table, what->added[i], &sql);
-        if (load_run(s->d, &sql, &ignored, err) < 0)
+        if (older_add_column(s->d, l, what->added[i], err) < 0)
             return error_wrap(err, "adding column \"%s\"", what->added[i]->name);
         log_info(s->d->run->log, .message = "column added",
                  .fields = {log_text("stream", l->id), log_text("column", what->added[i]->name)});
@@ -89,7 +86,8 @@ static int alter_table(struct shaping *s, const struct changes *what, struct err
     if (what->n_widened > 0 &&
         widen_columns(s->d, l, what->from, what->to, what->n_widened, err) < 0)
         return -1;
-    return 0;
+    /* Behind what is widened: what is remembered here is that all of it is done. */
+    return older_is_due(l) ? older_fill(s->d, l, err) : 0;
 }
 
 static bool anything_pending(const struct sql_destination *d)
@@ -130,7 +128,7 @@ int alter_apply(struct shaping *s, struct error *err)
 
     if (s->n_actual > 0) {
         compare(s, &what);
-        if (what.n_added == 0 && what.n_widened == 0)
+        if (what.n_added == 0 && what.n_widened == 0 && !older_is_due(s->l))
             return s->l->merging && !s->l->row.adopted
                        ? alter_index_key(s->d, s->l, s->l->table_name, err)
                        : 0;

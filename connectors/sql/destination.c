@@ -276,6 +276,7 @@ static int commit_stream(struct sql_destination *d, struct load *l, const char *
     next->schema_version += next->columns != l->columns;
     next->columns = l->columns;
     next->n_columns = l->n_columns;
+    next->left_out = l->left_out;
     return 0;
 }
 

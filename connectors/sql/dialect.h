@@ -114,8 +114,10 @@ struct sql_dialect {
     /* {table} {column}: a statement that makes of what was converted the text we write. The last
      * one has none. Or NULL. */
     const struct sql_conversion *widen_after;
-    bool json_by_text;     /* a column becomes text before it becomes JSON */
-    bool float32_by_float; /* a float of 32 bits becomes one of 64 before it becomes text */
+    const char *quote_value; /* {table} {column}: a query, the value as a literal, where a column
+                                gets its default without a row being written; or NULL */
+    bool json_by_text;       /* a column becomes text before it becomes JSON */
+    bool float32_by_float;   /* a float of 32 bits becomes one of 64 before it becomes text */
 
     /* Types. */
     const char *type[TYPE_COUNT];     /* logical type -> column type */

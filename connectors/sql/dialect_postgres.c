@@ -141,6 +141,7 @@ const struct sql_dialect sql_postgres = {
     /* A primary key, so that publications of all tables do not forbid updates. */
     .promote_key = "ALTER TABLE {table} ADD CONSTRAINT {index} PRIMARY KEY USING INDEX {index}",
     .row_id = {"ctid", "ctid", "ctid"},
+    .quote_value = "SELECT pg_catalog.quote_literal({column}) FROM {table}",
     .widen_column = "ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING {using}",
     .widen_using = conversions,
     .type = {

@@ -7,6 +7,7 @@
  *   state.c        rows of _connectord_state
  *   shape.c        the table of a stream: names, columns, drift
  *   alter.c        the statements that make it so, staging included
+ *   older.c        what rows have in a column that is newer than they are
  *   widen.c        columns that grow
  *   quarantine.c   odd cells and rejected rows
  *   fits.c         values that a column cannot hold
@@ -30,10 +31,10 @@
 struct known_column {
     const char *source, *name;
     struct column_type type;
+    const char *older; /* what the rows that are there have yet to get; NULL = nothing */
 };
 
-/* Tables that are of no use any more: dropped when nothing else is under way. */
-struct garbage {
+struct name_list {
     const char *const *names;
     size_t n;
 };
@@ -49,7 +50,7 @@ struct state_row {
     const char *wanted_name, *target; /* as asked for; the live table */
     const char *identity;             /* modes, key and cursor as text */
     const char *schema_hash;
-    struct garbage garbage;
+    struct name_list garbage; /* tables of no use: dropped when nothing else is under way */
     /* The generation is complete and verified, and about to take the place of the live table, or
      * has done so: which of the two shows in whether its own table is still there. */
     bool swapping;
@@ -57,6 +58,8 @@ struct state_row {
     bool adopted;       /* the live table was there before us */
     const struct known_column *columns;
     size_t n_columns;
+    /* Columns that the source had and rows came without; NULL = nobody knows. */
+    const struct name_list *left_out;
 };
 
 /* The names that are taken in one schema, and what of it is ours. */
@@ -98,6 +101,7 @@ struct load {
     /* What the next commit writes into row.columns. */
     const struct known_column *columns;
     size_t n_columns;
+    const struct name_list *left_out;
 
     /* Since the last commit. */
     struct counts pending;
@@ -211,6 +215,21 @@ CHECKED int alter_index_key(struct sql_destination *d, const struct load *l, con
  * of now. */
 CHECKED int alter_find_key_index(struct sql_destination *d, const struct load *l, const char *table,
                                  const char **out, bool *out_same, struct error *err);
+
+/*
+ * older.c: rows that were delivered before their source got a column have there what they have in
+ * the source, its constant default, wherever that is known: nobody delivers them again for it.
+ */
+/* What they get; NULL = NULL. */
+const char *older_constant(struct sql_destination *d, const struct load *l,
+                           const struct known_column *column);
+bool older_is_due(const struct load *l);
+/* Adds it. Where it can have a default and lose it again at once, its rows have that. */
+CHECKED int older_add_column(struct sql_destination *d, const struct load *l,
+                             const struct sql_column *column, struct error *err);
+/* Writes into the rows what they do not have by that, and remembers in the same transaction that
+ * nothing is due any more. */
+CHECKED int older_fill(struct sql_destination *d, struct load *l, struct error *err);
 
 /* widen.c: gives columns of a table other types; `columns` are those that change. */
 CHECKED int widen_columns(struct sql_destination *d, struct load *l,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "connectors/sql/candidates.h"
+#include "connectors/sql/literal.h"
 #include "connectors/sql/mysql_source.h"
 #include "connectors/sql/queries.h"
 
@@ -15,7 +16,8 @@ static const char tables_query[] =
     " WHERE table_schema = ? AND table_type IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED')"
     " AND table_name NOT LIKE '!_connectord!_%' ESCAPE '!'";
 static const char columns_query[] =
-    "SELECT table_name, column_name, data_type, column_type, is_nullable = 'YES', collation_name"
+    "SELECT table_name, column_name, data_type, column_type, is_nullable = 'YES', collation_name,"
+    " column_default, extra"
     " FROM information_schema.columns WHERE table_schema = ?"
     " AND find_in_set('select', privileges) > 0 ORDER BY table_name, ordinal_position";
 static const char keys_query[] =
@@ -108,7 +110,59 @@ static void end_columns(struct building *b)
     b->n_columns = 0;
 }
 
-/* table, name, type as a word, type as text, nullable, collation */
+/* What a column that must have a value has where nobody gave it one: the rows that were there when
+ * it was added have that. An enum has its first word, which is not looked for. */
+static const char *implicit(const char *word, const struct column *c)
+{
+    static const char *const texts[] = {"char",       "varchar",  "tinytext", "text",
+                                        "mediumtext", "longtext", "set"};
+
+    if (c->type.type == TYPE_INT || c->type.type == TYPE_DECIMAL || c->type.type == TYPE_FLOAT ||
+        c->type.type == TYPE_BOOL)
+        return "0";
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (strcmp(word, texts[i]) == 0)
+            return "";
+    }
+    return NULL;
+}
+
+/* MariaDB writes an expression, MySQL the bare text and beside it whether that is an expression. */
+static bool read_default(const struct building *b, const char *text, struct buf *out)
+{
+    bool bare = !b->r->conn->is_mariadb || literal_is_number(text);
+
+    if (bare && strncasecmp(text, "b'", 2) != 0)
+        buf_puts(out, text);
+    else if (!literal_read_bits(text, out) &&
+             !literal_read_text(text, '\'', LITERAL_BACKSLASH, out))
+        return false;
+    return !out->failed;
+}
+
+/*
+ * What rows have that are older than the column: its default, if that is a constant. The server
+ * does not say whether the default was another one when the column was added. Bytes are not told:
+ * the catalog is text.
+ */
+static const char *older_text(const struct building *b, const char *word, const struct column *c,
+                              const struct sql_value *otherwise, const char *extra)
+{
+    CLEANUP(buf_release) struct buf out = BUF_INIT((size_t)1 << 20);
+
+    if (c->type.type == TYPE_BYTES || strcasestr(extra, "generated") ||
+        strcasestr(extra, "auto_increment"))
+        return NULL;
+    if (otherwise->kind == SQL_NULL)
+        return c->nullable ? NULL : implicit(word, c);
+    if (!read_default(b, sql_value_text(b->mem, otherwise), &out))
+        return NULL;
+    if (c->type.type == TYPE_TIMESTAMPTZ)
+        buf_putc(&out, 'Z'); /* of the session, whose zone is that */
+    return arena_strdup(b->mem, buf_str(&out));
+}
+
+/* table, name, type as a word, type as text, nullable, collation, default, what else there is */
 static int take_column(void *arg, const struct sql_value *v, size_t n, struct error *err)
 {
     struct building *b = arg;
@@ -130,6 +184,7 @@ static int take_column(void *arg, const struct sql_value *v, size_t n, struct er
     c->source_type = sql_value_text(b->mem, &v[3]);
     c->nullable = v[4].number != 0;
     c->type = mysql_type_of_column(word, c->source_type, b->r->config->tinyint1_is_bool);
+    c->older = older_text(b, word, c, &v[6], sql_value_text(b->mem, &v[7]));
     b->may_have_json |= strcmp(word, "longtext") == 0 && is_called(&v[5], "utf8mb4_bin");
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "connectors/base/text.h"
+#include "connectors/sql/literal.h"
 #include "connectors/sql/postgres_source.h"
 #include "connectors/sql/queries.h"
 
@@ -13,7 +14,8 @@
  * A row per column, in the order of tables; a table of which nothing may be read has one without a
  * column. Types are those below domains. The key is the primary key alone, else the smallest
  * unique index of all rows over columns that cannot be NULL, compared as the columns are. Rows of
- * an inheriting table appear in its parent, so a parent has no key.
+ * an inheriting table appear in its parent, so a parent has no key. The last one is what rows have
+ * that are older than the column; of a partitioned table, what those of its partitions have.
  */
 static const char catalog_query[] =
     "WITH RECURSIVE domain AS (SELECT oid, typbasetype AS base, typtypmod AS modifier"
@@ -35,7 +37,12 @@ static const char catalog_query[] =
     " SELECT f.oid, f.nspname, f.relname, f.estimate, f.some_readable, a.attname,"
     " t.oid, CASE WHEN d.oid IS NULL THEN a.atttypmod ELSE d.modifier END,"
     " pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, e.oid IS NOT NULL,"
-    " pg_catalog.array_position(k.key, a.attnum), pg_catalog.cardinality(k.key)"
+    " pg_catalog.array_position(k.key, a.attnum), pg_catalog.cardinality(k.key),"
+    " CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1]"
+    " WHEN f.relkind = 'p' THEN (SELECT CASE WHEN min(m.v) = max(m.v)"
+    " THEN min(m.v) END FROM (SELECT (b.attmissingval::text::text[])[1] COLLATE \"C\" AS v"
+    " FROM pg_catalog.pg_inherits AS p JOIN pg_catalog.pg_attribute AS b ON b.attrelid = p.inhrelid"
+    " AND b.attname = a.attname AND b.atthasmissing WHERE p.inhparent = f.oid) AS m) END"
     " FROM found AS f LEFT JOIN LATERAL (SELECT i.key FROM (SELECT x.*,"
     " (x.indkey::int2[])[0 : x.indnkeyatts - 1] AS key FROM pg_catalog.pg_index AS x) AS i"
     " WHERE i.indrelid = f.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL"
@@ -68,6 +75,7 @@ enum {
     COL_IS_ARRAY,
     COL_KEY_PLACE,
     COL_KEY_COLUMNS,
+    COL_OLDER,
     COL_COUNT
 };
 
@@ -182,10 +190,31 @@ static void begin_table(struct building *b, const PGresult *row)
     }
 }
 
+/* The server writes it as text; of arrays only an empty one is sure to be what it looks like. */
+static const char *older_text(struct arena *mem, enum postgres_form form, const PGresult *row)
+{
+    CLEANUP(buf_release) struct buf base64 = BUF_INIT((size_t)2 << 20);
+    const char *text = PQgetvalue(row, 0, COL_OLDER);
+
+    if (PQgetisnull(row, 0, COL_OLDER))
+        return NULL;
+    if (form == POSTGRES_FORM_ARRAY)
+        return strcmp(text, "{}") == 0 ? "[]" : NULL;
+    if (form != POSTGRES_FORM_BYTES)
+        return arena_strdup(mem, text);
+    if (!text_starts_with(text, "\\x") ||
+        !literal_read_bytes(arena_printf(mem, "x'%s'", text + 2), &base64) || base64.failed)
+        return NULL;
+    return arena_strdup(mem, buf_str(&base64));
+}
+
 static int take_column(struct building *b, const PGresult *row, struct error *err)
 {
     const char *name = PQgetvalue(row, 0, COL_NAME);
     int64_t place = get_int(row, COL_KEY_PLACE, 0);
+    struct postgres_reading reading =
+        postgres_reading_of((uint32_t)get_int(row, COL_TYPE, 0),
+                            (int32_t)get_int(row, COL_MODIFIER, -1), get_bool(row, COL_IS_ARRAY));
 
     if (!text_is_utf8(name, strlen(name))) {
         log_warn(b->run->log, .message = "a column whose name is not UTF-8 is left out",
@@ -197,12 +226,10 @@ static int take_column(struct building *b, const PGresult *row, struct error *er
                          SCHEMA_MAX_COLUMNS);
     b->columns[b->n] = (struct column){
         .name = arena_strdup(b->scratch, name),
-        .type = postgres_reading_of((uint32_t)get_int(row, COL_TYPE, 0),
-                                    (int32_t)get_int(row, COL_MODIFIER, -1),
-                                    get_bool(row, COL_IS_ARRAY))
-                    .type,
+        .type = reading.type,
         .source_type = arena_strdup(b->scratch, PQgetvalue(row, 0, COL_TYPE_TEXT)),
         .nullable = !get_bool(row, COL_NOT_NULL),
+        .older = older_text(b->scratch, reading.form, row),
     };
     if (place > 0 && (size_t)place <= b->n_key && b->n_key <= SCHEMA_MAX_COLUMNS) {
         b->key[place - 1] = b->n;

@@ -187,6 +187,7 @@ static int decide_anew(struct sql_destination *d, struct load *l, const struct s
         row->live_generation = was->live_generation;
         row->columns = was->columns;
         row->n_columns = was->n_columns;
+        row->left_out = was->left_out;
         return 0;
     }
     if (check_name(d, l, err) < 0)

@@ -294,6 +294,7 @@ static int recover_stream(struct sql_destination *d, struct load *l, struct erro
         return -1;
     l->columns = l->row.columns;
     l->n_columns = l->row.n_columns;
+    l->left_out = l->row.left_out;
     l->building = l->row.live_generation != l->row.generation;
     l->staging = l->merging || (l->row.adopted && !l->building);
     l->table_name =
@@ -416,7 +417,9 @@ static int prepare_tables(struct sql_destination *d, struct error *err)
             differs = l->table_exists && !l->building && shape_is_news(l, l->want->schema);
         if (!differs)
             continue;
-        if (shape_prepare(d, l, l->want->schema, err) < 0)
+        /* What is done to the table and what is known of it become true together. */
+        if ((d->dialect->ddl_in_transaction && load_begin(d, err) < 0) ||
+            shape_prepare(d, l, l->want->schema, err) < 0)
             return -1;
         if (d->in_transaction && (shape_record(d, l, err) < 0 || load_commit(d, err) < 0))
             return -1;

@@ -276,6 +276,21 @@ static int fill_table(struct shaping *s, struct error *err)
     return 0;
 }
 
+/* Of the source's columns those that rows come without, from now on. */
+static void remember_left_out(struct load *l, struct arena *mem)
+{
+    const struct schema *all = l->want->stream->schema;
+    struct name_list *list = arena_alloc(mem, sizeof *list);
+    const char **names = arena_array(mem, all->n_columns + 1, sizeof *names);
+
+    for (size_t i = 0; i < all->n_columns; i++) {
+        if (!find_known(l, all->columns[i].name))
+            names[list->n++] = arena_strdup(mem, all->columns[i].name);
+    }
+    list->names = names;
+    l->left_out = list;
+}
+
 /* The columns the stream has had by now: written with the next commit. */
 static void remember_columns(struct shaping *s)
 {
@@ -286,8 +301,14 @@ static void remember_columns(struct shaping *s)
     struct known_column *columns = arena_array(mem, n + s->schema->n_columns + 1, sizeof *columns);
     bool changed = fresh && l->n_columns != s->schema->n_columns;
 
-    if (n > 0)
-        memcpy(columns, l->columns, n * sizeof *columns);
+    for (size_t i = 0; i < n; i++) {
+        columns[i] = l->columns[i];
+        /* A table that is yet to be made has no rows that lack anything. */
+        if (s->n_actual == 0 && columns[i].older) {
+            columns[i].older = NULL;
+            changed = true;
+        }
+    }
     for (size_t i = 0; i < s->schema->n_columns; i++) {
         const char *source = s->schema->columns[i].name;
         const struct known_column *was = find_known(l, source);
@@ -298,15 +319,18 @@ static void remember_columns(struct shaping *s)
         changed |= !was || !type_equal(was->type, s->steps[i].type);
         if (c == &columns[n])
             *c = (struct known_column){arena_strdup(mem, source), arena_strdup(mem, s->names[i]),
-                                       s->steps[i].type};
+                                       s->steps[i].type, NULL};
         else
             c->type = s->steps[i].type;
+        if (!was && s->n_actual > 0 && !shape_find_actual(s, s->names[i]))
+            c->older = older_constant(s->d, l, c);
         n += c == &columns[n];
     }
-    if (!changed)
-        return;
-    l->columns = columns;
-    l->n_columns = n;
+    if (changed) {
+        l->columns = columns;
+        l->n_columns = n;
+    }
+    remember_left_out(l, mem);
 }
 
 /* A table we did not make may lack the unique index that makes merging by key mean something. */

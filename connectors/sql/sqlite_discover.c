@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "connectors/sql/literal.h"
 #include "connectors/sql/queries.h"
 #include "connectors/sql/sqlite_source.h"
 
@@ -15,9 +16,9 @@ static const char list_query[] =
     "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main'"
     " AND type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     " AND name NOT LIKE '\\_connectord\\_%' ESCAPE '\\' ORDER BY name";
-static const char columns_query[] =
-    "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1, 'main') WHERE hidden <> 1"
-    " ORDER BY cid";
+static const char columns_query[] = "SELECT name, type, \"notnull\", pk, dflt_value FROM "
+                                    "pragma_table_xinfo(?1, 'main') WHERE hidden <> 1"
+                                    " ORDER BY cid";
 static const char unique_query[] =
     "SELECT i.name, x.name FROM pragma_index_list(?1, 'main') AS i,"
     " pragma_index_xinfo(i.name, 'main') AS x WHERE i.\"unique\" AND NOT i.partial AND x.key"
@@ -72,6 +73,60 @@ struct building {
     const char *index;
 };
 
+/* Digits in quotes stay what they are in a column of text, and become a number in others. */
+static bool is_kept_as_text(const struct column *c)
+{
+    return c->type.type == TYPE_STRING &&
+           (strcasestr(c->source_type, "char") || strcasestr(c->source_type, "text") ||
+            strcasestr(c->source_type, "clob"));
+}
+
+/* A number with a point is kept in binary, which 15 digits survive, but not zeros at their end. */
+static const char *fraction(struct arena *mem, const char *number)
+{
+    char *text = arena_strdup(mem, number);
+    size_t n = strlen(text);
+
+    if (strpbrk(text, "eE") || n > 15)
+        return NULL;
+    while (text[n - 1] == '0')
+        text[--n] = '\0';
+    if (text[n - 1] == '.')
+        text[n - 1] = '\0';
+    return text;
+}
+
+/* What rows have that are older than the column: its default, as the column keeps it. A column that
+ * is added has none but a constant. */
+static const char *older_text(struct arena *mem, const struct column *c, const char *sql)
+{
+    CLEANUP(buf_release) struct buf text = BUF_INIT((size_t)1 << 20);
+    enum type type = c->type.type;
+    bool quoted = literal_read_text(sql, '\'', LITERAL_DOUBLED, &text);
+
+    if (quoted &&
+        (type == TYPE_BYTES || text.failed ||
+         (type == TYPE_STRING && literal_is_number(buf_str(&text)) && !is_kept_as_text(c))))
+        return NULL;
+    if (quoted)
+        return arena_strdup(mem, buf_str(&text));
+    buf_clear(&text);
+    if (type == TYPE_BYTES)
+        return literal_read_bytes(sql, &text) && !text.failed ? arena_strdup(mem, buf_str(&text))
+                                                              : NULL;
+    if (type == TYPE_BOOL || type == TYPE_INT) {
+        if (strcasecmp(sql, "true") == 0)
+            return "1";
+        if (strcasecmp(sql, "false") == 0)
+            return "0";
+    }
+    if (type == TYPE_DECIMAL && literal_is_number(sql) && !literal_is_plain_integer(sql))
+        return strchr(sql, '.') ? fraction(mem, sql) : NULL;
+    if (type == TYPE_STRING ? literal_is_plain_integer(sql) : literal_is_number(sql))
+        return arena_strdup(mem, sql);
+    return NULL;
+}
+
 static int take_column(void *arg, const struct sql_value *v, size_t n, struct error *err)
 {
     struct building *b = arg;
@@ -99,6 +154,7 @@ static int take_column(void *arg, const struct sql_value *v, size_t n, struct er
     c->nullable = v[2].number == 0;
     if (!sqlite_parse_type(c->source_type, &c->type))
         c->type = type_plain(TYPE_STRING);
+    c->older = older_text(b->mem, c, sql_value_text(b->mem, &v[4]));
     b->pk[b->n++] = v[3].number;
     return 0;
 }

@@ -38,7 +38,26 @@ static int counts_read(const char *text, struct counts *out, struct error *err)
     return 0;
 }
 
-/* {"adopted":false,"columns":[{"source":"a","name":"a","type":"int"}, ...]} */
+static void put_names(struct jsonw *w, const char *key, const struct name_list *list)
+{
+    jsonw_key(w, key);
+    jsonw_array(w);
+    for (size_t i = 0; i < list->n; i++)
+        jsonw_string(w, list->names[i]);
+    jsonw_array_end(w);
+}
+
+static struct name_list read_names(struct arena *mem, const struct doc *list)
+{
+    const char **names = arena_array(mem, doc_count(list) + 1, sizeof *names);
+
+    for (size_t i = 0; i < doc_count(list); i++)
+        names[i] = arena_strdup(mem, doc_string(doc_at(list, i), ""));
+    return (struct name_list){names, doc_count(list)};
+}
+
+/* {"adopted":false,"columns":[{"source":"a","name":"a","type":"int","older":"7"}, ...],
+ * "left_out":["b"]} */
 static const char *columns_text(struct arena *mem, const struct state_row *row)
 {
     CLEANUP(buf_release) struct buf out = BUF_INIT((size_t)64 << 20);
@@ -56,9 +75,13 @@ static const char *columns_text(struct arena *mem, const struct state_row *row)
         jsonw_put_string(&w, "source", row->columns[i].source);
         jsonw_put_string(&w, "name", row->columns[i].name);
         jsonw_put_string(&w, "type", type);
+        if (row->columns[i].older)
+            jsonw_put_string(&w, "older", row->columns[i].older);
         jsonw_object_end(&w);
     }
     jsonw_array_end(&w);
+    if (row->left_out)
+        put_names(&w, "left_out", row->left_out);
     jsonw_object_end(&w);
     return arena_strdup(mem, buf_str(&out));
 }
@@ -67,8 +90,9 @@ static int columns_read(struct arena *mem, const char *text, struct state_row *o
                         struct error *err)
 {
     CLEANUP(doc_free_cleanup) struct doc *doc = NULL;
-    const struct doc *list;
+    const struct doc *list, *left_out;
     struct known_column *columns;
+    struct name_list *names;
 
     if (doc_parse_trusted(text, strlen(text), &doc, err) < 0)
         return -1;
@@ -77,11 +101,19 @@ static int columns_read(struct arena *mem, const char *text, struct state_row *o
     out->adopted = doc_bool(doc_get(doc, "adopted"), false);
     out->n_columns = doc_count(list);
     out->columns = columns;
+    left_out = doc_get(doc, "left_out");
+    if (left_out) {
+        names = arena_alloc(mem, sizeof *names);
+        *names = read_names(mem, left_out);
+        out->left_out = names;
+    }
     for (size_t i = 0; i < out->n_columns; i++) {
         const struct doc *one = doc_at(list, i);
+        const char *older = doc_string(doc_get(one, "older"), NULL);
 
         columns[i].source = arena_strdup(mem, doc_string(doc_get(one, "source"), ""));
         columns[i].name = arena_strdup(mem, doc_string(doc_get(one, "name"), ""));
+        columns[i].older = older ? arena_strdup(mem, older) : NULL;
         if (!type_parse(doc_string(doc_get(one, "type"), ""), &columns[i].type))
             return error_set(err, ERR_DATA, "\"%s\" is no type",
                              doc_string(doc_get(one, "type"), ""));
@@ -99,11 +131,7 @@ static const char *garbage_text(struct arena *mem, const struct state_row *row)
         return "";
     jsonw_object(&w);
     jsonw_put_bool(&w, "swapping", row->swapping);
-    jsonw_key(&w, "drop");
-    jsonw_array(&w);
-    for (size_t i = 0; i < row->garbage.n; i++)
-        jsonw_string(&w, row->garbage.names[i]);
-    jsonw_array_end(&w);
+    put_names(&w, "drop", &row->garbage);
     jsonw_object_end(&w);
     return arena_strdup(mem, buf_str(&out));
 }
@@ -112,19 +140,13 @@ static int garbage_read(struct arena *mem, const char *text, struct state_row *o
                         struct error *err)
 {
     CLEANUP(doc_free_cleanup) struct doc *doc = NULL;
-    const struct doc *list;
-    const char **names;
 
     if (!*text)
         return 0;
     if (doc_parse_trusted(text, strlen(text), &doc, err) < 0)
         return -1;
-    list = doc_get(doc, "drop");
-    names = arena_array(mem, doc_count(list) + 1, sizeof *names);
     out->swapping = doc_bool(doc_get(doc, "swapping"), false);
-    out->garbage = (struct garbage){names, doc_count(list)};
-    for (size_t i = 0; i < out->garbage.n; i++)
-        names[i] = arena_strdup(mem, doc_string(doc_at(list, i), ""));
+    out->garbage = read_names(mem, doc_get(doc, "drop"));
     return 0;
 }
 
@@ -138,7 +160,7 @@ void state_discard(struct sql_destination *d, struct state_row *row, const char 
         names[i] = row->garbage.names[i];
     }
     names[row->garbage.n] = arena_strdup(d->mem, table);
-    row->garbage = (struct garbage){names, row->garbage.n + 1};
+    row->garbage = (struct name_list){names, row->garbage.n + 1};
 }
 
 /* Only what is missing: a user who may not create anything can still write. */

@@ -31,6 +31,12 @@ void sql_put_drop_index(const struct sql_dialect *d, const char *schema, const c
 void sql_put_drop_stage(const struct sql_dialect *d, const char *name, struct buf *out);
 void sql_put_add_column(const struct sql_dialect *d, const struct sql_table *t,
                         const struct sql_column *column, struct buf *out);
+/* New rows have nothing in the column unless they are given it. */
+void sql_put_drop_default(const struct sql_dialect *d, const struct sql_table *t,
+                          const struct sql_column *column, struct buf *out);
+/* Writes into every row of `t` what the only row of the other table has in its columns. */
+void sql_put_fill(const struct sql_dialect *d, const struct sql_table *t,
+                  const struct sql_table *row, struct buf *out);
 /* For SQL_WIDEN_ALTER: gives the column, which has been `from`, the type it has in `column`. */
 void sql_put_widen(const struct sql_dialect *d, const struct sql_table *t,
                    const struct sql_column *column, enum type from, struct buf *out);

@@ -40,6 +40,43 @@ bool sql_put_widen_after(const struct sql_dialect *d, const struct sql_table *t,
     return text != NULL;
 }
 
+void sql_put_drop_default(const struct sql_dialect *d, const struct sql_table *t,
+                          const struct sql_column *column, struct buf *out)
+{
+    buf_puts(out, "ALTER TABLE ");
+    sql_put_table(d, t->schema, t->name, out);
+    buf_puts(out, " ALTER COLUMN ");
+    sql_put_name(d, column->name, out);
+    buf_puts(out, " DROP DEFAULT");
+}
+
+void sql_put_fill(const struct sql_dialect *d, const struct sql_table *t,
+                  const struct sql_table *row, struct buf *out)
+{
+    bool joins = d->update == SQL_UPDATE_JOIN;
+
+    buf_puts(out, "UPDATE ");
+    sql_put_table(d, t->schema, t->name, out);
+    buf_puts(out, " AS t");
+    if (joins) {
+        buf_puts(out, " JOIN ");
+        sql_put_table(d, row->schema, row->name, out);
+        buf_puts(out, " AS s");
+    }
+    for (size_t i = 0; i < row->n_columns; i++) {
+        buf_puts(out, i == 0 ? " SET " : ", ");
+        buf_puts(out, joins ? "t." : "");
+        sql_put_name(d, row->columns[i].name, out);
+        buf_puts(out, " = s.");
+        sql_put_name(d, row->columns[i].name, out);
+    }
+    if (!joins) {
+        buf_puts(out, " FROM ");
+        sql_put_table(d, row->schema, row->name, out);
+        buf_puts(out, " AS s");
+    }
+}
+
 void sql_put_drop(const struct sql_dialect *d, const char *schema, const char *name,
                   struct buf *out)
 {

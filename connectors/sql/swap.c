@@ -484,6 +484,6 @@ int swap_drop_garbage(struct sql_destination *d, struct load *l, struct error *e
         if (load_run(d, &sql, &ignored, err) < 0)
             return -1;
     }
-    next.garbage = (struct garbage){0};
+    next.garbage = (struct name_list){0};
     return store_and_commit(d, l, &next, err);
 }

@@ -7,7 +7,7 @@ or look like SQL.
 import itertools
 import json
 
-from database_case import ENGINES, SERVERS, main, variants, wait_until
+from database_case import ENGINES, SERVERS, OwnService, main, variants, wait_until
 from special_values import SAME
 
 ANY = tuple(ENGINES)
@@ -172,6 +172,138 @@ class Columns:
         self.assertEqual(self.dst.count("t", "where b is not null"), 2)
 
 
+# What a column may have for a constant default: its type for the source and the default as that source writes it.
+CONSTANTS = {
+    "postgres": {"n": ("smallint not null", "-7"), "s": ("varchar(40)", "'it''s \\ a \"test\" ü'"), "d": ("numeric(8,3)", "1.250"),
+                 "f": ("real", "0.1"), "b": ("boolean", "true"), "day": ("date", "'2024-02-29'"), "j": ("jsonb", "'{\"a\": [1, null]}'"),
+                 "moment": ("timestamptz", "'2024-02-29 12:00:00.5+01'"), "y": ("bytea", "'\\x00ff27'"), "l": ("text[]", "'{}'"),
+                 "u": ("uuid", "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'"), "i": ("interval", "'1 month 2 days'"), "e": ("text", "''")},
+    "mysql": {"n": ("smallint not null", "-7"), "s": ("varchar(40)", "'it''s \\ a \"test\" ü'"), "d": ("decimal(8,3)", "1.250"),
+              "f": ("float", "0.1"), "b": ("tinyint(1)", "1"), "day": ("date", "'2024-02-29'"), "j": ("json", "'{\"a\": [1, null]}'"),
+              "moment": ("timestamp(1) null", "'2024-02-29 11:00:00.5'"), "w": ("bit(3)", "b'101'"), "c": ("enum('x','y')", "'y'"),
+              "e": ("text", "''")},
+    "sqlite": {"n": ("integer not null", "-7"), "s": ("varchar(40)", "'it''s \\ a \"test\" ü'"), "d": ("decimal(8,3)", "1.250"),
+               "f": ("double", "0.1"), "b": ("boolean", "true"), "day": ("date", "'2024-02-29'"), "j": ("json", "'{\"a\": [1, null]}'"),
+               "moment": ("timestamptz", "'2024-02-29 12:00:00.5Z'"), "y": ("blob", "x'00ff27'"), "e": ("text", "''")},
+}
+
+
+class Defaults:
+    """2.11, new column: rows that were delivered before the source got it have there what they have in the source. No
+    run delivers them again for it, since nothing has touched their time of change."""
+
+    def made(self, write="append_dedup", **more):
+        self.have()
+        self.src.create("t", "id {int} not null primary key, at {time}")
+        self.src.insert("t", [(1, "2020-01-01 00:00:00"), (2, "2020-01-01 00:00:01")])
+        self.connect([self.incremental("t", write, **more)])
+        self.run_it()
+        self.expected = CONSTANTS[self.src.connector]
+
+    def alter(self):
+        """All of the columns, a row that has their defaults by name, and one that has none where that may be."""
+        for name, (declared, constant) in self.expected.items():
+            self.src.execute(f"alter table t add column {name} {declared} default {constant}")
+        self.src.execute(f"insert into t select 3, {self.src.now}, {', '.join(c for _, c in self.expected.values())}")
+        self.src.execute(f"insert into t (id, at, n, {', '.join(k for k in self.expected if k != 'n')}) "
+                         f"select 4, {self.src.now}, 0, {', '.join(['null'] * (len(self.expected) - 1))}")
+
+    def filled(self):
+        rows = {row[0]: row[1:] for row in self.dst.execute(f"select id, {', '.join(map(self.dst.name, self.expected))} from t")}
+        self.assertEqual(set(rows), {1, 2, 3, 4})
+        self.assertNotIn(None, rows[3])
+        self.assertEqual((rows[1], rows[2]), (rows[3], rows[3]))
+        self.assertEqual(set(rows[4][1:]), {None})
+
+    def test_constant(self):
+        self.made()
+        self.alter()
+        self.assertEqual(self.counts(self.run_it())["read"], 2)
+        self.filled()
+        self.src.execute(f"insert into t (id, at, n) select 5, {self.src.now}, 0")
+        self.src.execute("update t set s = null where id = 5")
+        self.run_it()
+        self.assertEqual(self.dst.execute("select s from t where id = 5"), [(None,)])
+
+    def test_constant_append(self):
+        self.made("append")
+        self.alter()
+        self.run_it()
+        rows = self.dst.execute(f"select {', '.join(map(self.dst.name, self.expected))} from t where id < 3")
+        self.assertEqual(len(rows), 2)
+        self.assertNotIn(None, rows[0])
+
+    def test_left_out_until_now(self):
+        """What the rows had in a column that was not wanted then, nobody has kept."""
+        self.made()
+        self.src.execute("alter table t add column n integer default 5")
+        self.src.execute("update t set n = 9 where id = 2")
+        self.src.execute(f"insert into t values (3, {self.src.now}, 6)")
+        without = self.incremental("t", fields={"exclude": ["n"]})
+        self.ok(self.service.post(f"/v1/sources/{self.name}/discover"))
+        self.connect([without])
+        self.run_it()
+        self.connect([self.incremental("t")])
+        self.src.execute(f"insert into t values (4, {self.src.now}, 7)")
+        self.run_it()
+        rows = dict(self.dst.execute("select id, n from t"))
+        self.assertEqual((rows[1], rows[2], rows[4]), (None, None, 7))
+        self.assertIn(rows[3], (None, 6))  # it may be read again: it is young
+
+    def test_volatile(self):
+        changing = {"postgres": "text default md5(random()::text)", "mysql": "varchar(36) default (uuid())"}.get(self.src_connector())
+        if changing is None:
+            changing = "text"  # SQLite adds no column with such a default
+        self.made()
+        self.src.execute(f"alter table t add column v {changing}")
+        self.src.execute(f"insert into t values (3, {self.src.now}, 'x')")
+        self.run_it()
+        self.assertEqual(dict(self.dst.execute("select id, v from t")), {1: None, 2: None, 3: "x"})
+
+    def src_connector(self):
+        return self.source_engine.connector
+
+
+class DefaultsKilled(Defaults):
+    """The same, killed between the column and its values."""
+    test_constant = test_constant_append = test_left_out_until_now = test_volatile = None
+
+    def killed_at(self, point, *met_by):
+        self.made()
+        self.alter()
+        self.assertEqual(self.die_at(point), self.dst.connector in met_by)
+        self.again()
+        self.run_it()
+        self.filled()
+
+    def test_before_ddl(self):
+        self.killed_at("before_ddl", "mysql")
+
+    def test_between_defaults(self):
+        self.killed_at("between_defaults", "postgres")
+
+    def test_before_filling(self):
+        self.killed_at("before_filling", *ANY)
+
+    def test_during_ddl(self):
+        self.killed_at("during_ddl", *ANY)
+
+
+class DefaultsOfPartitions(Defaults):
+    """A partitioned table has no rows of its own, so its partitions say what theirs have."""
+    test_constant_append = test_left_out_until_now = test_volatile = None
+
+    def made(self, write="append_dedup", **more):
+        self.have()
+        self.src.execute("create table t (id bigint not null primary key, at timestamptz) partition by range (id)")
+        for low, high in ((1, 2), (2, 100)):
+            self.src.execute(f"create table t_{low} partition of t for values from ({low}) to ({high})")
+        self.src.insert("t", [(1, "2020-01-01 00:00:00"), (2, "2020-01-01 00:00:01")])
+        self.connect([self.incremental("t", write, **more)])
+        self.run_it()
+        self.expected = CONSTANTS[self.src.connector]
+
+
 class UnderWay:
     """2.11: the shape changes between the moment a run looks at it and the moment it reads. Either the rows are those
     of one of the two shapes, or the run says which column has changed; the next one brings the new shape whole."""
@@ -290,6 +422,9 @@ class HostileNames:
 
 variants(globals(), Lattice, destination=ANY)
 variants(globals(), Columns, source=("sqlite",), destination=ANY)
+variants(globals(), Defaults, source=ANY, destination=ANY)
+variants(globals(), DefaultsKilled, OwnService, source=("postgres",), destination=ANY)
+variants(globals(), DefaultsOfPartitions, source=("postgres",), destination=("sqlite",))
 variants(globals(), UnderWay, source=SERVERS, destination=["sqlite"])
 variants(globals(), Columns, source=SERVERS, destination=("postgres",))
 variants(globals(), HostileNames, source=("postgres",), destination=ANY)

@@ -58,6 +58,8 @@ static void put_tables(const struct sql_dialect *d, struct buf *all)
 {
     struct sql_table t = {"shop", "orders", columns, N_COLUMNS};
     struct sql_column text = {"note", {.type = TYPE_STRING}, SQL_ROLE_DATA};
+    const struct sql_column both[] = {text, {"grade", {.type = TYPE_INT}, SQL_ROLE_DATA}};
+    const struct sql_table constants = {"", "_connectord_older", both, 2};
     struct buf out = BUF_INIT(SQL_MAX_STATEMENT);
 
     sql_put_create(d, &t, SQL_CREATE_PLAIN, &out);
@@ -76,6 +78,12 @@ static void put_tables(const struct sql_dialect *d, struct buf *all)
     end(&out, "drop the index", all);
     sql_put_add_column(d, &t, &text, &out);
     end(&out, "add a column", all);
+    if (d->quote_value) {
+        sql_put_drop_default(d, &t, &text, &out);
+        end(&out, "and take its default from it", all);
+    }
+    sql_put_fill(d, &t, &constants, &out);
+    end(&out, "fill columns", all);
     if (d->widen == SQL_WIDEN_ALTER) {
         sql_put_widen(d, &t, &text, TYPE_INT, &out);
         end(&out, "widen a column", all);

@@ -13,6 +13,9 @@ DROP INDEX `_connectord_key_1` ON `shop`.`orders`;
 -- add a column
 ALTER TABLE `shop`.`orders` ADD COLUMN `note` longtext CHARACTER SET utf8mb4;
 
+-- fill columns
+UPDATE `shop`.`orders` AS t JOIN `_connectord_older` AS s SET t.`note` = s.`note`, t.`grade` = s.`grade`;
+
 -- widen a column
 ALTER TABLE `shop`.`orders` MODIFY COLUMN `note` longtext CHARACTER SET utf8mb4;
 

@@ -13,6 +13,12 @@ DROP INDEX "shop"."_connectord_key_1";
 -- add a column
 ALTER TABLE "shop"."orders" ADD COLUMN "note" text;
 
+-- and take its default from it
+ALTER TABLE "shop"."orders" ALTER COLUMN "note" DROP DEFAULT;
+
+-- fill columns
+UPDATE "shop"."orders" AS t SET "note" = s."note", "grade" = s."grade" FROM "_connectord_older" AS s;
+
 -- widen a column
 ALTER TABLE "shop"."orders" ALTER COLUMN "note" TYPE text USING "note"::text;
 

@@ -10,6 +10,9 @@ DROP INDEX "_connectord_key_1";
 -- add a column
 ALTER TABLE "orders" ADD COLUMN "note" TEXT;
 
+-- fill columns
+UPDATE "orders" AS t SET "note" = s."note", "grade" = s."grade" FROM "_connectord_older" AS s;
+
 -- drop
 DROP TABLE IF EXISTS "orders";
 
