@@ -4,7 +4,9 @@
 #include "connectors/base/metric.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -12,6 +14,7 @@
 #include "handlers/routes.h"
 #include "server/app.h"
 #include "server/config.h"
+#include "server/secrets/keyring.h"
 #include "server/store/store.h"
 #include "server/sync/logstream.h"
 #include "server/sync/runs.h"
@@ -48,6 +51,30 @@ static void look_at_store(struct app *app)
     metric_set(METRIC_STORE_VERSION, s.schema_version);
     metric_set(METRIC_BACKUP_TIME, s.backup_us);
     metric_set(METRIC_BACKUP_DURATION, s.backup_took_us);
+}
+
+/* The key that was told last: its series says 0 when another one has taken its place. */
+static struct {
+    pthread_mutex_t mutex;
+    char id[KEYRING_ID_BYTES];
+} told = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static void look_at_keys(struct app *app)
+{
+    struct error err = ERROR_INIT;
+    char id[KEYRING_ID_BYTES];
+    int64_t pending = 0;
+
+    if (!app->vault.ring)
+        return;
+    keyring_copy_active(app->vault.ring, id);
+    if (store_count_pending(app->store, id, &pending, &err) == 0)
+        metric_set(METRIC_PENDING_RESEAL, pending);
+    LOCK_GUARD(&told.mutex);
+    if (*told.id && strcmp(told.id, id) != 0)
+        metric_set_for(METRIC_KEYRING_ACTIVE, METRIC_LABELS(told.id), 0);
+    memcpy(told.id, id, sizeof told.id);
+    metric_set_for(METRIC_KEYRING_ACTIVE, METRIC_LABELS(id), 1);
 }
 
 static int64_t us_of(struct timeval t)
@@ -114,6 +141,7 @@ int handle_metrics(struct app *app, struct request *req, struct response *res, s
         return -1;
     look_at_service(app);
     look_at_store(app);
+    look_at_keys(app);
     look_at_process(app);
     res->content_type = "text/plain; version=0.0.4; charset=utf-8";
     metric_write_all(&res->body);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Renders the API description as the HTML of the reference: its text and its list of contents.
 
-usage: docs.py openapi.json text.html contents.html
+usage: docs.py openapi.json metric_table.h text.html contents.html
 
 Small on purpose: what the service puts around both is in handlers/page_html.c, how it looks in
 docs.css.
@@ -36,9 +36,14 @@ def as_json(value):
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
+ROW = re.compile(r'X\(\w+, (\w+), "(\w+)",[\s\\]*"([^"]*)",[\s\\]*"([^"]*)"\)')
+
+
 class Reference:
-    def __init__(self, document):
+    def __init__(self, document, metrics):
         self.document = document
+        self.metrics = [m.groups() for m in ROW.finditer(metrics)]  # (kind, name, labels, help)
+        assert len(self.metrics) == len(re.findall(r"X\([A-Z_]+, [A-Z_]+, \"", metrics)), "a row is not understood"
 
     def resolve(self, node):
         while isinstance(node, dict) and "$ref" in node:
@@ -193,13 +198,26 @@ class Reference:
                 f"<table><thead><tr><th>Code</th><th>Status</th><th>Retry</th><th>Meaning</th></tr></thead><tbody>{rows}</tbody></table>"
                 "</section>")
 
+    def told_metrics(self):
+        rows = ""
+        for kind, name, labels, text in self.metrics:
+            kind = kind.lower() if kind in ("COUNTER", "GAUGE") else "histogram"
+            closed = re.sub(r"=([^,]+)", lambda m: ": " + m[1].replace("|", ", "), labels).replace(",", ", ").replace(",  ", ", ")
+            rows += (f'<li id="metric-{esc(name)}"><code class="name">{esc(name).replace("_", "_<wbr>")}</code> <span class="type">{kind}</span>'
+                     + (f' <span class="bounds">{esc(closed)}</span>' if closed else "")
+                     + f'<div class="text">{esc(text)}</div></li>')
+        return ('<section class="group" id="metrics-list"><h2>Metrics</h2>'
+                '<p>What <a href="#metrics">/metrics</a> tells, with the labels of each. Seconds are seconds, bytes are bytes; '
+                "the values of every label are from a closed set, and there are never more than 3,000 series.</p>"
+                f'<ul class="members">{rows}</ul></section>')
+
     def text(self):
         out = f'<section id="introduction"><h1>API reference</h1>{prose(self.document["info"]["description"])}</section>'
         for tag, found in self.tagged():
             out += (f'<section class="group" id="tag-{esc(tag["name"])}"><h2>{esc(tag["name"].capitalize())}</h2>'
                     f'{prose(tag["description"])}{"".join(self.operation(*f) for f in found)}</section>')
         schemas = "".join(self.schema(n, s) for n, s in self.document["components"]["schemas"].items())
-        return out + self.codes() + f'<section class="group" id="schemas"><h2>Schemas</h2>{schemas}</section>'
+        return out + self.codes() + self.told_metrics() + f'<section class="group" id="schemas"><h2>Schemas</h2>{schemas}</section>'
 
     def contents(self):
         out = ""
@@ -209,13 +227,13 @@ class Reference:
                            for path, _, m, o in found)
             out += f'<h2><a href="#tag-{esc(tag["name"])}">{esc(tag["name"].capitalize())}</a></h2><ul>{rows}</ul>'
         names = "".join(f'<li><a href="#schema-{esc(n)}">{esc(n)}</a></li>' for n in self.document["components"]["schemas"])
-        return out + f'<h2><a href="#codes">Codes of problems</a></h2><h2><a href="#schemas">Schemas</a></h2><ul>{names}</ul>'
+        return out + f'<h2><a href="#codes">Codes of problems</a></h2><h2><a href="#metrics-list">Metrics</a></h2><h2><a href="#schemas">Schemas</a></h2><ul>{names}</ul>'
 
 
 def main():
-    source, text, contents = sys.argv[1:]
-    with open(source, encoding="utf-8") as f:
-        reference = Reference(json.load(f))
+    source, metrics, text, contents = sys.argv[1:]
+    with open(source, encoding="utf-8") as f, open(metrics, encoding="utf-8") as m:
+        reference = Reference(json.load(f), m.read())
     with open(text, "w", encoding="utf-8") as f:
         f.write(reference.text())
     with open(contents, "w", encoding="utf-8") as f:

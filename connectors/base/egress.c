@@ -14,6 +14,7 @@
 
 #include "connectors/base/arena.h"
 #include "connectors/base/egress_class.h"
+#include "connectors/base/metric.h"
 #include "connectors/base/text.h"
 
 #define REMEMBERED 16
@@ -370,20 +371,21 @@ static struct egress_decision decide(const char *host, const struct address *a)
     const struct rule *rule;
 
     if (a->kind.class == EGRESS_FORBIDDEN)
-        return (struct egress_decision){false, a->kind.name, "never allowed"};
+        return (struct egress_decision){false, a->kind.name, "never allowed", "never_allowed"};
     if (is_our_listener(a))
-        return (struct egress_decision){false, a->kind.name, "the service itself listens there"};
+        return (struct egress_decision){false, a->kind.name, "the service itself listens there",
+                                        "own_listener"};
     rule = first_denying(by, host, a);
     if (rule)
-        return (struct egress_decision){false, a->kind.name, rule->text};
+        return (struct egress_decision){false, a->kind.name, rule->text, "egress_deny"};
     rule = first_allowing(by, host, a);
     if (rule)
-        return (struct egress_decision){true, a->kind.name, rule->text};
+        return (struct egress_decision){true, a->kind.name, rule->text, ""};
     if (by->closed)
-        return (struct egress_decision){false, a->kind.name, "no rule allows it"};
+        return (struct egress_decision){false, a->kind.name, "no rule allows it", "egress_allow"};
     if (a->kind.class == EGRESS_LOOPBACK && !by->loopback)
-        return (struct egress_decision){false, a->kind.name, "loopback is closed"};
-    return (struct egress_decision){true, a->kind.name, "nothing speaks against it"};
+        return (struct egress_decision){false, a->kind.name, "loopback is closed", "loopback"};
+    return (struct egress_decision){true, a->kind.name, "nothing speaks against it", ""};
 }
 
 static bool read_address(const struct sockaddr *to, struct address *out)
@@ -399,9 +401,15 @@ void egress_decide(const char *host, const struct sockaddr *to, struct egress_de
 {
     struct address a;
 
-    *out = read_address(to, &a)
-               ? decide(host, &a)
-               : (struct egress_decision){false, "no network address", "never allowed"};
+    *out = read_address(to, &a) ? decide(host, &a)
+                                : (struct egress_decision){false, "no network address",
+                                                           "never allowed", "never_allowed"};
+}
+
+/* One refusal, however often it is told. */
+static void count_denied(const struct egress_decision *d)
+{
+    metric_add_for(METRIC_EGRESS_DENIED, METRIC_LABELS(d->by), 1);
 }
 
 static int refuse(const char *host, const char *kind, const char *rule, struct error *err)
@@ -417,8 +425,10 @@ int egress_check(const char *host, const struct sockaddr *to, struct error *err)
     struct address a;
 
     egress_decide(host, to, &d);
-    if (!d.allowed)
+    if (!d.allowed) {
+        count_denied(&d);
         return refuse(host, d.kind, d.rule, err);
+    }
     if (strcmp(here.host, host) != 0 || here.by != atomic_load(&in_force)) {
         here.by = atomic_load(&in_force);
         here.n = 0;
@@ -455,7 +465,10 @@ int egress_check_name(const char *host, int port, struct error *err)
         a.kind = egress_classify(a.outer);
     }
     d = decide(host, &a);
-    return d.allowed ? 0 : refuse(host, d.kind, d.rule, err);
+    if (d.allowed)
+        return 0;
+    count_denied(&d);
+    return refuse(host, d.kind, d.rule, err);
 }
 
 bool egress_refused(const char *host, struct error *err)
@@ -481,6 +494,24 @@ static bool is_remembered(const struct address *a)
     return false;
 }
 
+static bool is_internet(const struct sockaddr *to, socklen_t n)
+{
+    return (to->sa_family == AF_INET && n >= sizeof(struct sockaddr_in)) ||
+           (to->sa_family == AF_INET6 && n >= sizeof(struct sockaddr_in6));
+}
+
+/* What a socket that is about to be connected does there; errno stays. */
+static void count_connection(int fd, const char *result)
+{
+    int type = 0, why = errno;
+    socklen_t n = sizeof type;
+
+    (void)getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n);
+    metric_add_for(METRIC_EGRESS_CONNECTIONS,
+                   METRIC_LABELS(type == SOCK_STREAM ? "tcp" : "udp", result), 1);
+    errno = why;
+}
+
 /*
  * In front of the C library's: the dynamic linker takes the program's own for all its libraries.
  * The resolver of the C library does not pass here, nor do local sockets.
@@ -488,20 +519,25 @@ static bool is_remembered(const struct address *a)
 __attribute__((visibility("default"))) int connect(int fd, __CONST_SOCKADDR_ARG to, socklen_t n)
 {
     const struct sockaddr *at = to.__sockaddr__;
+    bool counted = is_internet(at, n);
     struct egress_decision d;
     struct address a;
+    int done;
 
-    if (((at->sa_family == AF_INET && n >= sizeof(struct sockaddr_in)) ||
-         (at->sa_family == AF_INET6 && n >= sizeof(struct sockaddr_in6))) &&
-        read_address(at, &a) && !is_remembered(&a)) {
+    if (counted && read_address(at, &a) && !is_remembered(&a)) {
         d = decide(NULL, &a);
         if (!d.allowed) {
             here.refused = true;
             here.kind = d.kind;
             here.rule = d.rule;
+            count_denied(&d);
+            count_connection(fd, "denied");
             errno = EACCES;
             return -1;
         }
     }
-    return (int)syscall(SYS_connect, fd, at, n);
+    done = (int)syscall(SYS_connect, fd, at, n);
+    if (counted)
+        count_connection(fd, done == 0 || errno == EINPROGRESS ? "made" : "failed");
+    return done;
 }

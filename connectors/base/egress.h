@@ -62,6 +62,7 @@ struct egress_decision {
     bool allowed;
     const char *kind; /* "public", "private", "loopback", "link-local", ... */
     const char *rule; /* what decided: a rule as it was given, or a sentence without a dot */
+    const char *by;   /* of a refusal, in one word: "egress_deny", "never_allowed", ... */
 };
 
 /* `host` is what was asked for: a name or an address. */

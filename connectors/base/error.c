@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "connectors/base/metric.h"
+
 static const struct {
     const char *wire;
     bool retry;
@@ -24,6 +26,18 @@ static void flatten(char *message)
     }
 }
 
+/* The folder of a file of ours: "connectors/rest" is "rest". */
+static void count_limit(const struct error *err)
+{
+    const char *end = strrchr(err->file, '/'), *begin = end;
+    char site[32];
+
+    while (begin && begin > err->file && begin[-1] != '/')
+        begin--;
+    snprintf(site, sizeof site, "%.*s", begin ? (int)(end - begin) : 0, begin ? begin : "");
+    metric_add_for(METRIC_LIMITS_HIT, METRIC_LABELS(site, error_reason(err)), 1);
+}
+
 void error_set_at(struct error *err, enum error_code code, const char *reason, const char *file,
                   int line, const char *fmt, ...)
 {
@@ -39,6 +53,8 @@ void error_set_at(struct error *err, enum error_code code, const char *reason, c
     vsnprintf(err->message, sizeof err->message, fmt, ap);
     va_end(ap);
     flatten(err->message);
+    if (code == ERR_TOO_LARGE)
+        count_limit(err);
 }
 
 void error_put_context(struct error *err, const char *fmt, ...)

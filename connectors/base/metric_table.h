@@ -26,6 +26,11 @@
     X(HTTP_REJECTED, COUNTER, "connectord_http_rejected_total", \
       "reason=malformed|too_large|header_timeout|body_timeout|write_timeout|rate|capacity", \
       "Requests and connections refused before a handler saw them, or cut.") \
+    X(AUTH_FAILURES, COUNTER, "connectord_auth_failures_total", \
+      "reason=no_token|wrong_token|too_many|foreign_host", \
+      "Requests without a right token; too_many are wrong ones of a source that had its share.") \
+    X(AUTHZ_DENIED, COUNTER, "connectord_authz_denied_total", "reason=insufficient_scope", \
+      "Requests whose token is right but opens less.") \
     X(LOG_FOLLOWERS, GAUGE, "connectord_log_followers", "", \
       "Clients that follow the log of a run.") \
     \
@@ -53,6 +58,28 @@
       "Cancelled runs that had not stopped after the grace time.") \
     X(CHECKPOINT_AGE, GAUGE, "connectord_run_checkpoint_age_seconds", "", \
       "The longest time that an active sync has gone without a commit.") \
+    \
+    X(EGRESS_CONNECTIONS, COUNTER, "connectord_egress_connections_total", "protocol,result", \
+      "Connections that connectors began: made, failed at once, or denied.") \
+    X(EGRESS_DENIED, COUNTER, "connectord_egress_denied_total", \
+      "rule=never_allowed|own_listener|egress_deny|egress_allow|loopback", \
+      "Addresses that were refused, by what refused them; egress_allow is the want of a rule that opens.") \
+    X(EXEC_PROCESSES, GAUGE, "connectord_exec_processes", "", \
+      "Programs of connectors that run.") \
+    X(EXEC_KILLS, COUNTER, "connectord_exec_kills_total", "reason=cancelled|hung|not_needed|signal", \
+      "Programs that did not end by themselves; signal is one that somebody else sent, or a limit of theirs.") \
+    X(LIMITS_HIT, COUNTER, "connectord_limits_hit_total", "site,limit", \
+      "Things that were larger than a documented limit, by part of the program and code of the error.") \
+    \
+    X(UNSEAL_FAILURES, COUNTER, "connectord_secrets_unseal_failures_total", \
+      "reason=changed|key_missing", \
+      "Sealed values that did not open: changed or moved, or sealed under a key that the ring lacks.") \
+    X(PENDING_RESEAL, GAUGE, "connectord_secrets_pending_reseal", "", \
+      "Sources and destinations with secrets under another key than the active one; a rotation ends that.") \
+    X(KEYRING_ACTIVE, GAUGE, "connectord_keyring_active_info", "kid", \
+      "1 for the id of the key that secrets are sealed under now.") \
+    X(REDACTIONS, COUNTER, "connectord_redactions_total", "", \
+      "Places in logs and answers where a secret was covered.") \
     \
     X(STORE_TRANSACTIONS, COUNTER, "connectord_store_transactions_total", "kind=read|write|relax", \
       "Transactions begun on the store.") \

@@ -8,6 +8,7 @@
 
 #include "connectors/base/arena.h"
 #include "connectors/base/log.h"
+#include "connectors/base/metric.h"
 #include "connectors/base/redact_forms.h"
 
 #define MASK     "***"
@@ -258,13 +259,19 @@ static void stream_release(struct redact_stream *s)
 /* The first `n` held bytes go out. */
 static void let_go(struct redact_stream *s, struct buf *out, size_t n)
 {
+    int64_t masks = 0;
+
     for (size_t i = 0; i < n; i++) {
-        if (!s->covered[i])
+        if (!s->covered[i]) {
             buf_putc(out, s->held[i]);
-        else if (!s->masking)
+        } else if (!s->masking) {
             buf_puts(out, MASK);
+            masks++;
+        }
         s->masking = s->covered[i];
     }
+    if (masks > 0)
+        metric_add(METRIC_REDACTIONS, masks);
     s->n -= n;
     memmove(s->held, s->held + n, s->n);
     memmove(s->covered, s->covered + n, s->n * sizeof *s->covered);

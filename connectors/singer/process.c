@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "connectors/base/clock.h"
+#include "connectors/base/metric.h"
 #include "connectors/singer/speech.h"
 #include "connectors/singer/supervise.h"
 
@@ -22,6 +23,7 @@ struct process {
     pid_t supervisor;                   /* 0 = none, or reaped */
     int in, out, said, control, status; /* our ends; -1 = closed */
     bool at_end;
+    bool started, hung;
     bool reported;
     struct supervise_report report;
 };
@@ -184,6 +186,8 @@ int process_start(const struct process_start *how, struct run *run, struct proce
     close_ends(&theirs);
     if (status < 0)
         return error_wrap(err, "program \"%s\"", how->program->name);
+    p->started = true;
+    metric_add(METRIC_EXEC_PROCESSES, 1);
     *out = TAKE(p);
     return 0;
 }
@@ -331,9 +335,11 @@ static int wait_for_report(struct process *p, int64_t timeout_ms, struct error *
 
         if (cancel_check(p->run->cancel, err) < 0)
             return -1;
-        if (left_us <= 0)
+        if (left_us <= 0) {
+            p->hung = true;
             return error_set_reason(err, ERR_TRANSIENT, "program_hangs",
                                     "program \"%s\" does not end", p->program->name);
+        }
         poll(fds, 4, left_us > 60000000 ? 60000 : (int)(left_us / 1000) + 1);
         if (fds[1].revents)
             listen_to(p);
@@ -346,6 +352,24 @@ static int wait_for_report(struct process *p, int64_t timeout_ms, struct error *
         p->reported = true;
     }
     return 0;
+}
+
+/* Counts why a program ends otherwise than by itself; before it is told to. */
+static void count_end(const struct process *p)
+{
+    struct pollfd fd = {.fd = p->status, .events = POLLIN};
+    struct error ignored = ERROR_INIT;
+    bool running = !p->reported && poll(&fd, 1, 0) == 0;
+
+    metric_add(METRIC_EXEC_PROCESSES, -1);
+    if (running)
+        metric_add_for(METRIC_EXEC_KILLS,
+                       METRIC_LABELS(p->hung                                      ? "hung"
+                                     : cancel_check(p->run->cancel, &ignored) < 0 ? "cancelled"
+                                                                                  : "not_needed"),
+                       1);
+    else if (p->reported && p->report.kind == SUPERVISE_ENDED && WIFSIGNALED(p->report.value))
+        metric_add_for(METRIC_EXEC_KILLS, METRIC_LABELS("signal"), 1);
 }
 
 static void reap_supervisor(struct process *p)
@@ -369,6 +393,8 @@ void process_free(struct process *p)
 {
     if (!p)
         return;
+    if (p->started)
+        count_end(p);
     close_fd(&p->control);
     close_fd(&p->in);
     close_fd(&p->out);

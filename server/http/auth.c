@@ -11,6 +11,7 @@
 #include "connectors/base/buf.h"
 #include "connectors/base/clock.h"
 #include "connectors/base/hash.h"
+#include "connectors/base/metric.h"
 #include "connectors/base/text.h"
 #include "server/http/cidr.h"
 
@@ -432,6 +433,11 @@ static bool look_again(struct auth *a)
     return refresh(a, &ignored) == 0;
 }
 
+static void count_refusal(const char *reason)
+{
+    metric_add_for(METRIC_AUTH_FAILURES, METRIC_LABELS(reason), 1);
+}
+
 /* 0 = let in; else how often this source has failed lately, at least 1. */
 static int64_t judge(struct auth *a, const struct auth_request *req, const char *token,
                      struct auth_result *out, struct error *err)
@@ -444,10 +450,12 @@ static int64_t judge(struct auth *a, const struct auth_request *req, const char 
     if (is_open(a)) {
         /* A page on the web can make a browser ask us under a name of its own, one that it lets
          * point here, and read the answer: no name but ours is answered. */
-        if (!is_local_host(req->host))
+        if (!is_local_host(req->host)) {
+            count_refusal("foreign_host");
             return error_set_reason(err, ERR_UNAUTHORIZED, "unauthorized",
                                     "Without access tokens only requests to a loopback host are "
                                     "answered.");
+        }
         out->scope = SCOPE_ADMIN;
         *out->id = '\0';
         return 0;
@@ -470,8 +478,12 @@ int auth_check(struct auth *a, const struct auth_request *req, struct auth_resul
     failures = judge(a, req, token, out, err);
     if (failures > 0 && *token && failures <= AUTH_MAX_FAILURES + 1)
         tell(a, req, id, failures); /* one more says that the limit was reached */
-    if (failures > 0)
+    if (failures > 0) {
+        count_refusal(!*token                         ? "no_token"
+                      : failures <= AUTH_MAX_FAILURES ? "wrong_token"
+                                                      : "too_many");
         return refuse(failures, err);
+    }
     if (failures == 0 && *out->id)
         note_use(a, out->id);
     return failures < 0 ? -1 : 0;
@@ -481,6 +493,7 @@ int auth_may(const struct auth_result *who, const char *scope, struct error *err
 {
     if (who->scope >= scope_from_name(scope))
         return 0;
+    metric_add_for(METRIC_AUTHZ_DENIED, METRIC_LABELS("insufficient_scope"), 1);
     return error_set_reason(err, ERR_PERMISSION, "insufficient_scope",
                             "This needs a token of scope %s.", scope);
 }

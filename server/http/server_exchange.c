@@ -184,8 +184,11 @@ static int check_envelope(struct request *req, bool plain)
             req, ERR_INVALID, "bad_request",
             "The request holds a NUL, a folded line, or a line that does not end in CRLF.");
     }
-    if (gate_check(req->headers, req->n_headers, req->http10, &req->framing, &err) < 0)
-        return refuse(req, err.code, err.reason, "%s", err.message);
+    if (gate_check(req->headers, req->n_headers, req->http10, &req->framing, &err) < 0) {
+        req->refusal = arena_alloc(req->mem, sizeof *req->refusal);
+        *req->refusal = err;
+        return -1;
+    }
     if (strlen(req->raw) > HTTP_MAX_TARGET) {
         return refuse(req, ERR_TOO_LARGE, "target_too_long",
                       "The request target is longer than %zu bytes.", HTTP_MAX_TARGET);

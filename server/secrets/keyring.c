@@ -13,6 +13,7 @@
 #include "connectors/base/arena.h"
 #include "connectors/base/doc.h"
 #include "connectors/base/hash.h"
+#include "connectors/base/metric.h"
 #include "connectors/base/text.h"
 #include "server/secrets/secretfile.h"
 
@@ -86,6 +87,13 @@ const char *keyring_id(const struct keyring *r, size_t i)
 const char *keyring_active(const struct keyring *r)
 {
     return r->keys[r->active].id;
+}
+
+void keyring_copy_active(const struct keyring *r, char out[static KEYRING_ID_BYTES])
+{
+    LOCK_GUARD(r->mutex);
+
+    memcpy(out, r->keys[r->active].id, KEYRING_ID_BYTES);
 }
 
 static const struct key *find(const struct keyring *r, const char *id, size_t n)
@@ -337,6 +345,7 @@ void keyring_seal(const struct keyring *r, const struct seal_place *place, const
 
 static int refuse(struct error *err)
 {
+    metric_add_for(METRIC_UNSEAL_FAILURES, METRIC_LABELS("changed"), 1);
     return error_set_reason(err, ERR_DATA, "unseal_failed",
                             "a sealed value does not open: it was changed or moved");
 }
@@ -368,9 +377,11 @@ int keyring_open(const struct keyring *r, const struct seal_place *place, const 
     if (!split(sealed, n, &id, &rest))
         return refuse(err);
     k = find(r, id, KEYRING_ID_BYTES - 1);
-    if (!k)
+    if (!k) {
+        metric_add_for(METRIC_UNSEAL_FAILURES, METRIC_LABELS("key_missing"), 1);
         return error_set_reason(err, ERR_CONFIG, "key_missing",
                                 "the key %.8s of a sealed value is not in the key ring", id);
+    }
     if (!text_unbase64(&bytes, rest, n - (size_t)(rest - sealed)) ||
         bytes.len < NONCE_BYTES + TAG_BYTES)
         return refuse(err);

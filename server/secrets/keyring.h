@@ -41,6 +41,8 @@ void keyring_take_over(struct keyring *r, struct keyring *fresh);
 size_t keyring_count(const struct keyring *r);
 const char *keyring_id(const struct keyring *r, size_t i);
 const char *keyring_active(const struct keyring *r);
+/* The same for any thread. */
+void keyring_copy_active(const struct keyring *r, char out[static KEYRING_ID_BYTES]);
 
 /*
  * What the store keeps of a key, to tell at the start that a ring is not the one it was written

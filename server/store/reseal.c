@@ -50,6 +50,26 @@ int store_put_key_checks(struct store *s, const struct key_check *checks, size_t
     return txn_commit(&t, err);
 }
 
+int store_count_pending(struct store *s, const char *key_id, int64_t *out, struct error *err)
+{
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    CLEANUP(txn_end) struct txn t = {0};
+    CLEANUP(query_close) struct query q = {0};
+    int row;
+
+    if (txn_begin(s, TXN_READ, &t, err) < 0 ||
+        query_open(t.db,
+                   "SELECT count(*) FROM resources "
+                   "WHERE instr(replace(config, ?, ''), '\"$sealed\":\"v1.') > 0",
+                   &q, err) < 0)
+        return -1;
+    query_text(&q, arena_printf(mem, "\"$sealed\":\"v1.%s.", key_id));
+    row = query_next(&q, err);
+    if (row > 0)
+        *out = query_get_int(&q, 0);
+    return row < 0 ? -1 : 0;
+}
+
 /* Where the texts are. The first column orders the walk: each row is looked at once, whatever is
  * written meanwhile. */
 static const struct holder {

@@ -372,6 +372,10 @@ CHECKED int store_get_key_checks(struct store *s, struct arena *mem, struct key_
 CHECKED int store_put_key_checks(struct store *s, const struct key_check *checks, size_t n,
                                  struct error *err);
 
+/* Sources and destinations with values that are sealed under another key. */
+CHECKED int store_count_pending(struct store *s, const char *key_id, int64_t *out,
+                                struct error *err);
+
 /* A text with sealed values in it: the configuration of a resource, or the request of a run. */
 struct sealed_text {
     bool is_run; /* then `id` is its number, and `kind` and `connector` mean nothing */

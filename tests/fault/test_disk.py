@@ -105,6 +105,7 @@ class Disk(FaultTest):
         with failing_calls(pid, "fdatasync:error=EIO", "fsync:error=EIO"):
             self.fails(self.create("during"), 503, "store_io")
             self.not_ready("store_io")
+            self.assertRegex(self.service.get("/metrics").text, r'connectord_store_errors_total\{code="store_io"\} [1-9]')
             self.assertEqual(self.service.get("/livez").status, 200)
             self.ok(self.service.get("/v1/sources/sbefore"))
         wait_until("the service to be ready again", lambda: self.service.get("/readyz").status == 200, 30)

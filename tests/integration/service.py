@@ -184,12 +184,12 @@ class Service(Client):
         self.arguments, self.environment = arguments, environment or {}
         self.process = None
 
-    def start(self):
+    def start(self, output=None):
         # Only what the service needs of this environment: the tests choose its settings.
         env = {k: v for k, v in os.environ.items() if not k.startswith("CONNECTORD_")}
         env.update(self.environment)
         self.errors = open(self.folder / "stderr", "ab+")
-        self.output = open(self.folder / "stdout", "ab+")
+        self.output = output or open(self.folder / "stdout", "ab+")
         self.process = subprocess.Popen(
             [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", str(self.folder / "data"), *self.arguments],
             stdout=self.output, stderr=self.errors, env=env)

@@ -1,14 +1,41 @@
 #!/usr/bin/env python3
 """/metrics: that it is what Prometheus reads, that the numbers are right, and that they stay few."""
+import contextlib
+import json
 import os
+import pathlib
 import re
+import signal
 import socket
+import sqlite3
 import subprocess
+import tempfile
+import threading
 import time
 import unittest
 
 import service
-from service import ServiceTest, wait_until
+from service import CONTRACT, Client, ServiceTest, wait_until
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BOOTSTRAP = "bootstrap-0123456789abcdef0123456789"
+PASSWORD = "canary-pa55word-of-the-metrics"
+TAP = r'''#!/usr/bin/python3
+import json, os, signal, sys, time
+words = sys.argv[1:]
+config = json.load(open(words[words.index("--config") + 1]))
+if "--discover" in words:
+    print(json.dumps({"streams": [{"tap_stream_id": "a", "stream": "a", "metadata": [],
+                                   "schema": {"type": "object", "properties": {"id": {"type": "integer"}}}}]}))
+    sys.exit(0)
+print("it says", config["password"], file=sys.stderr, flush=True)
+if config["do"] == "stay":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if config["do"] in ("sleep", "stay"):
+    print("it rests", file=sys.stderr, flush=True)
+    time.sleep(600)
+os.kill(os.getpid(), signal.SIGUSR1)
+'''
 
 SAMPLE = re.compile(r'^([a-z_]+)(?:\{(.*)\})? (-?[0-9.]+)$')
 
@@ -32,13 +59,23 @@ class Scrape:
         return sum(v for (n, found), v in self.samples.items() if n == metric and wanted <= set(found))
 
 
-class Metrics(ServiceTest):
+class Scraped(ServiceTest):
     def scrape(self):
         answer = self.service.get("/metrics")
         self.assertEqual(answer.status, 200, answer)
         self.assertEqual(answer.headers["Content-Type"], "text/plain; version=0.0.4; charset=utf-8")
         return Scrape(answer.text)
 
+    @contextlib.contextmanager
+    def counts(self, metric, n=1, **labels):
+        """What happens inside raises the metric by so much, or more where `n` is None."""
+        before = self.scrape().get(metric, **labels)
+        yield
+        more = self.scrape().get(metric, **labels) - before
+        self.assertTrue(more == n if n is not None else more > 0, f"{metric} {labels}: {more} more")
+
+
+class Metrics(Scraped):
     def sync(self, name, **connection):
         self.ok(self.service.put(f"/v1/sources/{name}", {"connector": "sample", "config": {"rows": 100}}), 201)
         self.ok(self.service.put(f"/v1/destinations/{name}", {
@@ -128,6 +165,35 @@ class Metrics(ServiceTest):
             self.service.get(f"/v1/sources/s{i}")
         self.assertLess(len(self.scrape().samples) - before, 60)
 
+    def test_there_are_never_many_series(self):
+        """Every route with every method, whatever the answer, and what clients make up."""
+        self.sync(self.name)
+        for path in CONTRACT.document["paths"]:
+            if path in ("/v1/runs/{run}/logs", "/v1/connections/{connection}/runs/{run}/logs"):
+                continue
+            for method in ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "PROPFIND"):
+                for body in (None, b"{", b"{}"):
+                    self.service.request(method, re.sub(r"\{\w+\}", "none", path), raw=body, check=False)
+        for i in range(300):
+            self.service.request(f"M{i}", f"/p{i}?q={i}", check=False)
+        text = self.scrape().text
+        self.assertLess(len([line for line in text.splitlines() if not line.startswith("#")]), 3000)
+        self.assertGreater(len(text.splitlines()), 500)
+
+    def test_every_metric_is_told(self):
+        """HELP where it is scraped, and a place in the documentation that is served."""
+        text, docs = self.scrape().text, self.service.get("/docs").text
+        table = re.findall(r'X\(\w+, \w+, "(\w+)"', (ROOT / "connectors/base/metric_table.h").read_text())
+        self.assertGreater(len(table), 45)
+        self.assertEqual(set(re.findall(r"^# TYPE (\S+) ", text, re.M)), set(table))
+        for name in table:
+            self.assertRegex(text, rf"(?m)^# HELP {name} \S.*[.;]$|^# HELP {name} \S+", name)
+            self.assertIn(f'id="metric-{name}"', docs)
+
+    def test_a_name_that_is_not_ours(self):
+        with self.counts("connectord_auth_failures_total", reason="foreign_host"):
+            self.assertEqual(self.service.request("GET", "/v1/info", headers={"Host": "evil.example"}).status, 401)
+
     def test_the_process_and_its_store(self):
         seen = self.scrape()
         stat = (self.folder / "data/connectord.db").stat()
@@ -150,6 +216,165 @@ class Metrics(ServiceTest):
         after = self.scrape()
         self.assertGreaterEqual(after.get("connectord_log_lines_total", level="info")
                                 - before.get("connectord_log_lines_total", level="info"), 2)
+
+
+class Events(Scraped):
+    """Things that should not happen often: each raises its counter."""
+    token = BOOTSTRAP
+
+    @classmethod
+    def setUpClass(cls):
+        cls.outside = pathlib.Path(tempfile.mkdtemp(prefix="connectord-it-"))
+        (cls.outside / "tap").write_text(TAP)
+        (cls.outside / "tap").chmod(0o755)
+        (cls.outside / "settings.json").write_text(json.dumps({
+            "egress_deny": ["10.9.0.0/16"],
+            "exec": {"enabled": True, "programs": [{"name": "tap", "path": str(cls.outside / "tap")}]}}))
+        cls.arguments = ("--config", str(cls.outside / "settings.json"), "--cancel-grace-ms", "500")
+        super().setUpClass()
+
+    def test_access(self):
+        ask = lambda token: Client(self.service.port, token).get("/v1/info").status  # noqa: E731
+        with self.counts("connectord_auth_failures_total", reason="no_token"):
+            self.assertEqual(ask(None), 401)
+        with self.counts("connectord_auth_failures_total", 10, reason="wrong_token"), \
+                self.counts("connectord_auth_failures_total", 2, reason="too_many"):
+            self.assertEqual([ask("wrong") for _ in range(12)], [401] * 10 + [429] * 2)
+        reader = self.ok(self.service.post("/v1/tokens", {"name": "reader", "scope": "read", "expires_in_s": 600}), 201)["token"]
+        with self.counts("connectord_authz_denied_total", reason="insufficient_scope"):
+            self.assertEqual(Client(self.service.port, reader).delete("/v1/sources/none").status, 403)
+
+    def check(self, host, port):
+        return self.service.post("/v1/check", {"kind": "source", "connector": "postgres", "config": {
+            "host": host, "port": port, "database": "x", "username": "x", "password": PASSWORD}}).json()
+
+    def test_connections_of_connectors(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(30)
+            with self.counts("connectord_egress_connections_total", None, protocol="tcp", result="made"):
+                # Whoever is connected to hangs up.
+                threading.Thread(target=lambda: listener.accept()[0].close(), daemon=True).start()
+                self.assertEqual(self.check("127.0.0.1", listener.getsockname()[1])["status"], "failed")
+        for host, port, rule in (("169.254.1.1", 5432, "never_allowed"), ("10.9.2.1", 5432, "egress_deny"),
+                                 ("127.0.0.1", self.service.port, "own_listener")):
+            with self.counts("connectord_egress_denied_total", None, rule=rule):
+                self.assertEqual(self.check(host, port)["error"]["code"], "egress_denied", host)
+
+    def tap(self, do):
+        self.ok(self.service.put(f"/v1/sources/{self.name}-{do}", {"connector": "singer", "config": {
+            "program": "tap", "config": {"password": PASSWORD, "do": do}}}), 201)
+        self.destination("sqlite", name=f"{self.name}-{do}", path=str(self.work / f"{do}.db"))
+        self.ok(self.service.put(f"/v1/connections/{self.name}-{do}", {
+            "source": f"{self.name}-{do}", "destination": f"{self.name}-{do}", "streams": [{"name": "a"}],
+            "run_policy": {"max_attempts": 1}}), 201)
+        return self.ok(self.service.post(f"/v1/connections/{self.name}-{do}/runs"), 201)
+
+    def test_programs(self):
+        with self.counts("connectord_exec_kills_total", reason="cancelled"), self.counts("connectord_redactions_total", None):
+            run = self.tap("sleep")
+            log = f"/v1/runs/{run['id']}/logs"
+            wait_until("the program to speak", lambda: "it rests" in self.service.get(log).text)
+            self.assertEqual(self.scrape().get("connectord_exec_processes"), 1)
+            self.ok(self.service.post(f"/v1/runs/{run['id']}/cancel"), 202)
+            self.assertEqual(self.finished(run)["status"], "cancelled")
+            self.assertIn("it says ***", self.service.get(log).text)
+            self.assertEqual(self.scrape().get("connectord_exec_processes"), 0)
+        with self.counts("connectord_exec_kills_total", reason="signal"):
+            run = self.finished(self.tap("die"))
+            self.assertEqual((run["status"], run["error"]["code"]), ("failed", "program_failed"), run)
+
+    def test_a_run_that_does_not_stop(self):
+        """Its program hears no SIGTERM, and is killed in the end."""
+        with self.counts("connectord_runs_stuck_total"):
+            run = self.tap("stay")
+            wait_until("the program to speak", lambda: "it rests" in self.service.get(f"/v1/runs/{run['id']}/logs").text)
+            self.ok(self.service.post(f"/v1/runs/{run['id']}/cancel"), 202)
+            self.assertEqual(self.finished(run)["status"], "cancelled")
+
+    def test_limits(self):
+        with self.counts("connectord_limits_hit_total", site="http", limit="headers_too_large"):
+            many = {f"X-{i}": "x" for i in range(200)}
+            self.assertEqual(self.service.request("GET", "/v1/info", headers=many, check=False).status, 431)
+        with self.counts("connectord_limits_hit_total", None, site="base"):
+            self.service.request("POST", "/v1/sources", raw=b"[" * 200)
+
+    def test_sealed_values(self):
+        active = json.loads((self.folder / "data/keyring.json").read_text())["active"]
+        seen = self.scrape()
+        self.assertEqual(seen.get("connectord_keyring_active_info", kid=active), 1)
+        self.assertEqual(seen.get("connectord_secrets_pending_reseal"), 0)
+        for what, old, new in (("key_missing", f"v1.{active}.", "v1.00000000."), ("changed", f"v1.{active}.", f"v1.{active}.AAAA")):
+            name = f"{self.name}-{what.replace('_', '-')}"
+            self.ok(self.service.put(f"/v1/sources/{name}", {"connector": "postgres", "config": {
+                "host": "127.0.0.1", "database": "x", "username": "x", "password": PASSWORD}}), 201)
+            with contextlib.closing(sqlite3.connect(self.folder / "data/connectord.db")) as db, db:
+                self.assertEqual(db.execute("update resources set config = replace(config, ?, ?) where name = ?",
+                                            (old, new, name)).rowcount, 1)
+            with self.counts("connectord_secrets_unseal_failures_total", None, reason=what):
+                self.assertNotEqual(self.service.post(f"/v1/sources/{name}/check").json()["status"], "succeeded")
+        self.assertEqual(self.scrape().get("connectord_secrets_pending_reseal"), 1)
+
+
+class Crowded(Scraped):
+    """One worker, somebody else at the store, and a reader of the log that is away."""
+    arguments = ("--workers", "1")
+
+    def test_runs_that_wait(self):
+        self.assertEqual(self.scrape().get("connectord_run_workers", **{"for": "long"}), 1)
+        first = self.slow_pair()
+        run = self.ok(self.service.post(f"/v1/connections/{first}/runs"), 201)
+        self.running(run["id"])
+        self.name = "another"
+        self.source("sample", rows=20)
+        self.destination("sqlite", path=str(self.work / "another.db"))
+        self.connection()
+        waiting = self.ok(self.service.post(f"/v1/connections/{self.name}/runs"), 201)
+        self.assertEqual(self.scrape().get("connectord_runs_queued"), 1)
+        self.assertGreater(self.scrape().get("connectord_store_wal_bytes"), 0)
+        self.ok(self.service.post(f"/v1/runs/{run['id']}/cancel"), 202)
+        self.assertEqual(self.finished(waiting)["status"], "succeeded")
+        self.assertEqual(self.scrape().get("connectord_runs_queued"), 0)
+
+    def test_rows_in_quarantine(self):
+        db = self.database(self.work / "in.db")
+        db.execute("create table t (id text, v text)")
+        db.executemany("insert into t values (?, 'x')", (("a",), (None,), ("b",)))
+        db.commit()
+        self.source("sqlite", path=str(self.work / "in.db"))
+        self.destination("sqlite")
+        self.connection(streams=[{"name": "t", "sync_mode": "full_refresh", "destination_sync_mode": "append_dedup",
+                                  "primary_key": [["id"]]}])
+        with self.counts("connectord_run_quarantined_rows_total", connector="sqlite"):
+            self.run_it()
+
+    def test_a_store_that_somebody_else_holds(self):
+        with contextlib.closing(sqlite3.connect(self.folder / "data/connectord.db", isolation_level=None)) as db:
+            db.execute("begin immediate")
+            with self.counts("connectord_store_busy_total", None):
+                self.fails(self.service.put(f"/v1/sources/{self.name}", {"connector": "sample", "config": {}}), 503, "database_busy")
+            db.execute("rollback")
+
+    def test_lines_that_repeat(self):
+        def again():
+            self.service.process.send_signal(signal.SIGHUP)
+            return self.scrape().get("connectord_log_repeated_total")
+        wait_until("lines to be left out", again, pause=0.005)
+
+    def test_lines_that_nobody_reads(self):
+        folder = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+        one = service.Service(folder)
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        one.start(output=open(writer, "wb"))
+        self.addCleanup(lambda: one.alive() and one.kill())
+        wait_until("lines to be dropped", lambda: "connectord_log_dropped_total 0\n" not in one.get("/metrics").text, pause=0)
+
+    def test_what_the_process_may(self):
+        with socket.create_connection(("127.0.0.1", self.service.port)):
+            wait_until("the connection to be counted", lambda: self.scrape().get("connectord_http_connections") >= 2)
+        seen = self.scrape()
+        self.assertGreaterEqual(seen.get("process_max_fds"), 1024)
+        self.assertGreater(seen.get("process_virtual_memory_bytes"), seen.get("process_resident_memory_bytes"))
 
 
 if __name__ == "__main__":

@@ -60,6 +60,21 @@ static void configure(const char *allow, const char *deny, bool loopback)
                  0, "%s", err.message);
 }
 
+/* In one word, for who counts refusals. */
+Test(egress, says_which_kind_of_rule_refused)
+{
+    configure("", "10.9.0.0/16", false);
+    cr_assert_str_eq(decide(NULL, "169.254.1.1", 80).by, "never_allowed");
+    cr_assert_str_eq(decide(NULL, "10.9.2.1", 80).by, "egress_deny");
+    cr_assert_str_eq(decide(NULL, "127.0.0.1", 80).by, "loopback");
+    cr_assert_str_eq(decide(NULL, "8.8.8.8", 80).by, "");
+    egress_protect("10.0.0.1:8080");
+    cr_assert_str_eq(decide(NULL, "10.0.0.1", 8080).by, "own_listener");
+    configure("8.8.8.8", "", false);
+    cr_assert_str_eq(decide(NULL, "8.8.8.8", 80).by, "");
+    cr_assert_str_eq(decide(NULL, "8.8.4.4", 80).by, "egress_allow");
+}
+
 /* A reload. What was told by the old rules stays readable, and nothing that they opened is open. */
 Test(egress, rules_are_replaced_while_they_are_in_use)
 {
