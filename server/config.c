@@ -355,7 +355,8 @@ static void read_secret(struct loading *l, const struct option *o, const struct 
         problems_add(l->problems, f->origin, "unreadable", "%s", err.message);
     else
         keep(l, o, doc_new_string_n(buf_str(&text), strcspn(buf_str(&text), "\r\n")), f->origin);
-    explicit_bzero(text.data, text.len);
+    if (text.data)
+        explicit_bzero(text.data, text.len);
 }
 
 /* What was given as a file becomes the value, where somebody wants it. */

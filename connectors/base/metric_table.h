@@ -86,7 +86,7 @@
     X(STORE_BUSY, COUNTER, "connectord_store_busy_total", "", \
       "Transactions given up after waiting for another writer.") \
     X(STORE_ERRORS, COUNTER, "connectord_store_errors_total", \
-      "code=database_busy|disk_full|store_io|store_corrupt|read_only", \
+      "code=database_busy|insufficient_storage|store_io|store_corrupt|read_only", \
       "Failures that the store reported.") \
     X(STORE_SIZE, GAUGE, "connectord_store_size_bytes", "", \
       "Size of the file of the store.") \

@@ -411,6 +411,8 @@ int txn_begin_within(struct store *s, enum txn_kind kind, int64_t limit_ms, stru
         return busy(limit_ms, err);
     *out = (struct txn){.store = s, .kind = kind, .seat = seat};
     if (begin_on(s, kind, seat, until_ms, err) < 0) {
+        if (!strcmp(error_reason(err), "database_busy"))
+            metric_add(METRIC_STORE_BUSY, 1); /* it was another process that wrote */
         txn_end(out);
         return -1;
     }

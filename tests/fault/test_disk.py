@@ -43,6 +43,7 @@ class Disk(FaultTest):
         self.assertEqual(self.service.get("/livez").status, 200)
         self.all_there(acknowledged)
         self.not_ready("insufficient_storage")
+        self.assertRegex(self.service.get("/metrics").text, r'connectord_store_errors_total\{code="insufficient_storage"\} [1-9]')
         self.ok(self.service.post(f"/v1/runs/{run['id']}/cancel"), 202)
         give_back()
         wait_until("the service to be ready again", lambda: self.service.get("/readyz").status == 200, 30)
