@@ -5,8 +5,6 @@
 #include "connectors/base/clock.h"
 #include "connectors/base/jsonwrite.h"
 #include "connectors/base/text.h"
-#include "connectors/http/url.h"
-#include "connectors/rest/jsonset.h"
 
 void walk_init(struct walk *w, struct fetcher *f, const struct rest_stream *s,
                const struct scopes *values, struct family *family, struct run *run)
@@ -39,303 +37,18 @@ static struct slice json_of(const char *s)
     return (struct slice){s, strlen(s)};
 }
 
-/* -------------------------------------------------------------------- requests */
-
-/* Everything a request can be made from. */
-void walk_scopes(struct walk *w, struct arena *mem)
-{
-    const struct increment *i = w->increment;
-
-    w->scopes.json[SCOPE_vars] = w->values->json[SCOPE_vars];
-    w->scopes.json[SCOPE_secret] = w->values->json[SCOPE_secret];
-    w->scopes.json[SCOPE_run] = json_of(w->run_json);
-    w->scopes.json[SCOPE_page] = json_of(pager_scope(&w->pager, mem));
-    if (w->slice < w->n_slices && w->slices[w->slice])
-        w->scopes.json[SCOPE_slice] = json_of(w->slices[w->slice]);
-    if (i) {
-        struct bound from = increment_sent_from(i), to = increment_sent_to(i);
-
-        w->scopes.json[SCOPE_state] = json_of(arena_printf(
-            mem, "{\"start\":%s,\"end\":%s,\"cursor\":%s}", bound_json(i->how->type, &from, mem),
-            bound_json(i->how->type, &to, mem), bound_json(i->how->type, &i->high, mem)));
-    }
-}
-
-static int send_bound(struct walk *w, const struct rest_send *send, const struct bound *b,
-                      struct arena *mem, struct fetch_request *r, struct error *err)
-{
-    CLEANUP(buf_release) struct buf json = BUF_INIT(TEMPLATE_MAX_OUTPUT);
-    CLEANUP(buf_release) struct buf body = BUF_INIT(TEMPLATE_MAX_OUTPUT);
-    struct rest_value v;
-    struct path path;
-
-    if (!send->value || !b->known)
-        return 0;
-    if (template_render(send->value, &w->scopes, mem, &v, err) < 0)
-        return error_wrap(err, "the bound that is sent");
-    if (v.kind == VALUE_NULL)
-        return 0;
-    if (send->param) {
-        r->url = url_add_query(mem, r->url, send->param, rest_value_text(&v, mem));
-        return 0;
-    }
-    if (path_compile(mem, send->body_path, false, &path))
-        return error_set(err, ERR_CONFIG, "\"%s\" is no path into a body", send->body_path);
-    rest_value_put_json(&v, &json);
-    if (json_set(r->body.ptr ? r->body : (struct slice){"{}", 2}, &path, buf_str(&json), &body,
-                 err) < 0)
-        return -1;
-    r->body = (struct slice){arena_memdup(mem, buf_str(&body), body.len), body.len};
-    return 0;
-}
-
-static int render(struct walk *w, struct arena *mem, struct fetch_request *out, struct error *err)
-{
-    const struct rest_incremental *inc = &w->stream->incremental;
-    bool follows = w->pager.has_token && (w->stream->paginate.type == REST_PAGE_LINK_HEADER ||
-                                          w->stream->paginate.type == REST_PAGE_NEXT_URL);
-    struct bound from, to;
-
-    walk_scopes(w, mem);
-    if (fetch_render(w->fetcher, &w->stream->request, &w->scopes, mem, out, err) < 0)
-        return -1;
-    if (w->increment && !follows) {
-        from = increment_sent_from(w->increment);
-        to = increment_sent_to(w->increment);
-        if (send_bound(w, &inc->send, &from, mem, out, err) < 0 ||
-            send_bound(w, &inc->send_end, &to, mem, out, err) < 0)
-            return -1;
-    }
-    if (pager_apply(&w->pager, out, mem, err) < 0)
-        return -1;
-    out->etag = w->stream->etag && w->pager.pages == 0 ? w->etag : NULL;
-    return 0;
-}
-
-/* ----------------------------------------------------------------------- pages */
-
-static int take_record(void *arg, struct slice record, struct error *err)
-{
-    struct walk *w = arg;
-
-    w->page_records++;
-    w->total_records++;
-    return w->to.record(w->to.arg, record, &w->scopes, err);
-}
-
-/* {"response":{"body":..,"headers":..,"status":200},"record":..,"first_record":..,"count":2} */
-static const char *last_json(struct walk *w, const struct fetch_result *page)
-{
-    struct slice none = {"null", 4};
-    struct slice first = page->first.ptr ? page->first : none;
-    struct slice last = page->last.ptr ? page->last : none;
-
-    return arena_printf(w->next_mem,
-                        "{\"response\":{\"body\":%.*s,\"headers\":%.*s,\"status\":%d},"
-                        "\"record\":%.*s,\"first_record\":%.*s,\"count\":%lld}",
-                        (int)page->envelope.len, page->envelope.ptr, (int)page->headers.len,
-                        page->headers.ptr, page->status, (int)last.len, last.ptr, (int)first.len,
-                        first.ptr, (long long)page->n_records);
-}
-
-static bool reads_last(const struct walk *w)
-{
-    const struct rest_pairs *p = &w->stream->request.params, *h = &w->stream->request.headers;
-    unsigned scopes = template_scopes(w->stream->request.path);
-
-    for (size_t i = 0; i < p->n; i++)
-        scopes |= template_scopes(p->items[i].value);
-    for (size_t i = 0; i < h->n; i++)
-        scopes |= template_scopes(h->items[i].value);
-    if (w->stream->request.body)
-        scopes |= template_scopes(w->stream->request.body);
-    return w->stream->paginate.until || (scopes & SCOPE_BIT(last));
-}
-
-/* The API gives no more than this: what is behind it is asked for from the last bookmark on. That
- * record comes again, with all that share its bookmark, and is merged by its key. */
-static int move_bound(struct walk *w, const struct fetch_result *page, struct error *err)
-{
-    struct increment *i = w->increment;
-    struct rest_value v;
-    struct bound last;
-
-    if (path_find(&i->how->field, page->last, w->mem, &v, err) < 0)
-        return -1;
-    if (!bound_read(i->how->type, &v, w->mem, &last))
-        return error_set_reason(err, ERR_DATA, "null_cursor",
-                                "the last record that the API gives has no \"%s\" to go on from",
-                                i->how->field.text);
-    if (i->from.known && bound_compare(&last, &i->from) <= 0)
-        return error_set_reason(err, ERR_DATA, "page_ceiling",
-                                "more records share one \"%s\" than the API gives, %lld",
-                                i->how->field.text, (long long)w->stream->paginate.split_records);
-    i->from = last;
-    w->at_ceiling = true;
-    return 0;
-}
-
-/* Before the records are handed on: where the next page is, and the request for it. */
-static int on_complete(void *arg, const struct fetch_result *page, struct error *err)
-{
-    struct walk *w = arg;
-    struct scopes s;
-    bool repeated;
-
-    if (!page->found_records && page->n_records == 0)
-        log_warn(w->run->log, .message = "the path of the records leads nowhere in this page",
-                 .fields = {log_text("stream", w->stream->name),
-                            log_text("path", w->stream->records.records.text)});
-    if (w->date_us == 0)
-        w->date_us = page->date_unix_us;
-    arena_clear(w->next_mem);
-    if (reads_last(w))
-        w->scopes.json[SCOPE_last] = json_of(last_json(w, page));
-    s = w->scopes;
-    s.json[SCOPE_body] = page->envelope;
-    s.json[SCOPE_header] = page->headers;
-    if (pager_next(&w->pager, page, &s, w->next_mem, &w->has_next, &repeated, err) < 0)
-        return -1;
-    if (repeated)
-        log_warn(w->run->log, .message = "a page came twice, which ends the stream",
-                 .fields = {log_text("stream", w->stream->name), log_int("pages_repeated", 1)});
-    if (w->has_next && w->increment && w->stream->paginate.split_records &&
-        w->pager.records >= w->stream->paginate.split_records) {
-        w->has_next = false;
-        return move_bound(w, page, err);
-    }
-    if (w->has_next && w->pager.pages >= (w->max_pages ? w->max_pages : w->stream->max_pages)) {
-        w->has_next = false;
-        if (!w->max_pages)
-            return error_set_reason(err, ERR_DATA, "max_pages", "there are more than %lld pages",
-                                    (long long)w->stream->max_pages);
-    }
-    if (!w->has_next)
-        return 0;
-    if (render(w, w->next_mem, &w->next, err) < 0)
-        return error_wrap(err, "page %lld", (long long)w->pager.pages + 1);
-    fetch_ahead(w->fetcher, w->stream, &w->next);
-    return 0;
-}
-
-static int begin_again(struct walk *w, struct error *err)
-{
-    if (w->reset_once)
-        return error_set_reason(err, ERR_TRANSIENT, "cursor_expired",
-                                "the API forgets its cursors faster than they are used");
-    w->reset_once = true;
-    pager_release(&w->pager);
-    pager_init(&w->pager, &w->stream->paginate);
-    log_info(w->run->log, .message = "the cursor is no longer known, its pages begin again",
-             .fields = {log_text("stream", w->stream->name)});
-    w->has_next = true;
-    return render(w, w->next_mem, &w->next, err);
-}
-
-static int skip(struct walk *w, const char *why, struct error *err)
-{
-    log_warn(w->run->log, .message = "a part of the stream is given up",
-             .fields = {log_text("stream", w->stream->name), log_text("why", why)});
-    if (++w->skipped > w->stream->max_skipped)
-        return error_set_reason(err, ERR_DATA, "too_many_skipped",
-                                "%lld parts were given up, and at most %lld may be: %s",
-                                (long long)w->skipped, (long long)w->stream->max_skipped, why);
-    return 0;
-}
-
-static int begin_behind_ceiling(struct walk *w, struct error *err)
-{
-    pager_release(&w->pager);
-    pager_init(&w->pager, &w->stream->paginate);
-    log_info(w->run->log, .message = "the API gives no more, its pages begin again behind them",
-             .fields = {log_text("stream", w->stream->name)});
-    w->has_next = true;
-    if (render(w, w->next_mem, &w->next, err) < 0)
-        return -1;
-    return w->to.page ? w->to.page(w->to.arg, w, true, err) : 0;
-}
-
-static int after_page(struct walk *w, const struct fetch_result *r, struct error *err)
-{
-    bool descending =
-        w->to.keeps && w->increment && w->stream->incremental.order == REST_ORDER_DESC;
-
-    switch (r->outcome) {
-    case FETCH_PAGE:
-        if (w->at_ceiling)
-            return begin_behind_ceiling(w, err);
-        if (w->pager.pages == 1)
-            w->etag = r->etag ? arena_strdup(w->mem, r->etag) : NULL;
-        /* A feed, newest first: behind a page that is all too old there is nothing new. */
-        if (descending && w->page_records > 0 && w->page_kept == 0)
-            w->has_next = false;
-        return w->to.page ? w->to.page(w->to.arg, w, w->has_next, err) : 0;
-    case FETCH_RESET:
-        return begin_again(w, err);
-    case FETCH_SKIP:
-        return skip(w, r->why, err);
-    case FETCH_STOP:
-        w->ended = true;
-        return 0;
-    case FETCH_EMPTY:
-    case FETCH_NOT_MODIFIED:
-        return 0;
-    }
-    return 0;
-}
-
-/* One sequence of pages, from where the pager stands. */
-static int read_pages(struct walk *w, struct error *err)
-{
-    const struct fetch_taker to = {take_record, on_complete, w};
-
-    arena_clear(w->page_mem);
-    if (render(w, w->page_mem, &w->request, err) < 0)
-        return -1;
-    do {
-        struct fetch_result r;
-        struct arena *spent;
-        int64_t number = w->pager.pages + 1;
-
-        w->has_next = w->at_ceiling = false;
-        w->page_records = w->page_kept = 0;
-        if (cancel_check(w->run->cancel, err) < 0 ||
-            fetch_page(w->fetcher, w->stream, &w->request, &to, &r, err) < 0)
-            return error_wrap(err, "page %lld", (long long)number);
-        if (after_page(w, &r, err) < 0)
-            return -1;
-        /* The request that was rendered ahead is the next one. */
-        spent = w->page_mem;
-        w->page_mem = w->next_mem;
-        w->next_mem = spent;
-        w->request = w->next;
-    } while (w->has_next && !w->ended);
-    if (!w->stream->empty_ok && w->total_records == 0)
-        return error_set_reason(err, ERR_DATA, "empty_stream", "there are no records");
-    return 0;
-}
-
-static void new_sequence(struct walk *w)
-{
-    pager_release(&w->pager);
-    pager_init(&w->pager, &w->stream->paginate);
-    w->reset_once = false;
-}
-
-/* --------------------------------------------------------------------- the rest */
-
 /* All windows of one slice; with `within` the first is known and the pager stands in it. */
 static int read_windows(struct walk *w, bool within, struct error *err)
 {
     bool first = true;
 
     if (!w->increment)
-        return read_pages(w, err);
+        return walk_pages(w, err);
     while (!w->ended && ((within && first) || increment_next_window(w->increment))) {
         if (!(within && first))
-            new_sequence(w);
+            walk_new_sequence(w);
         first = false;
-        if (read_pages(w, err) < 0 || (w->to.window && w->to.window(w->to.arg, w, err) < 0))
+        if (walk_pages(w, err) < 0 || (w->to.window && w->to.window(w->to.arg, w, err) < 0))
             return -1;
     }
     return 0;
@@ -348,7 +61,7 @@ int walk_slices(struct walk *w, enum walk_begin begin, struct error *err)
     for (; w->slice < n && !w->ended; w->slice++) {
         walk_begin_slice(w);
         if (begin == WALK_NEW) {
-            new_sequence(w);
+            walk_new_sequence(w);
             if (w->increment)
                 w->increment->read_any = false;
         }

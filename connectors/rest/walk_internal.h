@@ -1,6 +1,6 @@
 /*
- * walk_internal.h - walks from inside: walk.c goes through slices, windows and pages, and
- * walk_children.c through parents.
+ * walk_internal.h - walks from inside: walk.c goes through slices and windows, walk_pages.c through
+ * the pages of one, and walk_children.c through parents.
  */
 #ifndef CONNECTORS_REST_WALK_INTERNAL_H
 #define CONNECTORS_REST_WALK_INTERNAL_H
@@ -16,6 +16,9 @@ enum walk_begin {
 
 /* Everything that a request can be made from. */
 void walk_scopes(struct walk *w, struct arena *mem);
+/* The next sequence of pages is one of its own; all of it, from where the pager stands. */
+void walk_new_sequence(struct walk *w);
+CHECKED int walk_pages(struct walk *w, struct error *err);
 /* walk_slices.c: which slices there are; before anything is read. */
 CHECKED int walk_find_slices(struct walk *w, struct error *err);
 /* The increment as it is for the slice that is to be read. */
