@@ -97,6 +97,24 @@ const char *stream_full_name(struct arena *mem, const struct stream *s)
     return arena_printf(mem, "%s.%s", s->namespace, s->name);
 }
 
+bool selected_stream_merges(const struct selected_stream *s)
+{
+    return s->schema->n_key > 0 && s->write_mode != WRITE_APPEND && !s->unmerged;
+}
+
+void selection_set_merging(struct selection *s, unsigned write_modes)
+{
+    for (size_t i = 0; i < s->n; i++)
+        s->streams[i].unmerged = !(write_modes & 1u << WRITE_APPEND_DEDUP);
+}
+
+const char *selected_stream_doubt(const struct selected_stream *s)
+{
+    const struct stream *of = s->stream;
+
+    return of->doubt ? of->doubt : selected_stream_merges(s) ? NULL : of->doubt_unmerged;
+}
+
 /* ------------------------------------------------------------------- writing */
 
 static struct doc *text_or_null(const char *s)
@@ -147,6 +165,10 @@ static struct doc *stream_to_doc(const struct stream *s)
     doc_set(d, "sync_modes", modes);
     doc_set(d, "resumable", doc_new_bool(s->resumable));
     doc_set(d, "row_estimate", s->row_estimate < 0 ? doc_new_null() : doc_new_int(s->row_estimate));
+    if (s->doubt)
+        doc_set(d, "doubt", doc_new_string(s->doubt));
+    if (s->doubt_unmerged)
+        doc_set(d, "doubt_unmerged", doc_new_string(s->doubt_unmerged));
     return d;
 }
 
@@ -253,6 +275,13 @@ int catalog_column_numbers(const struct doc *names, const char *what, const stru
     return 0;
 }
 
+const char *catalog_text(struct arena *mem, const struct doc *d)
+{
+    const char *text = doc_string(d, NULL);
+
+    return text ? arena_strdup(mem, text) : NULL;
+}
+
 static bool names_mode(const struct doc *modes, enum sync_mode m)
 {
     for (size_t i = 0; i < doc_count(modes); i++) {
@@ -284,6 +313,8 @@ static int stream_from_doc(const struct doc *d, struct arena *mem, struct stream
     out->incremental = names_mode(doc_get(d, "sync_modes"), SYNC_INCREMENTAL);
     out->resumable = doc_bool(doc_get(d, "resumable"), false);
     out->row_estimate = doc_int(doc_get(d, "row_estimate"), -1);
+    out->doubt = catalog_text(mem, doc_get(d, "doubt"));
+    out->doubt_unmerged = catalog_text(mem, doc_get(d, "doubt_unmerged"));
     return 0;
 }
 

@@ -43,6 +43,9 @@ struct stream {
     bool incremental;           /* INCREMENTAL is supported */
     bool resumable;             /* a full read can continue after a crash */
     int64_t row_estimate;       /* -1 = unknown */
+    /* Why rows may be missed, or come twice, although nothing fails: whatever is selected, and
+     * where rows are not merged by a key. NULL = they do not. */
+    const char *doubt, *doubt_unmerged;
 };
 
 struct catalog {
@@ -63,6 +66,7 @@ struct selected_stream {
     const char *destination_namespace; /* "" = the destination's default */
     enum drift_policy drift;
     bool allow_empty, allow_shrink; /* the shrink guard of a full refresh */
+    bool unmerged; /* the destination keeps every row it is given, whatever the key */
     bool one_lane; /* in a parallel run it stays with its like: one lane, one snapshot */
     const struct row_filter *filters; /* all of which a row fulfils; see filter.h */
     size_t n_filters;
@@ -72,6 +76,13 @@ struct selection {
     struct selected_stream *streams;
     size_t n;
 };
+
+/* Whether a row that comes twice is one row. */
+bool selected_stream_merges(const struct selected_stream *s);
+/* `write_modes` of the destination, see connector.h: one that cannot merge by a key never does. */
+void selection_set_merging(struct selection *s, unsigned write_modes);
+/* The doubt of its stream that counts for what is selected; NULL = none. */
+const char *selected_stream_doubt(const struct selected_stream *s);
 
 #define CATALOG_INIT(arena) ((struct catalog){.mem = (arena)})
 

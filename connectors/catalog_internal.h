@@ -15,6 +15,9 @@ __attribute__((nonnull(2, 3, 4, 5, 6, 7), warn_unused_result)) int
 catalog_column_numbers(const struct doc *names, const char *what, const struct schema *schema,
                        struct arena *mem, const size_t **out, size_t *out_n, struct error *err);
 
+/* The text in `mem`; NULL for what is no text. */
+__attribute__((nonnull(1))) const char *catalog_text(struct arena *mem, const struct doc *d);
+
 /* {"streams":[..]} in either form; no two may have the same name. */
 typedef int catalog_read_fn(const struct doc *stream, struct arena *mem, struct stream *out,
                             struct error *err);

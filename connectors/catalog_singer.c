@@ -52,6 +52,10 @@ static struct doc *stream_metadata(const struct singer_stream *w)
         doc_set(m, "x-source-defined-cursor", doc_new_bool(true));
     if (s->resumable)
         doc_set(m, "x-resumable", doc_new_bool(true));
+    if (s->doubt)
+        doc_set(m, "x-doubt", doc_new_string(s->doubt));
+    if (s->doubt_unmerged)
+        doc_set(m, "x-doubt-unmerged", doc_new_string(s->doubt_unmerged));
     return m;
 }
 
@@ -253,6 +257,8 @@ static int stream_from_singer(const struct doc *d, struct arena *mem, struct str
         doc_bool(doc_get(m, "x-source-defined-cursor"), false) || !strcmp(forced, SINGER_LOG_BASED);
     out->resumable = doc_bool(doc_get(m, "x-resumable"), false);
     out->row_estimate = doc_int(doc_get(m, "row-count"), -1);
+    out->doubt = catalog_text(mem, doc_get(m, "x-doubt"));
+    out->doubt_unmerged = catalog_text(mem, doc_get(m, "x-doubt-unmerged"));
     return 0;
 }
 

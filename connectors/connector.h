@@ -179,7 +179,8 @@ struct source_connector {
     /* All streams of a run are read by one call: their positions are one. Rows may come again after
      * a failure, so that a stream without a key is delivered at least once. */
     bool reads_together;
-    bool filters_rows; /* `read` leaves out what selected_stream.filters excludes */
+    bool doubts_streams; /* `discover` may say why not all is delivered exactly once; catalog.h */
+    bool filters_rows;   /* `read` leaves out what selected_stream.filters excludes */
 
     /* Optional: what the table cannot tell of a configuration that it has decoded, when one is
      * stored or validated; `pointer` is where it stands. May take seconds. */

@@ -3,6 +3,7 @@
 
 #include "handlers/body.h"
 #include "handlers/connection.h"
+#include "handlers/delivery.h"
 #include "handlers/encode.h"
 #include "handlers/idempotency.h"
 #include "handlers/page.h"
@@ -22,42 +23,19 @@ static const char *location_of(struct request *req, const char *name)
     return arena_printf(request_mem(req), "/v1/connections/%s", name);
 }
 
-/* What one side promises about rows: "exactly_once", "at_least_once"; NULL = nothing, or unknown.
- */
-static const char *promise_of(struct app *app, struct arena *mem, enum resource_kind kind,
-                              const char *id)
-{
-    struct error ignored = ERROR_INIT;
-    struct connector connector;
-    struct resource r;
-
-    if (store_get_resource(app->store, kind, id, mem, &r, &ignored) < 0 ||
-        connector_find(app->store, kind, r.connector, mem, &connector, &ignored) <= 0)
-        return NULL;
-    return connector.delivery;
-}
-
-/* The weaker promise counts, of a destination and of a source that may send rows again. */
-static const char *delivery_of(struct app *app, struct arena *mem, const struct connection *c)
-{
-    const char *source = promise_of(app, mem, RESOURCE_SOURCE, c->source_id);
-    const char *destination = promise_of(app, mem, RESOURCE_DESTINATION, c->destination_id);
-
-    return source && destination ? source : destination;
-}
-
 /* Writes one connection with its newest run. */
 static int write_one(struct app *app, struct arena *mem, struct jsonw *w,
                      const struct connection *c, struct error *err)
 {
-    const char *delivery = delivery_of(app, mem, c);
+    struct delivery delivery;
     struct error why = ERROR_INIT;
     struct run_row last;
 
+    delivery_of(app, mem, c, &delivery);
     if (store_latest_run(app->store, c->id, mem, &last, &why) == 0)
-        return encode_connection(w, c, &last, delivery, err);
+        return encode_connection(w, c, &last, &delivery, err);
     if (why.code == ERR_NOT_FOUND)
-        return encode_connection(w, c, NULL, delivery, err);
+        return encode_connection(w, c, NULL, &delivery, err);
     *err = why;
     return -1;
 }

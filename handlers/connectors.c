@@ -36,6 +36,7 @@ static bool from_source(const struct source_connector *s, struct connector *out)
                                   .streams = s->streams,
                                   .filters_rows = s->filters_rows,
                                   .reads_together = s->reads_together,
+                                  .doubts_streams = s->doubts_streams,
                                   .judge = s->judge,
                                   .delivery = s->reads_together ? "at_least_once" : NULL};
     return s;

@@ -19,6 +19,7 @@ struct connector {
     const struct known_stream *streams; /* sources; NULL when not known */
     bool filters_rows;                  /* sources */
     bool reads_together;                /* sources */
+    bool doubts_streams;                /* sources */
     unsigned write_modes;               /* destinations; 0 for sources */
     const char *delivery;               /* NULL: a source that weakens no promise */
     void (*judge)(const void *config, const char *pointer, struct problems *problems); /* or NULL */

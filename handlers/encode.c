@@ -269,7 +269,7 @@ static void write_last_run(struct jsonw *w, const struct run_row *last)
 }
 
 int encode_connection(struct jsonw *w, const struct connection *c, const struct run_row *last,
-                      const char *delivery, struct error *err)
+                      const struct delivery *delivery, struct error *err)
 {
     CLEANUP(doc_free_cleanup) struct doc *settings = NULL;
 
@@ -287,7 +287,8 @@ int encode_connection(struct jsonw *w, const struct connection *c, const struct 
     jsonw_put_raw(w, "labels", c->labels ? c->labels : "{}");
     jsonw_put_raw(w, "streams", c->streams);
     encode_members(w, settings);
-    jsonw_put_string(w, "delivery", delivery);
+    jsonw_put_string(w, "delivery", delivery->name);
+    jsonw_put_string(w, "delivery_why", delivery->why);
     write_last_run(w, last);
     jsonw_put_int(w, "revision", c->revision);
     jsonw_put_time_ms(w, "created_at", c->created_us);

@@ -32,10 +32,14 @@ CHECKED int encode_resource(struct store *store, struct arena *mem, struct jsonw
                             enum resource_kind kind, const struct resource *r,
                             enum resource_detail detail, struct error *err);
 
-/* `last` may be NULL: there was no run. `delivery` is what the destination promises, or NULL. */
-__attribute__((nonnull(1, 2, 5), warn_unused_result)) int
+/* "delivery" and why; without a name it is not known. */
+struct delivery {
+    const char *name, *why;
+};
+/* `last` may be NULL: there was no run. */
+__attribute__((nonnull(1, 2, 4, 5), warn_unused_result)) int
 encode_connection(struct jsonw *w, const struct connection *c, const struct run_row *last,
-                  const char *delivery, struct error *err);
+                  const struct delivery *delivery, struct error *err);
 
 /* "id", "source_id", "hash", "discovered_at": what is known of a catalog besides its streams. */
 void encode_catalog_members(struct jsonw *w, const struct stored_catalog *c);

@@ -115,13 +115,14 @@ static int effect_of_run(struct store *store, const char *id, struct arena *mem,
 static int effect_of_connection(struct store *store, const char *id, struct arena *mem,
                                 struct jsonw *w, struct created *out, struct error *err)
 {
+    const struct delivery unknown = {0};
     struct connection c;
 
     if (store_get_connection(store, id, mem, &c, err) < 0)
         return -1;
     out->location = arena_printf(mem, "/v1/connections/%s", c.name);
     out->revision = c.revision;
-    return encode_connection(w, &c, NULL, NULL, err);
+    return encode_connection(w, &c, NULL, &unknown, err);
 }
 
 static int effect_of_resource(struct store *store, enum resource_kind kind, const char *id,

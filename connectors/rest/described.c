@@ -172,6 +172,7 @@ const struct source_connector *described_source(struct arena *mem, const char *n
         .count = count,
         .read = read_streams,
         .streams = streams_of(mem, d),
+        .doubts_streams = true,
     };
     c->options = table_of(mem, d, doc_get(document, "client"), &c->config_size);
     start = arena_alloc(mem, c->config_size);

@@ -113,6 +113,7 @@ const struct source_connector source_rest = {
             "and Retry-After are kept; a page that repeats for ever is an error. Secrets are sent "
             "to the host of the document alone and never logged.",
     .options = options,
+    .doubts_streams = true,
     .config_size = sizeof(struct rest_config),
     .check = check,
     .discover = discover,

@@ -5,6 +5,7 @@
 #include "connectors/base/arena.h"
 #include "connectors/base/clock.h"
 #include "connectors/base/metric.h"
+#include "server/sync/promise.h"
 
 struct progress {
     pthread_mutex_t mutex;
@@ -141,6 +142,13 @@ void progress_attempt(struct progress *p)
     p->touched_us = clock_monotonic_us();
 }
 
+void progress_promise(struct progress *p, size_t stream, const char *weakness)
+{
+    LOCK_GUARD(&p->mutex);
+
+    p->streams[stream].weakness = weakness;
+}
+
 void progress_lanes(struct progress *p, int64_t lanes)
 {
     LOCK_GUARD(&p->mutex);
@@ -263,6 +271,8 @@ static void put_stream(struct jsonw *w, const struct stream_progress *s)
     jsonw_put_string(w, "status", stream_status_name(s->status));
     jsonw_put_string(w, "sync_mode", sync_mode_name(sel->sync_mode));
     jsonw_put_string(w, "destination_sync_mode", write_mode_name(sel->write_mode));
+    jsonw_put_string(w, "delivery", promise_name(s->weakness));
+    jsonw_put_string(w, "delivery_why", s->weakness);
     progress_put_numbers(w, s);
     put_counts(w, &s->committed);
     jsonw_key(w, "error");

@@ -27,6 +27,7 @@ const char *fault_origin_name(enum fault_origin o);
 struct stream_progress {
     const struct selected_stream *stream; /* borrowed */
     const char *name;                     /* "namespace.name" or "name" */
+    const char *weakness;                 /* see promise.h; borrowed */
     enum stream_status status;
     int64_t rows_read, bytes_read;
     struct counts committed; /* of this run */
@@ -62,6 +63,9 @@ void progress_get(const struct progress *p, size_t stream, struct stream_progres
 /* The sum over all streams, in the fields of one. */
 void progress_total(const struct progress *p, struct stream_progress *out);
 int64_t progress_attempts(const struct progress *p);
+/* What is promised of its rows; NULL, as in the beginning, is exactly once. */
+__attribute__((nonnull(1))) void progress_promise(struct progress *p, size_t stream,
+                                                  const char *weakness);
 /* How many streams may be under way at the same time; 1 until it is said. */
 void progress_lanes(struct progress *p, int64_t lanes);
 

@@ -9,6 +9,7 @@
 #include "connectors/base/arena.h"
 #include "connectors/base/clock.h"
 #include "connectors/base/unconst.h"
+#include "server/sync/promise.h"
 #include "server/sync/runner.h"
 #include "server/sync/spread.h"
 
@@ -301,6 +302,23 @@ static void run_watched(struct runner *r, struct arena *mem)
     tell_progress(r, w.told);
 }
 
+static void tell_promises(const struct sync_job *job, struct progress *progress)
+{
+    const struct promise_ends ends = {job->source->reads_together, job->destination->delivery};
+
+    for (size_t i = 0; i < job->selection->n; i++) {
+        const struct selected_stream *s = &job->selection->streams[i];
+        struct stream_progress now;
+
+        progress_promise(progress, i, promise_weakness(&ends, s));
+        progress_get(progress, i, &now);
+        if (selected_stream_doubt(s))
+            log_warn(job->engine_log, .message = "not every row can be promised",
+                     .fields = {log_text("stream", now.name),
+                                log_text("why", selected_stream_doubt(s))});
+    }
+}
+
 /* What the store knows of the state, which a run with such a destination goes on from. */
 static void keep_copies(struct runner *r, struct arena *mem)
 {
@@ -333,6 +351,7 @@ void sync_run(const struct sync_job *job, struct progress *progress, struct run_
     r.out = arena_array(mem, job->selection->n, sizeof *r.out);
     keep_copies(&r, mem);
     progress_lanes(progress, (int64_t)r.n_lanes);
+    tell_promises(job, progress);
     pthread_mutex_init(&r.mutex, NULL);
     if (cancel_new(&r.halt, &r.why.error) == 0)
         run_watched(&r, mem);

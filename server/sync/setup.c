@@ -246,6 +246,7 @@ int setup_streams(const struct source_setup *source, const struct destination_se
     if (problems->n > before)
         return 0;
     apply_settings(settings, rest ? rest : streams, run->mem, out);
+    selection_set_merging(&out->selection, destination->connector->write_modes);
     check_modes(destination, run->mem, &out->selection, problems);
     check_targets(run->mem, &out->selection, problems);
     return 0;
