@@ -1,4 +1,5 @@
 include(${CMAKE_CURRENT_LIST_DIR}/fuzz.cmake)
+unit_test(test_rest_overlap rest)
 unit_test(test_rest_page rest)
 unit_test(test_rest_path rest)
 unit_test(test_rest_pattern rest)

@@ -86,6 +86,7 @@ struct rest_paginate {
     int64_t split_records; /* so many are given, then the bound moves on; 0 = all */
     bool from_header, stop_on_short;
     bool stable;             /* pages keep their content while they are read */
+    bool overlap, front;     /* offset: pages overlap; the front is read again: overlap.h */
     struct path path, field; /* of the cursor or URL; of the last record */
     const char *header, *rel;
     bool has_total_pages, has_total, has_more;

@@ -49,8 +49,9 @@ void document_client(struct compile *c, const struct doc *object, const char *po
 void document_request(struct compile *c, const struct doc *object, const char *pointer,
                       struct rest_request *out);
 struct rest_rules document_rules(struct compile *c, const struct doc *list, const char *pointer);
+/* `stream` has its key, its records, what is added, and its incremental already. */
 void document_paginate(struct compile *c, const struct doc *object, const char *pointer,
-                       struct rest_paginate *out);
+                       struct rest_stream *stream);
 void document_incremental(struct compile *c, const struct doc *object, const char *pointer,
                           struct rest_incremental *out);
 /* All but the parent of for_each, which is found when every stream is known. */

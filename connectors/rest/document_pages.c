@@ -14,11 +14,13 @@ static const char *const paginate_types[] = {"none",        "page",     "offset"
 /* In the order of enum rest_place, without cookies. */
 static const char *const page_places[] = {"header", "query", "cookie", "body", "path", NULL};
 static const char *const froms[] = {"body", "header", NULL};
+static const char *const overlaps[] = {"auto", "always", "never", NULL};
 static const char *const stops[] = {"empty_page", "short_page", NULL};
 
 struct raw_paginate {
     const char *type, *param, *size_param, *limit_param, *in, *body_path, *from, *path, *header,
-        *rel, *field, *total_pages_path, *total_path, *more_path, *until, *stop, *token_ttl;
+        *rel, *field, *total_pages_path, *total_path, *more_path, *until, *stop, *overlap,
+        *token_ttl;
     int64_t start, size, limit;
     const struct doc *split;
     bool stable;
@@ -48,6 +50,7 @@ static const struct option paginate_table[] = {
     OPTION(struct raw_paginate, until, .title = "Until", .help = "A condition that ends it."),
     OPTION(struct raw_paginate, stop, .title = "Stop", .help = "short_page saves the request of an empty page.", .def = "empty_page", .choices = stops),
     OPTION(struct raw_paginate, stable, .title = "Stable", .help = "Whether pages keep their content while they are read.", .def = "false"),
+    OPTION(struct raw_paginate, overlap, .title = "Overlap", .help = "offset: pages overlap by a record, which shows that none slipped between them; auto does where the newest come first.", .def = "auto", .choices = overlaps),
     OPTION(struct raw_paginate, split, .title = "Ceiling", .help = "max_records: the API gives no more; then its pages begin again at the last bookmark."),
     OPTION(struct raw_paginate, token_ttl, .title = "Life of a cursor", .help = "An older one is not used again.", .def = "1h"),
     OPTIONS_END,
@@ -90,9 +93,42 @@ static void check_paginate(struct compile *c, const struct raw_paginate *raw,
     }
 }
 
-void document_paginate(struct compile *c, const struct doc *object, const char *pointer,
-                       struct rest_paginate *out)
+/* A key that is computed cannot be seen in a record as it comes. */
+static bool is_added(const struct rest_stream *s)
 {
+    for (size_t i = 0; i < s->add.n; i++) {
+        for (size_t k = 0; k < s->n_key; k++) {
+            if (strcmp(s->add.items[i].name, s->key[k]) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* What is read twice has to be one row in the end, so it takes a key. */
+static void compile_overlap(struct compile *c, const char *word, const char *pointer,
+                            struct rest_stream *s)
+{
+    struct rest_paginate *p = &s->paginate;
+    bool offset = p->type == REST_PAGE_OFFSET, numbered = offset || p->type == REST_PAGE_NUMBER;
+    bool newest_first = s->incremental.present && s->incremental.order == REST_ORDER_DESC;
+    bool always = strcmp(word, "always") == 0, never = strcmp(word, "never") == 0;
+    bool merges = !p->stable && s->n_key > 0;
+    bool possible =
+        offset && merges && !s->has_explode && !is_added(s) && !p->split_records && p->size > 1;
+
+    p->front = numbered && newest_first && merges && !never;
+    p->overlap = possible && (always || p->front);
+    if (always && !possible)
+        problems_add(c->problems, document_at(c, pointer, "overlap"), "not_allowed",
+                     "it is for pages of type offset, with a limit above 1, that are neither "
+                     "stable nor split, and needs a key that the records come with");
+}
+
+void document_paginate(struct compile *c, const struct doc *object, const char *pointer,
+                       struct rest_stream *stream)
+{
+    struct rest_paginate *out = &stream->paginate;
     struct raw_paginate raw = {0};
     struct raw_split split = {0};
     bool number, offset;
@@ -133,6 +169,7 @@ void document_paginate(struct compile *c, const struct doc *object, const char *
                                     &split, c->mem, c->problems))
         out->split_records = split.max_records;
     check_paginate(c, &raw, out, pointer);
+    compile_overlap(c, raw.overlap, pointer, stream);
 }
 
 /* ---------------------------------------------------------------- incremental */

@@ -363,9 +363,9 @@ static void compile_parts(struct compile *c, const struct raw_stream *raw, const
     out->add = document_pairs(c, raw->add, SCOPES_RECORD, document_at(c, pointer, "add"));
     compile_records(c, raw->records, document_at(c, pointer, "records"), out);
     compile_remove(c, &raw->remove, document_at(c, pointer, "remove"), out);
-    document_paginate(c, raw->paginate, document_at(c, pointer, "paginate"), &out->paginate);
     document_incremental(c, raw->incremental, document_at(c, pointer, "incremental"),
                          &out->incremental);
+    document_paginate(c, raw->paginate, document_at(c, pointer, "paginate"), out);
     if (out->paginate.split_records &&
         !(out->incremental.present && out->incremental.order == REST_ORDER_ASC))
         problems_add(c->problems, document_at(c, document_at(c, pointer, "paginate"), "split"),

@@ -82,6 +82,8 @@ static int take_record(void *arg, struct slice record, struct error *err)
     struct taking *t = arg;
     struct spool *s = &t->f->spool;
 
+    if (t->to->look && t->to->look(t->to->arg, t->n, record, err) < 0)
+        return -1;
     if (t->n++ == 0)
         keep(&t->f->first, record);
     keep(&t->f->last, record);

@@ -67,6 +67,9 @@ CHECKED int fetch_render(struct fetcher *f, const struct rest_request *r, const 
 
 struct fetch_taker {
     page_record_fn *each;
+    /* Sees each record when it arrives, before `complete`; number 0 begins a page, also one that is
+     * asked for again since it broke. May be NULL. */
+    int (*look)(void *arg, int64_t number, struct slice record, struct error *err);
     /* A page is complete: called once for each FETCH_PAGE, before its records are handed on unless
      * they were too many to hold back. The time to ask for the next page. May be NULL. */
     int (*complete)(void *arg, const struct fetch_result *page, struct error *err);

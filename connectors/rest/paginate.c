@@ -304,11 +304,12 @@ int pager_next(struct pager *p, const struct fetch_result *page, const struct sc
     bool ended = false;
 
     *out_more = false;
-    *out_repeated = same && is_numbered(how);
+    *out_repeated = same && is_numbered(how) && !p->retraces;
     if (p->pages == 0)
         (void)was_here(p); /* the first place is one to come back to as well */
     p->pages++;
     p->records += page->n_records;
+    p->last_records = page->n_records;
     memcpy(p->hash, page->hash, sizeof p->hash);
     if (*out_repeated || how->type == REST_PAGE_NONE)
         return 0;
@@ -320,7 +321,7 @@ int pager_next(struct pager *p, const struct fetch_result *page, const struct sc
         return 0;
     if (p->token.failed)
         return buf_ok(&p->token, "a cursor", err);
-    if (was_here(p))
+    if (was_here(p) && !p->retraces)
         return error_set_reason(err, ERR_DATA, "pagination_loop",
                                 "page %lld leads back to a page that was there before",
                                 (long long)p->pages);

@@ -17,7 +17,8 @@ struct pager {
     int64_t number;   /* page or offset */
     struct buf token; /* cursor or key of the last record, as text; or the URL that comes next */
     bool has_token;
-    int64_t pages, records;
+    int64_t pages, records, last_records; /* of the last page */
+    bool retraces; /* pages are read again on purpose (overlap.h): no circle is looked for */
     unsigned char hash[16]; /* of the page before */
     uint64_t seen[PAGER_SEEN], tortoise;
     int64_t next_power;

@@ -268,20 +268,6 @@ static int begin_increment(struct reading *r, const char *position, struct error
     return 0;
 }
 
-/* What is inserted or deleted while pages are counted through moves rows from one to the next: what
- * comes twice is merged by a key, and without one nobody can tell. */
-static void warn_of_moving_pages(const struct reading *r)
-{
-    const struct rest_paginate *how = &r->stream->paginate;
-    bool numbered = how->type == REST_PAGE_NUMBER || how->type == REST_PAGE_OFFSET;
-
-    if (numbered && !how->stable && !r->keyed)
-        log_warn(r->run->log,
-                 .message = "pages are numbered and the rows have no key: what changes while they "
-                            "are read may be missed, or come twice",
-                 .fields = {log_text("stream", r->stream->name)});
-}
-
 static int read_rows(struct reading *r, const char *position, struct error *err)
 {
     const char *etag = member(position, "etag", r->mem);
@@ -298,9 +284,13 @@ static int read_rows(struct reading *r, const char *position, struct error *err)
                                 "the API gives %lld records for one question, and what comes twice "
                                 "behind them can only be merged by a key",
                                 (long long)r->stream->paginate.split_records);
-    warn_of_moving_pages(r);
     r->walk.etag = etag;
-    r->walk.to = (struct walker){take_record, on_page, on_window, r, true};
+    r->walk.to = (struct walker){.record = take_record,
+                                 .page = on_page,
+                                 .window = on_window,
+                                 .arg = r,
+                                 .keeps = true,
+                                 .merges = r->keyed};
     if (begin_increment(r, position, err) < 0 || walk_all(&r->walk, position, err) < 0)
         return -1;
     if (r->incremental)
@@ -332,7 +322,7 @@ static int read_stream(struct reading *r, struct fetcher *f, const char *positio
     if (from_sink(r, sink_begin(r->out, r->index, err)) < 0)
         return -1;
     r->incremental = r->want->sync_mode == SYNC_INCREMENTAL;
-    r->keyed = r->want->schema->n_key > 0 && r->want->write_mode != WRITE_APPEND;
+    r->keyed = selected_stream_merges(r->want);
     r->mem = arena_new();
     r->place = arena_new();
     r->position = r->behind = BUF_INIT((size_t)4 << 20);

@@ -75,6 +75,36 @@ static int sample_stream(const struct rest_source *src, struct fetcher *f,
     return rc;
 }
 
+/* What is deleted while pages are counted through pulls rows past the reading, and what comes
+ * pushes some of them into the next page again. */
+static void doubt_pages(const struct rest_stream *s, struct stream *out)
+{
+    const struct rest_paginate *how = &s->paginate;
+    bool numbered = how->type == REST_PAGE_NUMBER || how->type == REST_PAGE_OFFSET;
+
+    if (!numbered || how->stable)
+        return;
+    if (how->overlap)
+        out->doubt_unmerged = "pages are counted: what changes while they are read may be missed, "
+                              "or come twice, where rows are not merged by a key";
+    else
+        out->doubt = "pages are counted: what changes while they are read may be missed, or come "
+                     "twice without a key (see stable and overlap of paginate)";
+}
+
+/* Children are as certain as the list of their parents, which is read for its fields alone. */
+static void doubt_parents(const struct rest_stream *s, struct stream *out)
+{
+    for (; s->for_each.parent && !out->doubt; s = s->for_each.parent) {
+        struct stream parents = {0};
+
+        doubt_pages(s->for_each.parent, &parents);
+        if (parents.doubt || (parents.doubt_unmerged && !s->for_each.distinct))
+            out->doubt = "pages of the parents are counted: what changes while they are read may "
+                         "be missed (see stable and overlap of paginate)";
+    }
+}
+
 static int discover_stream(const struct rest_source *src, struct fetcher *f,
                            const struct rest_stream *s, struct run *run, struct catalog *out,
                            struct error *err)
@@ -96,6 +126,8 @@ static int discover_stream(const struct rest_source *src, struct fetcher *f,
     stream->row_estimate = -1;
     stream->incremental = stream->source_defined_cursor = inc->present;
     stream->resumable = schema->n_key > 0;
+    doubt_pages(s, stream);
+    doubt_parents(s, stream);
     if (inc->present && inc->field.n == 1 && inc->field.steps[0].kind == PATH_KEY)
         cursor = schema_find(schema, inc->field.steps[0].key);
     if (cursor >= 0) {
@@ -144,7 +176,7 @@ int rest_check(const struct rest_source *src, struct run *run, struct error *err
                                             .records = {.records = {"", &nothing, 1}}};
     CLEANUP(fetcher_free_cleanup) struct fetcher *f = NULL;
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
-    const struct fetch_taker to = {ignore_record, NULL, NULL};
+    const struct fetch_taker to = {.each = ignore_record};
     struct fetch_request r;
     struct fetch_result page;
     struct error why = ERROR_INIT;
@@ -194,7 +226,7 @@ int rest_count(const struct rest_source *src, struct run *run, const struct stre
     CLEANUP(fetcher_free_cleanup) struct fetcher *f = NULL;
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
     struct counting c = {.stream = s, .mem = mem, .total = -1};
-    const struct fetch_taker to = {ignore_record, read_total, &c};
+    const struct fetch_taker to = {.each = ignore_record, .complete = read_total, .arg = &c};
     struct fetch_request r;
     struct fetch_result page;
     struct pager pager;

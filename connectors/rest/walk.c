@@ -17,6 +17,7 @@ void walk_init(struct walk *w, struct fetcher *f, const struct rest_stream *s,
     w->next_mem = arena_new();
     w->parent = BUF_INIT(PAGE_MAX_RECORD);
     pager_init(&w->pager, &s->paginate);
+    overlap_init(&w->overlap);
     clock_format_us(run->started_unix_us, started);
     w->run_json = arena_printf(w->mem, "{\"started_at\":\"%s\"}", started);
 }
@@ -24,6 +25,7 @@ void walk_init(struct walk *w, struct fetcher *f, const struct rest_stream *s,
 void walk_release(struct walk *w)
 {
     pager_release(&w->pager);
+    overlap_release(&w->overlap);
     known_release(&w->known);
     known_release(&w->now);
     buf_release(&w->parent);
@@ -134,7 +136,10 @@ static int resume_pages(struct walk *w, const char *position, enum walk_begin *o
     *out = since < 0 ? WALK_BEHIND_WINDOW : WALK_IN_WINDOW;
     if (since < 0 || clock_unix_us() / 1000 - since > w->stream->paginate.token_ttl_ms)
         return 0;
-    return pager_resume(&w->pager, json_of(position), w->page_mem, err);
+    walk_new_sequence(w);
+    if (pager_resume(&w->pager, json_of(position), w->page_mem, err) < 0)
+        return -1;
+    return overlap_resume(&w->overlap, &w->pager, json_of(position), err);
 }
 
 static void resume_parents(struct walk *w, const char *position)
@@ -195,4 +200,5 @@ void walk_put(const struct walk *w, bool in_pages, struct buf *out)
     jsonw_key(&jw, "since");
     jsonw_string_n(&jw, digits, text_from_int64(clock_unix_us() / 1000, digits));
     pager_put(&w->pager, out);
+    overlap_put(&w->overlap, out);
 }

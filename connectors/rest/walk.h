@@ -9,7 +9,7 @@
 
 #include "connectors/rest/increment.h"
 #include "connectors/rest/known.h"
-#include "connectors/rest/paginate.h"
+#include "connectors/rest/overlap.h"
 #include "connectors/rest/parents.h"
 
 struct walk;
@@ -39,7 +39,8 @@ struct walker {
     /* A window of a slice is complete. May be NULL. */
     int (*window)(void *arg, struct walk *w, struct error *err);
     void *arg;
-    bool keeps; /* counts page_kept: a feed ends behind a page of which nothing was kept */
+    bool keeps;  /* counts page_kept: a feed ends behind a page of which nothing was kept */
+    bool merges; /* a record that comes twice is one in the end, so pages may overlap */
 };
 
 struct walk {
@@ -53,6 +54,8 @@ struct walk {
     int64_t max_pages; /* 0 = as the stream says; for samples */
     /* State: */
     struct pager pager;
+    struct overlap overlap;
+    struct bound front, next_front; /* the newest record when it last began there; this time */
     struct arena *mem, *page_mem, *next_mem; /* the walk; this request; the one behind it */
     struct scopes scopes;
     struct fetch_request request, next;

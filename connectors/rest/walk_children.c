@@ -89,6 +89,16 @@ static bool is_guest(const struct family_member *m, const struct family_member *
     return m == host || (m->how->parent == host->how->parent && !m->parents && !m->failed);
 }
 
+/* Whether a parent that comes twice is asked for once. */
+static bool are_distinct(const struct gathering *g)
+{
+    for (size_t i = 0; i < g->family->n; i++) {
+        if (g->into[i] && !g->family->members[i].how->distinct)
+            return false;
+    }
+    return true;
+}
+
 static int gather(struct family *f, struct family_member *host, const struct walk *child,
                   struct error *err)
 {
@@ -101,7 +111,7 @@ static int gather(struct family *f, struct family_member *host, const struct wal
             g.into[i] = parents_new(f->members[i].how);
     }
     walk_init(&w, child->fetcher, host->how->parent, child->values, f, child->run);
-    w.to = (struct walker){.record = take_parent, .arg = &g};
+    w.to = (struct walker){.record = take_parent, .arg = &g, .merges = are_distinct(&g)};
     rc = walk_whole(&w, err);
     walk_release(&w);
     for (size_t i = 0; i < f->n; i++) {

@@ -149,12 +149,69 @@ static int move_bound(struct walk *w, const struct fetch_result *page, struct er
     return 0;
 }
 
+static int look(void *arg, int64_t number, struct slice record, struct error *err)
+{
+    return overlap_look(&((struct walk *)arg)->overlap, number, record, err);
+}
+
+static bool newest_first(const struct walk *w)
+{
+    return w->increment && w->stream->incremental.order == REST_ORDER_DESC;
+}
+
+static bool bound_of(const struct walk *w, struct slice record, struct arena *mem,
+                     struct bound *out)
+{
+    struct error ignored = ERROR_INIT;
+    struct rest_value v;
+
+    return record.ptr && path_find(&w->increment->how->field, record, mem, &v, &ignored) == 0 &&
+           bound_read(w->increment->how->type, &v, mem, out);
+}
+
+/* Where this page stands to what was first when the reading last began at the front. */
+static enum overlap_front find_front(struct walk *w, const struct fetch_result *page)
+{
+    struct bound last;
+
+    if (!newest_first(w))
+        return OVERLAP_NO_FRONT;
+    if (w->overlap.pass_pages == 0 || !w->next_front.known) {
+        w->front = w->next_front;
+        if (!bound_of(w, page->first, w->mem, &w->next_front))
+            w->next_front = (struct bound){0};
+    }
+    if (!w->next_front.known)
+        return OVERLAP_NO_FRONT;
+    if (!w->front.known)
+        return OVERLAP_ABOVE;
+    return bound_of(w, page->last, w->next_mem, &last) && bound_compare(&last, &w->front) <= 0
+               ? OVERLAP_REACHED
+               : OVERLAP_ABOVE;
+}
+
+/* Where the next page is. */
+static int find_next(struct walk *w, const struct fetch_result *page, struct error *err)
+{
+    struct scopes s = w->scopes;
+    bool repeated;
+
+    s.json[SCOPE_body] = page->envelope;
+    s.json[SCOPE_header] = page->headers;
+    if (pager_next(&w->pager, page, &s, w->next_mem, &w->has_next, &repeated, err) < 0)
+        return -1;
+    if (repeated)
+        log_warn(w->run->log, .message = "a page came twice, which ends the stream",
+                 .fields = {log_text("stream", w->stream->name), log_int("pages_repeated", 1)});
+    if (!overlap_is_on(&w->overlap))
+        return 0;
+    return overlap_next(&w->overlap, &w->pager, find_front(w, page), &w->has_next, err);
+}
+
 /* Before the records are handed on: where the next page is, and the request for it. */
 static int on_complete(void *arg, const struct fetch_result *page, struct error *err)
 {
     struct walk *w = arg;
-    struct scopes s;
-    bool repeated;
 
     if (!page->found_records && page->n_records == 0)
         log_warn(w->run->log, .message = "the path of the records leads nowhere in this page",
@@ -165,14 +222,8 @@ static int on_complete(void *arg, const struct fetch_result *page, struct error 
     arena_clear(w->next_mem);
     if (reads_last(w))
         w->scopes.json[SCOPE_last] = json_of(last_json(w, page));
-    s = w->scopes;
-    s.json[SCOPE_body] = page->envelope;
-    s.json[SCOPE_header] = page->headers;
-    if (pager_next(&w->pager, page, &s, w->next_mem, &w->has_next, &repeated, err) < 0)
+    if (find_next(w, page, err) < 0)
         return -1;
-    if (repeated)
-        log_warn(w->run->log, .message = "a page came twice, which ends the stream",
-                 .fields = {log_text("stream", w->stream->name), log_int("pages_repeated", 1)});
     if (w->has_next && w->increment && w->stream->paginate.split_records &&
         w->pager.records >= w->stream->paginate.split_records) {
         w->has_next = false;
@@ -192,14 +243,24 @@ static int on_complete(void *arg, const struct fetch_result *page, struct error 
     return 0;
 }
 
+static void begin_pages(struct walk *w)
+{
+    const struct rest_paginate *how = &w->stream->paginate;
+    bool twice = w->to.merges && (how->overlap || how->front);
+
+    w->front = w->next_front = (struct bound){0};
+    pager_release(&w->pager);
+    pager_init(&w->pager, &w->stream->paginate);
+    overlap_begin(&w->overlap, twice ? w->stream : NULL, &w->pager);
+}
+
 static int begin_again(struct walk *w, struct error *err)
 {
     if (w->reset_once)
         return error_set_reason(err, ERR_TRANSIENT, "cursor_expired",
                                 "the API forgets its cursors faster than they are used");
     w->reset_once = true;
-    pager_release(&w->pager);
-    pager_init(&w->pager, &w->stream->paginate);
+    begin_pages(w);
     log_info(w->run->log, .message = "the cursor is no longer known, its pages begin again",
              .fields = {log_text("stream", w->stream->name)});
     w->has_next = true;
@@ -219,8 +280,7 @@ static int skip(struct walk *w, const char *why, struct error *err)
 
 static int begin_behind_ceiling(struct walk *w, struct error *err)
 {
-    pager_release(&w->pager);
-    pager_init(&w->pager, &w->stream->paginate);
+    begin_pages(w);
     log_info(w->run->log, .message = "the API gives no more, its pages begin again behind them",
              .fields = {log_text("stream", w->stream->name)});
     w->has_next = true;
@@ -229,20 +289,31 @@ static int begin_behind_ceiling(struct walk *w, struct error *err)
     return w->to.page ? w->to.page(w->to.arg, w, true, err) : 0;
 }
 
+/* A feed, newest first: behind a page that is all too old there is nothing new. */
+static int stop_at_old(struct walk *w, struct error *err)
+{
+    enum overlap_front front = w->next_front.known ? OVERLAP_ABOVE : OVERLAP_NO_FRONT;
+
+    if (!overlap_is_on(&w->overlap)) {
+        w->has_next = false;
+        return 0;
+    }
+    if (overlap_stop(&w->overlap, &w->pager, front, &w->has_next, err) < 0)
+        return -1;
+    return w->has_next ? render(w, w->next_mem, &w->next, err) : 0;
+}
+
 static int after_page(struct walk *w, const struct fetch_result *r, struct error *err)
 {
-    bool descending =
-        w->to.keeps && w->increment && w->stream->incremental.order == REST_ORDER_DESC;
-
     switch (r->outcome) {
     case FETCH_PAGE:
         if (w->at_ceiling)
             return begin_behind_ceiling(w, err);
         if (w->pager.pages == 1)
             w->etag = r->etag ? arena_strdup(w->mem, r->etag) : NULL;
-        /* A feed, newest first: behind a page that is all too old there is nothing new. */
-        if (descending && w->page_records > 0 && w->page_kept == 0)
-            w->has_next = false;
+        if (w->to.keeps && newest_first(w) && w->page_records > 0 && w->page_kept == 0 &&
+            stop_at_old(w, err) < 0)
+            return -1;
         return w->to.page ? w->to.page(w->to.arg, w, w->has_next, err) : 0;
     case FETCH_RESET:
         return begin_again(w, err);
@@ -260,7 +331,10 @@ static int after_page(struct walk *w, const struct fetch_result *r, struct error
 
 int walk_pages(struct walk *w, struct error *err)
 {
-    const struct fetch_taker to = {take_record, on_complete, w};
+    const struct fetch_taker to = {.each = take_record,
+                                   .look = overlap_is_on(&w->overlap) ? look : NULL,
+                                   .complete = on_complete,
+                                   .arg = w};
 
     arena_clear(w->page_mem);
     if (render(w, w->page_mem, &w->request, err) < 0)
@@ -290,7 +364,6 @@ int walk_pages(struct walk *w, struct error *err)
 
 void walk_new_sequence(struct walk *w)
 {
-    pager_release(&w->pager);
-    pager_init(&w->pager, &w->stream->paginate);
+    begin_pages(w);
     w->reset_once = false;
 }

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """Pages that follow each other, and those that do not: cycles, cursors that are nothing, short pages."""
+import itertools
+
 import rest_case
 from rest_case import RestTest, items, reply
 
@@ -7,14 +9,136 @@ CURSOR = {"type": "cursor", "path": "next", "param": "after"}
 NUMBERED = {"type": "page", "param": "page", "size_param": "per_page", "size": 3}
 
 
-class Numbered(RestTest):
-    def test_rows_without_a_key_may_be_missed_and_the_log_says_so(self):
-        for stable in (False, True):
-            with self.subTest(stable=stable):
-                self.anew(f"numbered-{stable}".lower())
-                self.api.on("/items", lambda r: reply({"data": items(1, 3) if r.query["page"] == "1" else []}))
-                self.rest(self.stream(paginate={**NUMBERED, "stable": stable}, key=[]), write="append")
-                self.assertEqual("may be missed" in self.log(self.run_it()), not stable)
+AT = "2024-05-01T00:{:02}:00Z"
+
+
+GIVEN = {"properties": {"id": {"type": "integer"}, "name": {"type": "string"}, "at": {"type": "string", "format": "date-time"}}}
+
+
+class Moving(RestTest):
+    """P4: a list that changes while its pages are counted through."""
+
+    def counted(self, rows, between=lambda k: None):
+        """Answers by page or offset from `rows`, which `between` changes after request k."""
+        count = itertools.count(1)
+
+        def handler(request):
+            q = request.query
+            size = int(q.get("per_page") or q["limit"])
+            first = int(q["offset"]) if "offset" in q else (int(q["page"]) - 1) * size
+            answer = reply({"data": rows[first:first + size]})
+            between(next(count))
+            return answer
+        self.api.on("/items", handler)
+
+    def delivery(self, run):
+        """Of the run's stream; the connection says the same, with the stream's name before it."""
+        stream, = run["stats"]["streams"]
+        connection = self.service.get(f"/v1/connections/{self.name}").json()
+        self.assertEqual(connection["delivery"], stream["delivery"])
+        if stream["delivery_why"]:
+            self.assertEqual(connection["delivery_why"], f'stream "items": {stream["delivery_why"]}')
+        else:
+            self.assertIsNone(connection["delivery_why"])
+        return stream["delivery"]
+
+    def test_what_is_promised_is_said_by_run_connection_and_catalog(self):
+        offset = {"type": "offset", "limit": 3}
+        cases = [("at_least_once", NUMBERED, {}), ("exactly_once", {**NUMBERED, "stable": True}, {}),
+                 ("at_least_once", {**NUMBERED, "stable": False}, {"key": []}), ("at_least_once", offset, {}),
+                 ("exactly_once", {**offset, "overlap": "always"}, {}), ("exactly_once", CURSOR, {})]
+        for k, (promise, paginate, more) in enumerate(cases):
+            with self.subTest(paginate=paginate, **more):
+                self.anew(f"promise-{k}")
+                self.counted(items(1, 3)) if paginate is not CURSOR else self.api.on("/items", lambda r: reply({"data": items(1, 3)}))
+                self.rest(self.stream(paginate=paginate, **more))
+                run = self.run_it()
+                self.assertEqual(self.delivery(run), promise)
+                self.assertEqual("may be missed" in self.log(run), promise == "at_least_once")
+                self.assertEqual(self.ids(), [1, 2, 3])
+
+    def test_rows_that_are_appended_may_come_twice(self):
+        self.counted(items(1, 7))
+        self.rest(self.stream(paginate={"type": "offset", "limit": 3, "overlap": "always"}, schema=GIVEN), write="append")
+        run = self.run_it()
+        self.assertEqual(self.ids(), list(range(1, 8)), "pages do not overlap where a row would be there twice")
+        self.assertEqual([r.query["offset"] for r in self.api.asked("/items")], ["0", "3", "6", "7"])
+        self.assertEqual(self.delivery(run), "at_least_once")
+
+    def test_a_destination_that_merges_nothing_gets_each_row_once(self):
+        self.counted(items(1, 7))
+        self.source("rest", document=self.document([self.stream(paginate={"type": "offset", "limit": 3, "overlap": "always"})]))
+        self.destination("file", path=str(self.work / "out"), format="ndjson")
+        self.connection(streams=[{"name": "items", "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}])
+        run = self.run_it()
+        self.assertEqual(run["stats"]["streams"][0]["records_committed"], 7)
+        self.assertEqual(self.delivery(run), "at_least_once")
+
+    def test_the_children_of_parents_that_may_be_missed_may_be_missed(self):
+        self.counted(items(1, 3))
+        self.api.on("/notes/1", lambda r: reply({"data": [{"id": 1}]}))
+        self.api.on("/notes/2", lambda r: reply({"data": []}))
+        self.api.on("/notes/3", lambda r: reply({"data": []}))
+        for promise, how in (("at_least_once", NUMBERED), ("exactly_once", {**NUMBERED, "stable": True})):
+            with self.subTest(how=how):
+                self.anew("children-" + promise.replace("_", "-"))
+                self.rest(self.stream(paginate=how, selected=False),
+                          self.stream("notes", path="/notes/{{ parent.id }}", for_each={"stream": "items", "fields": {"id": "id"}}))
+                self.assertEqual(self.run_it()["stats"]["streams"][0]["delivery"], promise)
+
+    def test_a_deletion_pulls_no_row_past_the_reading(self):
+        rows = items(1, 20)
+        self.counted(rows, lambda k: rows.pop(0) if k in (2, 4) else None)
+        self.rest(self.stream(paginate={"type": "offset", "limit": 5, "overlap": "always"}, schema=GIVEN))
+        run = self.run_it()
+        self.assertEqual(self.ids(), list(range(1, 21)))
+        self.assertEqual(self.delivery(run), "exactly_once")
+
+    def test_without_overlap_the_same_deletion_does(self):
+        """What the promise is weakened for: this is the fault that `overlap` ends."""
+        rows = items(1, 20)
+        self.counted(rows, lambda k: rows.pop(0) if k in (2, 4) else None)
+        self.rest(self.stream(paginate={"type": "offset", "limit": 5, "overlap": "never"}, schema=GIVEN))
+        run = self.run_it()
+        self.assertNotEqual(self.ids(), list(range(1, 21)))
+        self.assertEqual(self.delivery(run), "at_least_once")
+
+    def test_an_insertion_pushes_rows_into_the_next_page_and_they_are_one(self):
+        for how in ({"type": "offset", "limit": 5, "overlap": "always"}, {**NUMBERED, "size": 5}):
+            with self.subTest(how=how):
+                self.anew("insert-" + how["type"])
+                rows = items(1, 20)
+                self.counted(rows, lambda k: rows.insert(0, {"id": 100 + k, "name": "new"}) if k in (2, 4) else None)
+                self.rest(self.stream(paginate=how, schema=GIVEN))
+                self.run_it()
+                self.assertEqual([i for i in self.ids() if i < 100], list(range(1, 21)))
+
+    def test_what_changes_moves_to_the_front_which_is_read_again(self):
+        """Newest first: row 2 changes behind the first page, and is found in the front at last."""
+        for how in ({"type": "offset", "limit": 5}, {**NUMBERED, "size": 5}):
+            with self.subTest(how=how):
+                self.anew("front-" + how["type"])
+                rows = [{"id": i, "name": "old", "at": AT.format(i)} for i in range(20, 0, -1)]
+
+                def change(k):
+                    if k == 1:
+                        rows[:] = [{"id": 2, "name": "new", "at": AT.format(40)}] + [r for r in rows if r["id"] != 2]
+                self.counted(rows, change)
+                self.rest(self.stream(paginate=how, schema=GIVEN,
+                    incremental={"field": "at", "start": AT.format(0), "order": "desc"}))
+                self.run_it()
+                self.assertEqual(self.ids(), list(range(1, 21)))
+                self.assertEqual(self.database().execute("select name from items where id = 2").fetchone()[0], "new")
+
+    def test_a_list_that_never_rests_fails(self):
+        rows = items(1, 40)
+
+        def churn(k):
+            rows[:] = [{"id": 1000 * k + i, "name": "x"} for i in range(40)]
+        self.counted(rows, churn)
+        self.rest(self.stream(paginate={"type": "offset", "limit": 5, "overlap": "always"}, schema=GIVEN))
+        self.failure("pages_moving")
+        self.assertLess(len(self.api.asked("/items")), 200)
 
 
 class Cursors(RestTest):

@@ -213,8 +213,8 @@ static int fetch(struct fixture *f, const char *path, struct fetch_result *out, 
     if (fetch_render(f->fetcher, &f->doc->streams[0].request, &(struct scopes){0}, f->mem, &first,
                      err) < 0)
         return -1;
-    return fetch_page(f->fetcher, &f->doc->streams[0], &r, &(struct fetch_taker){take, NULL, f},
-                      out, err);
+    return fetch_page(f->fetcher, &f->doc->streams[0], &r,
+                      &(struct fetch_taker){.each = take, .arg = f}, out, err);
 }
 
 static struct fetch_result good(struct fixture *f, const char *path)
@@ -431,7 +431,7 @@ Test(rest_fetch, knows_what_has_not_changed)
         .etag = "\"v1\"",
     };
     cr_assert_eq(fetch_page(f.fetcher, &f.doc->streams[0], &again,
-                            &(struct fetch_taker){take, NULL, &f}, &r, &err),
+                            &(struct fetch_taker){.each = take, .arg = &f}, &r, &err),
                  0);
     cr_assert_eq(r.outcome, FETCH_NOT_MODIFIED);
     close_fixture(&f);
