@@ -15,6 +15,7 @@ void buf_clear(struct buf *b)
 {
     b->len = 0;
     b->failed = false;
+    b->refused = NULL;
     if (b->data)
         b->data[0] = '\0';
 }
@@ -81,5 +82,7 @@ int buf_ok(const struct buf *b, const char *what, struct error *err)
 {
     if (!b->failed)
         return 0;
+    if (b->refused)
+        return error_set(err, ERR_DATA, "%s has %s", what, b->refused);
     return error_set(err, ERR_TOO_LARGE, "%s exceeds %zu bytes", what, b->max_bytes);
 }

@@ -21,6 +21,7 @@ struct buf {
     size_t cap;
     size_t max_bytes;
     bool failed;
+    const char *refused; /* why it failed, where that is not the limit */
 };
 
 /* A view of bytes that someone else owns. */

@@ -110,8 +110,8 @@ int copy_keep_columns(struct sql_destination *d, const struct load *l, const str
         sql_put_table(d->dialect, l->schema, l->table_name, &sql);
         buf_puts(&sql, " ADD COLUMN ");
         sql_put_name(d->dialect, what->kept[i].name, &sql);
-        /* As the database itself writes the type. */
-        buf_printf(&sql, " %s", what->kept[i].declared);
+        buf_putc(&sql, ' ');
+        sql_put_declared(d->dialect, what->kept[i].declared, &sql);
         if (load_run(d, &sql, &ignored, err) < 0)
             return -1;
     }

@@ -15,6 +15,12 @@
 
 void sql_put_name(const struct sql_dialect *d, const char *name, struct buf *out)
 {
+    /* A lead byte in front of the quote would take it for a part of its character. */
+    if (!text_is_utf8(name, strlen(name))) {
+        out->failed = true;
+        out->refused = "a name that is not UTF-8";
+        return;
+    }
     buf_putc(out, d->quote);
     for (; *name; name++) {
         if (*name == d->quote)
@@ -32,6 +38,14 @@ void sql_put_table(const struct sql_dialect *d, const char *schema, const char *
         buf_putc(out, '.');
     }
     sql_put_name(d, name, out);
+}
+
+void sql_put_declared(const struct sql_dialect *d, const char *type, struct buf *out)
+{
+    if (*type && d->types_are_any_text)
+        sql_put_name(d, type, out);
+    else
+        buf_puts(out, type);
 }
 
 void sql_put_placeholder(const struct sql_dialect *d, size_t number, struct buf *out)

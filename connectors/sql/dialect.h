@@ -81,6 +81,7 @@ struct sql_dialect {
     enum sql_swap swap;
     struct names_rule names; /* what may be a name */
     size_t max_params;       /* per statement */
+    bool types_are_any_text; /* of a column; quoted, they are types */
     bool has_schemas;        /* else a namespace becomes the prefix "ns__" of the table */
     bool ddl_in_transaction; /* else every DDL statement commits what went before */
     bool expand_rows;        /* no index serves (a, b) > (?, ?): sources write it out */
@@ -174,6 +175,8 @@ void sql_put_name(const struct sql_dialect *d, const char *name, struct buf *out
 /* The same with the schema in front where the dialect has schemas and `schema` is not "". */
 void sql_put_table(const struct sql_dialect *d, const char *schema, const char *name,
                    struct buf *out);
+/* The type of a column as the database has it. */
+void sql_put_declared(const struct sql_dialect *d, const char *type, struct buf *out);
 /* Appends the placeholder of parameter `number`, counted from 1. */
 void sql_put_placeholder(const struct sql_dialect *d, size_t number, struct buf *out);
 /* How many characters the text columns of this key may have each; 0 = any number. */

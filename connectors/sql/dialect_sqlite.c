@@ -8,7 +8,7 @@ const struct sql_dialect sql_sqlite = {
     .placeholder = SQL_PLACEHOLDER_NUMBERED,
     .update = SQL_UPDATE_FROM,
     .differs = SQL_DIFFERS_IS_NOT,
-    .widen = SQL_WIDEN_REBUILD,
+    .widen = SQL_WIDEN_REBUILD, .types_are_any_text = true,
     .merge = SQL_MERGE_JOIN,
     .swap = SQL_SWAP_REMAKE,
     .max_params = 32766, /* upstream's default; a build may allow more, none we know allows less */

@@ -57,7 +57,7 @@ static void put_copy_definition(struct sql_destination *d, const struct load *l,
             sql_column_type(d->dialect, &l->table, changed, type);
             buf_puts(out, type);
         } else if (*actual[i].declared) {
-            sql_put_name(d->dialect, actual[i].declared, out); /* a quoted type is a type */
+            sql_put_declared(d->dialect, actual[i].declared, out);
         }
     }
     buf_putc(out, ')');

@@ -215,17 +215,19 @@ Test(postgres_connect, takes_neither_a_service_nor_options_once_the_environment_
 
 /* --------------------------------------------------------------- the session */
 
-/* P3. */
+/* P3, Q3: UTF-8 whatever the database and the role say, so that no byte of a character is a quote.
+ */
 Test(postgres_connect, sets_up_a_session_that_does_not_depend_on_the_role)
 {
-    postgres_fixture_sql(&f,
-                         arena_printf(f.mem,
-                                      "alter database %s set datestyle = 'SQL, DMY';"
-                                      "alter database %s set timezone = 'Asia/Tokyo';"
-                                      "alter database %s set intervalstyle = 'postgres';"
-                                      "alter database %s set lock_timeout = '1h';"
-                                      "alter database %s set statement_timeout = '2h'",
-                                      f.database, f.database, f.database, f.database, f.database));
+    postgres_fixture_sql(&f, arena_printf(f.mem,
+                                          "alter database %s set datestyle = 'SQL, DMY';"
+                                          "alter database %s set timezone = 'Asia/Tokyo';"
+                                          "alter database %s set intervalstyle = 'postgres';"
+                                          "alter database %s set lock_timeout = '1h';"
+                                          "alter database %s set client_encoding = 'SJIS';"
+                                          "alter database %s set statement_timeout = '2h'",
+                                          f.database, f.database, f.database, f.database,
+                                          f.database, f.database));
     f.to.server.statement_timeout_s = 90;
     f.to.schema = "my \"schema";
     postgres_fixture_open(&f);
@@ -233,8 +235,9 @@ Test(postgres_connect, sets_up_a_session_that_does_not_depend_on_the_role)
         ask("select concat_ws(' ', current_setting('timezone'), current_setting('intervalstyle'),"
             " current_setting('lock_timeout'), current_setting('statement_timeout'),"
             " current_setting('idle_in_transaction_session_timeout'),"
-            " current_setting('default_transaction_read_only'), current_schema())"),
-        "UTC iso_8601 30s 90s 5min off my \"schema");
+            " current_setting('default_transaction_read_only'), current_setting('client_encoding'),"
+            " current_schema())"),
+        "UTC iso_8601 30s 90s 5min off UTF8 my \"schema");
     cr_expect_str_eq(ask("select date '2024-02-29'"), "2024-02-29");
     cr_expect_str_eq(ask("select 0.1::float8 + 0.2"), "0.30000000000000004");
 }

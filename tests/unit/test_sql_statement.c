@@ -360,6 +360,62 @@ Test(dialect, doubles_the_quote_inside_a_name)
     buf_release(&out);
 }
 
+/* Q3: the shapes of CVE-2025-1094: in one encoding or another the quote, or a backslash before it,
+ * would be the second half of a character. */
+Test(dialect, refuses_a_name_in_a_broken_encoding)
+{
+    static const char *const broken[] = {
+        "\xc0\"; drop table x; --",
+        "\xc3\"",
+        "\xe2\"",
+        "\xe2\x82\"",
+        "\xf0\"",
+        "\xf0\x9f\"",
+        "\xf0\x9f\x98`",
+        "\xf8\"",
+        "\x80",
+        "a\xbf\"",
+        "\xff",
+        "\xfe`",
+        "\xbf\x5c\"" /* GBK */,
+        "\x95\x5c`" /* SJIS */,
+        "\xa5\x5c\"" /* BIG5 */,
+        "\x8f\xa2\"" /* EUC_JP */,
+        "\x81\"" /* GB18030, UHC, JOHAB */,
+        "\xc0\xaf" /* overlong */,
+        "\xc0\x80",
+        "\xe0\x80\xa2",
+        "\xf0\x80\x80\xa2",
+        "\xed\xa0\x80" /* a surrogate */,
+        "\xf4\x90\x80\x80",
+        "end\xc3",
+    };
+
+    for (size_t k = 0; k < sizeof dialects / sizeof *dialects; k++) {
+        for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+            CLEANUP(buf_release) struct buf out = BUF_INIT(1000);
+            struct error err = ERROR_INIT;
+
+            buf_puts(&out, "DROP TABLE ");
+            sql_put_table(dialects[k], "s", broken[i], &out);
+            buf_puts(&out, " CASCADE");
+            cr_expect_eq(buf_ok(&out, "a statement", &err), -1, "%zu", i);
+            cr_expect_eq(err.code, ERR_DATA);
+            cr_expect_str_eq(err.message, "a statement has a name that is not UTF-8");
+            cr_expect_null(strstr(buf_str(&out), broken[i]));
+        }
+    }
+}
+
+Test(dialect, quotes_a_type_that_may_be_any_text)
+{
+    CLEANUP(buf_release) struct buf out = BUF_INIT(1000);
+
+    sql_put_declared(&sql_sqlite, "int); drop table \"b\"; --", &out);
+    sql_put_declared(&sql_postgres, "numeric(3,1)", &out);
+    cr_expect_str_eq(buf_str(&out), "\"int); drop table \"\"b\"\"; --\"numeric(3,1)");
+}
+
 Test(dialect, fits_decimals_into_mysql_where_they_fit)
 {
     char text[SQL_TYPE_BYTES];
