@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "connectors/base/arena.h"
+#include "connectors/singer/supervise.h"
 #include "connectors/sql/mysql.h"
 #include "connectors/sql/postgres.h"
 #include "connectors/sql/sqlite.h"
@@ -250,6 +251,7 @@ static bool asks_for_help(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    supervise_if_asked(argc, argv);
     postgres_forget_environment();
     mysql_forget_environment();
     sqlite_forget_uris();

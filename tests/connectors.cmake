@@ -15,7 +15,7 @@ add_library(test_conformance_cases STATIC conformance/cases.c conformance/rest_c
 target_link_libraries(test_conformance_cases PUBLIC test_support databases fake_api sources
     destinations sqlite3)
 function(conformance_test name)
-    add_executable(conformance_${name} conformance/${name}.c)
+    add_executable(conformance_${name} conformance/${name}.c support/supervisor.c)
     target_link_libraries(conformance_${name} PRIVATE test_conformance_cases criterion)
     target_compile_options(conformance_${name} PRIVATE -Wno-missing-field-initializers
         -Wno-missing-prototypes -Wno-missing-declarations -Wno-pedantic -Wno-redundant-decls

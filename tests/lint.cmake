@@ -1,5 +1,5 @@
 # Rules that a machine can check, in the same ctest run as the tests.
-foreach(check layers banned size lessons requirements)
+foreach(check layers banned sql size lessons requirements security)
     add_test(NAME lint/${check} COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/lint/${check}.py)
     set_tests_properties(lint/${check} PROPERTIES LABELS lint)
 endforeach()

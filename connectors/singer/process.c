@@ -156,14 +156,7 @@ static int start(struct process *p, const struct process_start *how, struct ends
     s.control_fd = theirs->control;
     s.status_fd = theirs->status;
     signal(SIGPIPE, SIG_IGN);
-    p->supervisor = fork(); /* lint: allow fork (the supervisor calls nothing unsafe) */
-    if (p->supervisor == 0)
-        supervise(&s);
-    if (p->supervisor < 0) {
-        p->supervisor = 0;
-        return error_set_errno(err, errno, "starting a process");
-    }
-    return 0;
+    return supervise_start(&s, &p->supervisor, err);
 }
 
 int process_start(const struct process_start *how, struct run *run, struct process **out,

@@ -1,17 +1,18 @@
 /*
  * supervise.h - the small process between us and a program: it sees to it that nothing survives.
  *
- * It is a fork of this process that does nothing but wait: leader of a session of its own, reaper
- * of every orphan below it. When the program has ended, when it is told to, or when we are gone
- * however suddenly, it ends all processes below it until none is left, those that left the
- * process group included, and then removes the private files. Only calls that are safe between
- * fork and exec are made, since the process that forked has threads.
+ * It is this executable once more, started by posix_spawn with the name SUPERVISE_NAME, since a
+ * process that has threads must not fork. It has one thread and nothing of our memory: leader of
+ * a session of its own, reaper of every orphan below it. When the program has ended, when it is
+ * told to, or when we are gone however suddenly, it ends all processes below it until none is
+ * left, those that left the process group included, and then removes the private files.
  */
 #ifndef CONNECTORS_SINGER_SUPERVISE_H
 #define CONNECTORS_SINGER_SUPERVISE_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "connectors/singer/program.h"
 
@@ -32,7 +33,13 @@ struct supervise_report {
     int value; /* the status that wait() gave, or the errno of what failed */
 };
 
-/* In the child of a fork. */
-_Noreturn void supervise(const struct supervised *s);
+/* What the operating system calls it; a program of ours that finds itself called so is one. */
+#define SUPERVISE_NAME "connectord-supervisor"
+
+/* Starts a supervisor; what it is told is copied, and the descriptors stay the caller's. */
+CHECKED int supervise_start(const struct supervised *s, pid_t *out, struct error *err);
+
+/* The first thing in main(): does not return in a process that was started as a supervisor. */
+void supervise_if_asked(int argc, char **argv);
 
 #endif

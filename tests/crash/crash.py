@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Dies, fails or loses a connection at every step of a run, goes on, and compares with an undisturbed run.
+"""F1: dies, fails or loses a connection at every step of a run, goes on, and compares with an undisturbed run.
 
     crash.py MODE_DESTINATION [STEP...]     e.g. crash.py append_dedup_postgres after_merge lost
     crash.py --reached                      fails when no mode has reached some fail point

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""P5, F11: endpoints that answer with any bytes, at any speed, of any size. What asks them fails with
+"""P5, fault F11: endpoints that answer with any bytes, at any speed, of any size. What asks them fails with
 a code; the service does not notice."""
 import pathlib
 import socket

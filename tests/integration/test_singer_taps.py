@@ -3,6 +3,7 @@ a file or a row behind that it should not."""
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import sqlite3
@@ -11,7 +12,7 @@ import tempfile
 import time
 import unittest
 
-from service import BINARY, PATIENCE_S, main
+from service import BINARY, PATIENCE_S, main, sanitized
 
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}, "v": {"type": ["null", "string"]}}, "required": ["id"]}
 
@@ -81,6 +82,11 @@ for step, *of in config["again"] if state is not None and "again" in config else
         assert sys.stdin.read() == ""
     elif step == "close":
         os.close(1)
+    elif step == "schemas":
+        for i in range(of[0]):
+            sys.stdout.write(f'{{"type":"SCHEMA","stream":"s{i}","schema":{{"properties":{{"id":{{"type":"integer"}}}}}},"key_properties":[]}}\n')
+    elif step == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 '''
 
 
@@ -97,7 +103,7 @@ class TapTest(unittest.TestCase):
         self.settings = self.folder / "settings.json"
         self.settings.write_text(json.dumps({"exec": {"enabled": True, "programs": listed}}))
 
-    def sync(self, script=(), mode="append_dedup", streams=("a", "b"), status=0, policy=(), **more):
+    def sync(self, script=(), mode="append_dedup", streams=("a", "b"), status=0, policy=(), limits=(), **more):
         """One run; its events. The status is of the command."""
         config = {"schema": SCHEMA, "script": list(script), "seen": str(self.seen), "streams": list(streams), **more}
         whole = mode == "overwrite"
@@ -108,7 +114,7 @@ class TapTest(unittest.TestCase):
             "streams": [{"name": s, "sync_mode": "full_refresh" if whole else "incremental", "destination_sync_mode": mode}
                         for s in streams],
             "settings": {"run_policy": {"max_attempts": 1, **dict(policy)}}}))
-        done = subprocess.run([BINARY, "sync", file], capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+        done = subprocess.run([BINARY, "sync", file], capture_output=True, text=True, timeout=PATIENCE_S, check=False, **dict(limits),
                               env={**os.environ, "CONNECTORD_CONFIG": str(self.settings)})
         self.assertEqual(done.returncode, status, done.stdout[-3000:] + done.stderr)
         self.assert_nothing_left()
@@ -245,7 +251,8 @@ class Secrets(TapTest):
 
 
 class Zoo(TapTest):
-    """Programs that do what no tap should."""
+    """fault F23: programs that do what no tap should end with a reason, and leave no run stuck and nothing behind.
+    X4: what they print is read within limits, and what it says is checked."""
 
     def good(self, *steps):
         """Whatever it does besides, the rows come."""
@@ -290,6 +297,25 @@ class Zoo(TapTest):
 
     def test_prints_binary(self):
         self.bad("bad_message", ["bytes", 0, 1, 2, 128, 10])
+
+    def test_prints_a_nul(self):
+        self.bad("bad_message", ["bytes", *b'{"type":"STATE","value":{"a":"\0"}}\n'])
+
+    def test_names_a_stream_with_a_nul(self):
+        self.bad("", ["bytes", *rb'{"type":"RECORD","stream":"a\u0000b","record":{"id":1}}', 10])
+
+    def test_tells_a_million_schemas(self):
+        """What was not selected is forgotten at once: it has the memory for nothing else."""
+        n = 50_000 if sanitized() else 1_000_000
+        limits = {} if sanitized() else {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_DATA, (300 << 20, 300 << 20))}
+        self.sync([BOTH, ["rows", "a", 0, 10], ["schemas", n], ["rows", "a", 10, 20], ["state", {"at": 20}]], limits=limits)
+        self.assertEqual(self.ids("a"), list(range(20)))
+
+    def test_tells_the_same_schema_again_and_again(self):
+        self.good(*[BOTH] * 3000)
+
+    def test_ignores_the_polite_signal(self):
+        self.fails("idle_timeout", [BOTH, ["deaf"], ["sleep", 600]], policy={"idle_timeout_s": 1})
 
     def test_prints_an_endless_line(self):
         self.bad("line_too_long", ["raw", '{"type":"RECORD","stream":"a","record":{"v":"'], ["raw", "x", 20000000])

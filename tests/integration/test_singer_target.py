@@ -36,7 +36,7 @@ class Targets(ServiceTest):
         self.zoo(mode, after, **more)
         return self.connection(streams=streams or [{"name": "items", "sync_mode": "incremental", "cursor_field": "id",
                                                     "destination_sync_mode": "append_dedup"}],
-                               run_policy={"max_attempts": 3, "backoff_s": 0}, **(settings or {}))
+                               **{"run_policy": {"max_attempts": 3, "backoff_s": 0}, **(settings or {})})
 
     def zoo(self, mode, after=10, **more):
         return self.destination("singer", program="zoo", config={"mode": mode, "after": after, "store": str(self.store)}, **more)
@@ -212,6 +212,12 @@ class Targets(ServiceTest):
         self.ok(self.service.post(f"/v1/runs/{run['id']}/cancel"), 202)
         self.assertEqual(self.finished(run)["status"], "cancelled")
         self.assertIsNone(self.position())
+
+    def test_never_reads(self):
+        """fault F23: and ignores the polite signal. The run ends, and so does it."""
+        self.have("deaf", settings={"run_policy": {"max_attempts": 1, "backoff_s": 0, "idle_timeout_s": 1}}, rows=100_000)
+        run = self.run_it("failed")
+        self.assertEqual(run["error"]["code"], "idle_timeout", run)
 
     # -------------------------------------------------------------------- the rest
 

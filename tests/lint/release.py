@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the release binary must be: hardened, and without a trace of the fail points.
+"""O3: what the release binary must be: hardened, and without a trace of the fail points.
 
 CONNECTORD_RELEASE names it; without that the check is skipped, and says so.
 """

@@ -13,8 +13,7 @@ import tokenize
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OPEN = {
-    "Q1", "Q3", "X1", "X3", "X4", "X5", "M1", "M3", "O3", "O4",
-    "fault F1", "fault F7", "fault F8", "fault F9", "fault F10", "fault F11", "fault F13", "fault F23",
+    "M1", "fault F7", "fault F8", "fault F9", "fault F10", "fault F13",
 }
 ID = re.compile(r"\b(fault )?([AZSEPQLFXHJGMO])(\d{1,2})\b(?:(?: to |-)\2(\d{1,2})\b)?")
 C_COMMENT = re.compile(r"/\*.*?\*/", re.S)

@@ -108,6 +108,9 @@ def main():
         config = json.load(f)
     if config.get("mode") == "refuses":
         sys.exit(f"ERROR the configuration is wrong: {config.get('password')}")
+    if config.get("mode") == "deaf":  # reads nothing, and ignores the polite signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(3600)
     Target(config).run()
 
 

@@ -210,6 +210,8 @@ Test(singer_process, ends_who_ignores_the_polite_signal)
     cr_assert_not(lives(pid));
 }
 
+/* X5: cancelled, killed, forked twice: nothing lives on. */
+
 /* A process that has left the group and the session of the program. */
 #define DAEMON "setsid sh -c 'sleep 100 & echo $!; exec sleep 100' & "
 
