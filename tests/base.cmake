@@ -2,6 +2,8 @@ include(${CMAKE_CURRENT_LIST_DIR}/fuzz.cmake)
 
 unit_test(test_arena base)
 unit_test(test_buf base)
+unit_test(test_ceiling base)
+target_sources(test_ceiling PRIVATE ${CMAKE_SOURCE_DIR}/server/ceiling.c)
 unit_test(test_cancel base)
 unit_test(test_clock base)
 unit_test(test_doc base)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/base/ceiling.h"
+
 /* Blocks grow: a request that only follows a log keeps little, a catalog fits in a few. */
 #define FIRST_BYTES ((size_t)1024)
 #define BLOCK_BYTES ((size_t)16 * 1024)
@@ -26,10 +28,15 @@ static void exhausted(size_t n)
     abort();
 }
 
+_Thread_local bool ceiling_lifted;
+
 void *xalloc(size_t n_bytes)
 {
-    void *p = calloc(1, n_bytes ? n_bytes : 1);
+    void *p;
 
+    ceiling_lifted = n_bytes > CEILING_BYTES;
+    p = calloc(1, n_bytes ? n_bytes : 1);
+    ceiling_lifted = false;
     if (!p)
         exhausted(n_bytes);
     return p;
@@ -37,8 +44,11 @@ void *xalloc(size_t n_bytes)
 
 void *xrealloc(void *p, size_t n_bytes)
 {
-    void *q = realloc(p, n_bytes ? n_bytes : 1);
+    void *q;
 
+    ceiling_lifted = n_bytes > CEILING_BYTES;
+    q = realloc(p, n_bytes ? n_bytes : 1);
+    ceiling_lifted = false;
     if (!q)
         exhausted(n_bytes);
     return q;

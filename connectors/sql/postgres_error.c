@@ -144,6 +144,13 @@ static void put_copy_line(struct buf *out, const PGresult *result)
     buf_puts(out, ")");
 }
 
+/* What libpq says when an allocation fails, of an answer that is larger than
+ * connectors/base/ceiling.h allows, for instance. */
+static bool wants_too_much(const char *text)
+{
+    return strstr(text, "cannot allocate memory") || strstr(text, "out of memory");
+}
+
 int postgres_fail(struct postgres_conn *c, const PGresult *result, const char *what,
                   struct error *err)
 {
@@ -163,7 +170,10 @@ int postgres_fail(struct postgres_conn *c, const PGresult *result, const char *w
 
         /* libpq itself complains of what the server sends; without a word the answer is of another
          * kind than the statement's, ours or theirs to blame. */
-        if (PQstatus(c->pg) == CONNECTION_OK && *text) {
+        if (wants_too_much(text)) {
+            code = ERR_RESOURCE;
+            reason = "out_of_memory";
+        } else if (PQstatus(c->pg) == CONNECTION_OK && *text) {
             reason = "protocol";
         } else if (PQstatus(c->pg) == CONNECTION_OK) {
             code = ERR_INTERNAL;

@@ -30,9 +30,9 @@ def free_port():
         return s.getsockname()[1]
 
 
-def sanitized():
+def sanitized(binary=BINARY):
     """A sanitizer keeps memory of its own beside ours: then no bound on it is asserted."""
-    return any(mark in pathlib.Path(BINARY).read_bytes() for mark in (b"__asan_init", b"__tsan_init"))
+    return any(mark in pathlib.Path(binary).read_bytes() for mark in (b"__asan_init", b"__tsan_init"))
 
 
 def wait_until(what, condition, timeout=PATIENCE_S, pause=0.02):
@@ -177,6 +177,7 @@ def events_of(lines):
 
 class Service(Client):
     """One process of the binary. Its directory outlives it, so that it can be started again."""
+    binary = BINARY
 
     def __init__(self, folder, *arguments, environment=None):
         super().__init__(free_port())
@@ -191,7 +192,7 @@ class Service(Client):
         self.errors = open(self.folder / "stderr", "ab+")
         self.output = output or open(self.folder / "stdout", "ab+")
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", str(self.folder / "data"), *self.arguments],
+            [self.binary, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", str(self.folder / "data"), *self.arguments],
             stdout=self.output, stderr=self.errors, env=env)
         wait_until("the service to be ready", self.is_ready)
         return self

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""M1, fault F13: a hostile server and hostile callers at once, within limits of memory. Nothing that they claim
+or send makes the service allocate without bound, and it lives on.
+
+A sanitizer has memory of its own: then CONNECTORD_RELEASE names the binary that is tried.
+"""
+import contextlib
+import os
+import pathlib
+import resource
+import sys
+import threading
+import uuid
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from hostile_postgres import HELLO, ONE_COLUMN, SCRIPTS, HostilePostgres, for_ever, message  # noqa: E402
+
+from fault_case import FaultTest, Service, main, sanitized  # noqa: E402
+
+WORKERS = 4
+OPENING = HELLO + message(b"1") + message(b"2") + ONE_COLUMN
+# Each claims a size, and sends it too.
+FLOODS = [for_ever(HELLO, message(b"1") + message(b"2") + ONE_COLUMN + message(b"D", b"\0\1", length=size) + b"x" * (1 << 20))
+          for size in (1 << 30, 300 << 20, 100 << 20, 70 << 20)]
+FLOODS += [SCRIPTS[name] for name in ("row of 1 GiB", "error of 32 MiB for a query", "notices instead of an answer", "rows without end",
+                                      "error of 2 GiB", "parameters for ever", "65535 columns", "notifications instead of an answer")]
+BODIES = [b"[" * (1 << 20), b"{\"a\":[" + b"0," * (500 << 10) + b"0]}", b"{\"a\":\"" + b"x" * (1 << 20), b"[" + b"{}," * (340 << 10),
+          b"{" + b",".join(b"\"k%d\":{}" % i for i in range(60000)) + b"}", b"{\"a\":" + b"9" * (1 << 20) + b"}"]
+
+
+class Group:
+    """A control group with a limit of memory, of either kind; None where there is none."""
+    why = "no control group of ours can be made here"
+
+    def __init__(self, limit):
+        for root, file in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
+            self.path = pathlib.Path(root) / f"connectord-{uuid.uuid4().hex[:8]}"
+            try:
+                self.path.mkdir()
+                (self.path / file).write_text(str(limit))
+                return
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self.path.rmdir()
+        raise OSError(self.why)
+
+    def take(self, pid):
+        (self.path / "cgroup.procs").write_text(str(pid))
+
+    def killed(self):
+        """How many processes the kernel has killed for it."""
+        events = next(p for p in (self.path / "memory.events", self.path / "memory.oom_control") if p.exists())
+        return int(dict(line.split() for line in events.read_text().splitlines())["oom_kill"])
+
+    def remove(self):
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+
+
+class Memory(FaultTest):
+    def begin(self):
+        binary = os.environ.get("CONNECTORD_RELEASE") or Service.binary
+        if sanitized(binary):
+            self.skipTest("skipped: CONNECTORD_RELEASE names no binary without a sanitizer")
+        self.service = Service(self.folder, "--short-workers", str(WORKERS), "--check-timeout-s", "4")
+        self.service.binary = binary
+        self.service.start()
+        self.addCleanup(lambda s=self.service: s.alive() and s.stop())
+        return self.service.process.pid
+
+    def status(self, what):
+        text = pathlib.Path(f"/proc/{self.service.process.pid}/status").read_text()
+        return int(text.split(f"{what}:")[1].split()[0]) >> 10
+
+    def attack(self):
+        """One round; how the checks ended."""
+        ended, wrong, threads = [], [], []
+
+        def meet(script):
+            server = HostilePostgres(script)
+            try:
+                answer = self.service.post("/v1/check", {"kind": "source", "connector": "postgres", "config": {
+                    "host": "127.0.0.1", "port": server.port, "database": "d", "username": "u", "password": "correct horse",
+                    "ssl_mode": "disable", "connect_timeout_s": 3}})
+                ended.append(answer.json()["error"]["code"])
+            except Exception as problem:  # told below
+                wrong.append(repr(problem))
+            server.close()
+
+        def say(body):
+            for path in ("/v1/sources", "/v1/check", "/v1/runs"):
+                try:
+                    answer = self.service.request("POST", path, raw=body)
+                    if answer.status not in (400, 413, 422, 503):
+                        wrong.append(f"{answer!r}")
+                except Exception as problem:
+                    wrong.append(repr(problem))
+        for work, things in ((meet, FLOODS), (say, BODIES * 4)):
+            threads += [threading.Thread(target=work, args=(thing,)) for thing in things]
+        for t in threads:
+            t.start()
+        while any(t.is_alive() for t in threads):
+            self.assertEqual(self.service.get("/livez").status, 200)
+            for t in threads:
+                t.join(0.05)
+        self.assertEqual(wrong, [])
+        self.assertEqual(len(ended), len(FLOODS))
+        self.assertGreaterEqual(ended.count("out_of_memory"), 4, ended)
+        return ended
+
+    def still_works(self):
+        self.pair(rows=5000)
+        self.run_it()
+        self.assertEqual(self.service.get("/readyz").status, 200)
+
+    def test_within_a_limit_of_address_space(self):
+        """`ulimit -v`: what cannot be had is an ordinary failure of whoever asked for it. And what was
+        had is given back: the third round needs no more than the second."""
+        pid = self.begin()
+        limit = (self.status("VmSize") << 20) + (900 << 20)
+        resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
+        resident = []
+        for _ in range(3):
+            self.attack()
+            resident.append(self.status("VmRSS"))
+        self.assertLess(resident[2], resident[1] + 24, resident)
+        self.still_works()
+
+    def test_within_a_container(self):
+        """The kernel kills nobody."""
+        pid = self.begin()
+        try:
+            group = Group(448 << 20)
+        except OSError as error:
+            self.skipTest(f"skipped: {error}")
+        self.addCleanup(group.remove)
+        group.take(pid)
+        before = group.killed()
+        self.attack()
+        self.assertEqual(group.killed(), before)
+        self.still_works()
+
+
+if __name__ == "__main__":
+    main()
