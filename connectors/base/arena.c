@@ -28,7 +28,7 @@ static void exhausted(size_t n)
     abort();
 }
 
-_Thread_local bool ceiling_lifted;
+_Thread_local volatile bool ceiling_lifted;
 
 void *xalloc(size_t n_bytes)
 {

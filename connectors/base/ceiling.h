@@ -15,7 +15,8 @@
 /* Four values of the greatest size, or a page of an API, fit in with room to spare. */
 #define CEILING_BYTES ((size_t)64 << 20)
 
-/* Of this thread, for the duration of one call; only xalloc and xrealloc say so. */
-extern _Thread_local bool ceiling_lifted;
+/* Of this thread, for the duration of one call; only xalloc and xrealloc say so. Volatile, since to
+ * a compiler no allocation reads a variable. */
+extern _Thread_local volatile bool ceiling_lifted;
 
 #endif

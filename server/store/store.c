@@ -120,8 +120,7 @@ static void configure(void)
 
 static int corrupt(struct store *s, const char *why, struct error *err)
 {
-    return error_set_reason(err, ERR_DATA, "store_corrupt",
-                            "%s is damaged (%s); restore a backup in its place", s->path, why);
+    return error_set_reason(err, ERR_DATA, "store_corrupt", "%s is damaged (%s)", s->path, why);
 }
 
 static int64_t size_of(const char *path, const char *suffix, struct arena *mem)
@@ -237,19 +236,38 @@ static struct store *store_new(const char *path)
     return s;
 }
 
-int store_open(const char *path, struct store **out, struct error *err)
+/* Whatever found the damage, SQLite or we. */
+static int say_what_to_do(struct error *err)
 {
-    CLEANUP(store_close_cleanup) struct store *s = store_new(path);
+    size_t n = strlen(err->message);
+
+    if (!strcmp(error_reason(err), "store_corrupt"))
+        snprintf(err->message + n, sizeof err->message - n,
+                 "; put it elsewhere and restore a backup: connectord restore FILE");
+    return -1;
+}
+
+static int open_file(struct store *s, struct error *err)
+{
     bool made = false;
     int64_t bytes = 0;
 
-    pthread_once(&configured, configure);
     if (take_lock(s, &made, err) < 0 || prepare_file(s, &made, &bytes, err) < 0)
         return -1;
-    if (db_open(path, DB_WRITE, &s->writer.db, err) < 0 || check_file(s, made, bytes, err) < 0 ||
+    if (db_open(s->path, DB_WRITE, &s->writer.db, err) < 0 || check_file(s, made, bytes, err) < 0 ||
         use_wal(s, s->writer.db, err) < 0 || migrate(s, err) < 0 ||
         idempotency_recover(s->writer.db, err) < 0)
-        return error_wrap(err, "opening %s", path);
+        return error_wrap(err, "opening %s", s->path);
+    return 0;
+}
+
+int store_open(const char *path, struct store **out, struct error *err)
+{
+    CLEANUP(store_close_cleanup) struct store *s = store_new(path);
+
+    pthread_once(&configured, configure);
+    if (open_file(s, err) < 0)
+        return say_what_to_do(err);
     /* Checking and migrating went through all of it. */
     db_trim(s->writer.db);
     if (open_seats(s, err) < 0)

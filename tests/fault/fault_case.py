@@ -19,7 +19,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-from service import Service, ServiceTest, main, wait_until  # noqa: E402, F401
+from service import Service, ServiceTest, main, sanitized, wait_until  # noqa: E402, F401
 
 SEED = int(os.environ.get("CONNECTORD_FAULT_SEED", random.SystemRandom().randrange(1 << 32)))
 ROUNDS = float(os.environ.get("CONNECTORD_FAULT_ROUNDS", "1"))

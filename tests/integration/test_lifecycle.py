@@ -129,9 +129,9 @@ class Refusals(Lifecycle):
         data = self.made()
         whole = (data / "connectord.db").read_bytes()
         (data / "connectord.db").write_bytes(whole[:8192] + bytes(len(whole) - 8192))
-        self.refused(self.serve(data), 3, r".*(damaged|malformed)")
+        self.refused(self.serve(data), 3, r".*(damaged|malformed).*: connectord restore FILE$")
         (data / "connectord.db").write_bytes(b"")
-        self.refused(self.serve(data), 3, r".*is damaged \(the file is empty, but there was a store\); restore a backup in its place$")
+        self.refused(self.serve(data), 3, r".*is damaged \(the file is empty, but there was a store\); put it elsewhere and restore a backup: connectord restore FILE$")
 
     def test_a_disk_that_is_full(self):
         def small():

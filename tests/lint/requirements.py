@@ -13,7 +13,7 @@ import tokenize
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OPEN = {
-    "fault F7", "fault F8", "fault F9", "fault F10",
+    "fault F9", "fault F10",
 }
 ID = re.compile(r"\b(fault )?([AZSEPQLFXHJGMO])(\d{1,2})\b(?:(?: to |-)\2(\d{1,2})\b)?")
 C_COMMENT = re.compile(r"/\*.*?\*/", re.S)
