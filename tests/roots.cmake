@@ -1,4 +1,5 @@
 unit_test(test_roots sqlite_fixture test_support destinations files sql sqlite3 Threads::Threads)
+target_link_options(test_roots PRIVATE -Wl,--wrap=fstat,--wrap=open)
 # The same where the kernel does not know openat2, or a filter keeps it away.
 find_program(STRACE strace)
 foreach(error ENOSYS EPERM)

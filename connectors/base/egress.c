@@ -5,6 +5,7 @@
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -397,13 +398,20 @@ static bool read_address(const struct sockaddr *to, struct address *out)
     return true;
 }
 
+static struct egress_decision decide_at(const char *host, const struct sockaddr *to,
+                                        struct address *out)
+{
+    if (!read_address(to, out))
+        return (struct egress_decision){false, "no network address", "never allowed",
+                                        "never_allowed"};
+    return decide(host, out);
+}
+
 void egress_decide(const char *host, const struct sockaddr *to, struct egress_decision *out)
 {
-    struct address a;
+    struct address ignored;
 
-    *out = read_address(to, &a) ? decide(host, &a)
-                                : (struct egress_decision){false, "no network address",
-                                                           "never allowed", "never_allowed"};
+    *out = decide_at(host, to, &ignored);
 }
 
 /* One refusal, however often it is told. */
@@ -421,10 +429,10 @@ static int refuse(const char *host, const char *kind, const char *rule, struct e
 
 int egress_check(const char *host, const struct sockaddr *to, struct error *err)
 {
-    struct egress_decision d;
     struct address a;
+    struct egress_decision d = decide_at(host, to, &a);
+    size_t at;
 
-    egress_decide(host, to, &d);
     if (!d.allowed) {
         count_denied(&d);
         return refuse(host, d.kind, d.rule, err);
@@ -434,12 +442,9 @@ int egress_check(const char *host, const struct sockaddr *to, struct error *err)
         here.n = 0;
         snprintf(here.host, sizeof here.host, "%s", host);
     }
-    if (read_address(to, &a)) {
-        size_t at = here.n++ % REMEMBERED;
-
-        memcpy(here.allowed[at].address, a.outer, 16);
-        here.allowed[at].port = a.port;
-    }
+    at = here.n++ % REMEMBERED;
+    memcpy(here.allowed[at].address, a.outer, 16);
+    here.allowed[at].port = a.port;
     return 0;
 }
 
@@ -451,8 +456,10 @@ static bool parse_address(const char *host, unsigned char out[static 16])
     bool bad;
     int port;
 
-    return split_port(s, &port) && parse_network(s, &r, &bad) && r.bits == 128 &&
-           memcpy(out, r.net, 16);
+    if (!split_port(s, &port) || !parse_network(s, &r, &bad) || r.bits != 128)
+        return false;
+    memcpy(out, r.net, 16);
+    return true;
 }
 
 int egress_check_name(const char *host, int port, struct error *err)
@@ -494,10 +501,14 @@ static bool is_remembered(const struct address *a)
     return false;
 }
 
-static bool is_internet(const struct sockaddr *to, socklen_t n)
+/* The kernel refuses what is shorter than its family needs: of IPv6 it takes one without a scope,
+ * as RFC 2133 had it. */
+static bool read_internet(const struct sockaddr *to, socklen_t n, struct address *out)
 {
-    return (to->sa_family == AF_INET && n >= sizeof(struct sockaddr_in)) ||
-           (to->sa_family == AF_INET6 && n >= sizeof(struct sockaddr_in6));
+    size_t least = to->sa_family == AF_INET6 ? offsetof(struct sockaddr_in6, sin6_scope_id)
+                                             : sizeof(struct sockaddr_in);
+
+    return n >= least && read_address(to, out);
 }
 
 /* What a socket that is about to be connected does there; errno stays. */
@@ -519,12 +530,12 @@ static void count_connection(int fd, const char *result)
 __attribute__((visibility("default"))) int connect(int fd, __CONST_SOCKADDR_ARG to, socklen_t n)
 {
     const struct sockaddr *at = to.__sockaddr__;
-    bool counted = is_internet(at, n);
     struct egress_decision d;
     struct address a;
+    bool counted = read_internet(at, n, &a);
     int done;
 
-    if (counted && read_address(at, &a) && !is_remembered(&a)) {
+    if (counted && !is_remembered(&a)) {
         d = decide(NULL, &a);
         if (!d.allowed) {
             here.refused = true;

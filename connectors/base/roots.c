@@ -119,12 +119,12 @@ static int open_below(int root, const char *rest)
     return (int)fd;
 }
 
-/* The root that holds an absolute path, or the first one for a relative path. */
+/* There are some: the root that holds an absolute path, or the first one for a relative path. */
 static const struct root *find_root(const char *path, const char **out_rest)
 {
     if (*path != '/') {
         *out_rest = path;
-        return policy.n > 0 ? &policy.roots[0] : NULL;
+        return &policy.roots[0];
     }
     for (size_t i = 0; i < policy.n; i++) {
         const char *root = policy.roots[i].path;
@@ -146,7 +146,7 @@ static int cannot_open(const char *path, int why, struct error *err)
         return error_set(err, ERR_NOT_FOUND, "the path \"%s\" does not exist", path);
     if (why == EACCES || why == EPERM)
         return error_set(err, ERR_PERMISSION, "the path \"%s\" may not be read", path);
-    if (roots_limited() && (why == ELOOP || why == EXDEV || why == ENOTDIR))
+    if (roots_limited() && (why == ELOOP || why == ENOTDIR))
         return denied(path, "it leads through a link or what is no folder", err);
     if (why == ENOTDIR)
         return error_set(err, ERR_CONFIG, "\"%s\" is no folder", path);

@@ -234,7 +234,9 @@ int keyring_create(const char *path, struct keyring **out, struct error *err)
         return error_set_reason(err, ERR_CONFLICT, "keyring_exists", "there is a file \"%s\"",
                                 path);
     hash_random(r->pepper, sizeof r->pepper);
-    if (keyring_add(r, err) < 0 || keyring_save(r, path, err) < 0)
+    if (keyring_add(r, err) < 0)
+        abort(); /* an empty ring has room for a key */
+    if (keyring_save(r, path, err) < 0)
         return -1;
     *out = TAKE(r);
     return 0;
@@ -324,12 +326,14 @@ void keyring_seal(const struct keyring *r, const struct seal_place *place, const
 {
     CLEANUP(buf_release) struct buf beside = BUF_INIT((size_t)1 << 16);
     CLEANUP(buf_release) struct buf sealed = BUF_INIT(MAX_SEALED);
-    unsigned char *nonce = (unsigned char *)buf_reserve(&sealed, NONCE_BYTES + n + TAG_BYTES);
+    unsigned char *nonce = NULL;
     unsigned long long made;
     const struct key *k;
     LOCK_GUARD(r->mutex);
 
-    if (!nonce || n > KEYRING_MAX_PLAIN) {
+    if (n <= KEYRING_MAX_PLAIN)
+        nonce = (unsigned char *)buf_reserve(&sealed, NONCE_BYTES + n + TAG_BYTES);
+    if (!nonce) {
         out->failed = true;
         return;
     }

@@ -426,3 +426,76 @@ Test(auth, only_trusted_proxies_say_where_a_request_comes_from)
                                      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")),
         AUTH_SOURCE_BYTES - 1);
 }
+
+Test(auth, has_a_token_when_one_is_still_good)
+{
+    make(SCOPE_READ, BEGIN - 1);
+    make(SCOPE_READ, END);
+    begin();
+    cr_assert(auth_has_token(auth));
+    now_us = END;
+    cr_assert_not(auth_has_token(auth));
+}
+
+Test(auth, a_bootstrap_token_closes_what_would_be_open)
+{
+    config.open_without_tokens = true;
+    config.bootstrap = "0123456789abcdef0123456789abcdef";
+    begin();
+    cr_assert_not(auth_is_open(auth));
+    cr_assert_str_eq(ask_from(NULL, "127.0.0.1"), "unauthorized");
+}
+
+Test(auth, tokens_of_another_form_are_no_tokens)
+{
+    char token[AUTH_TOKEN_BYTES];
+
+    strcpy(token, make(SCOPE_READ, END));
+    begin();
+    token[12] = 'A'; /* the id is of small letters and digits */
+    cr_assert_str_eq(ask(token), "unauthorized");
+    cr_assert_str_eq(who.id, "");
+    memset(token, 'x', AUTH_TOKEN_BYTES - 1);
+    cr_assert_str_eq(ask(token), "unauthorized");
+    cr_assert_str_eq(who.id, "");
+}
+
+Test(auth, what_is_wrong_stays_wrong_after_another_look)
+{
+    make(SCOPE_READ, END);
+    begin();
+    now_us += (int64_t)AUTH_PATIENCE_MS * 1000;
+    cr_assert_str_eq(ask("wrong"), "unauthorized");
+    cr_assert_eq(loads, 2);
+}
+
+static void digest_of_zeros(void *arg, const char *token, size_t n,
+                            unsigned char out[AUTH_DIGEST_BYTES])
+{
+    (void)arg;
+    (void)token;
+    (void)n;
+    memset(out, 0, AUTH_DIGEST_BYTES);
+}
+
+/* What stands in for a token that is not there has a digest, and no token of it lets in. */
+Test(auth, nobody_comes_in_as_the_token_that_is_not_there)
+{
+    make(SCOPE_READ, END);
+    config.digest = digest_of_zeros;
+    begin();
+    cr_assert_str_eq(ask("wrong"), "unauthorized");
+}
+
+Test(auth, odd_lists_of_proxies_give_no_wrong_source)
+{
+    static const char *const proxies[] = {"10.0.0.0/8"};
+
+    config.proxies = proxies;
+    config.n_proxies = 1;
+    begin();
+    cr_assert_str_eq(source_of("10.1.2.3", "1.2.3.4, 10.0.0.0/8"), "10.0.0.0/8");
+    cr_assert_str_eq(source_of("10.1.2.3", "1.2.3.4,"), "");
+    cr_assert_str_eq(source_of("10.1.2.3", "1.2.3.4, \t"), "");
+    cr_assert_str_eq(source_of("10.1.2.3", "9.9.9.9,1.2.3.4 \t"), "1.2.3.4");
+}

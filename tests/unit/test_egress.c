@@ -3,9 +3,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "connectors/base/clock.h"
@@ -175,6 +177,8 @@ Test(egress, knows_every_kind_of_address)
         {"2002:a9fe:a9fe::", "cloud metadata", false}, {"2002:a00:1::", "private", true},
         {"2002:c0a8:101::1", "private", true},    {"2606:4700::1111", "public", true},
         {"2a00:1450::5efe:127.0.0.1", "loopback", false}, {"2a00:1450::200:5efe:10.0.0.1", "private", true},
+        {"2a00:1450::400:5efe:10.0.0.1", "public", true}, {"2a00:1450::5eff:10.0.0.1", "public", true},
+        {"2a00:1450::1:5efe:10.0.0.1", "public", true}, {"2a00:1450::5dfe:10.0.0.1", "public", true},
         {"3ffe:ffff::", "public", true},          {"3fff::", "documentation", false},
         {"3fff:fff::", "documentation", false},   {"3fff:1000::", "public", true},
         {"4000::", "reserved", false},            {"5f00::1", "reserved", false},
@@ -257,6 +261,12 @@ Test(egress, applies_rules)
         {"*.example.com", "", true, "badexample.com", "10.0.0.1", 80, false},
         {"*.example.com:443", "", true, "a.example.com", "8.8.8.8", 80, false},
         {"", "bad.example.com", true, "bad.example.com", "8.8.8.8", 80, false},
+        {"", "bad.example.com", true, "bed.example.com", "8.8.8.8", 80, true},
+        {"", "bad.example.com", true, "", "8.8.8.8", 80, true},
+        {"", "10.0.0.0/8", true, "x", "64:ff9b::10.9.9.9", 80, false}, /* what it carries counts */
+        {"", "10.0.0.0/8", true, "x", "64:ff9b::11.9.9.9", 80, true},
+        {"fd00::1", "", false, "x", "fd00::1", 80, true},
+        {"fd00::1", "", false, "x", "8.8.8.8", 80, false}, /* one address that is not loopback */
         /* clang-format on */
     };
 
@@ -273,9 +283,10 @@ Test(egress, applies_rules)
 Test(egress, refuses_rules_that_mean_nothing)
 {
     static const char *const bad[] = {
-        "",    "10.0.0.0/33", "::/129",     "10.0.0/8", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/x",
-        "x:0", "x:65536",     "x:y",        "[::1",     "[::1]x",    "a/b",         "a b",
-        "*",   "*.",          "10.0.0.256", "127.1",    "Private/8", "x:"};
+        "",           "10.0.0.0/33", "::/129",  "10.0.0/8", "10.0.0.0/",  "10.0.0.0/-1",
+        "10.0.0.0/x", "x:0",         "x:65536", "x:y",      "[::1",       "[::1]x",
+        "a/b",        "a b",         "*",       "*.",       "10.0.0.256", "127.1",
+        "Private/8",  "x:",          "[::1]:x", "[::1]:0"};
     static const char *const good[] = {
         "10.0.0.0/8", "::/0",   "10.1.1.1",    "[::1]:80", "x.y:80",
         "*.x",        "public", "private:443", "loopback", "xn--bcher-kva.example"};
@@ -387,4 +398,142 @@ Test(egress, judges_what_a_proxy_is_asked_for)
     cr_expect_eq(egress_check_name("[::ffff:127.0.0.1]", 80, &err), -1);
     err = ERROR_INIT;
     cr_expect_eq(egress_check_name("169.254.169.254", 80, &err), -1);
+}
+
+Test(egress, a_wrong_rule_that_allows_changes_nothing_either)
+{
+    static const char *const allow[] = {"10.0.0.0/8", "10.0.0.0/99"};
+    struct error err = ERROR_INIT;
+
+    configure("", "192.168.0.0/16", true);
+    cr_assert_eq(egress_configure(&(struct egress_policy){.allow = allow, .n_allow = 2}, &err), -1);
+    cr_assert_str_eq(error_reason(&err), "egress_rule");
+    cr_expect(decide(NULL, "8.8.8.8", 80).allowed);
+    cr_expect_not(decide(NULL, "192.168.2.3", 80).allowed);
+    egress_rules_free(NULL);
+}
+
+/* The network interfaces of a machine that is not this one; `interfaces_fail` is one that does not
+ * tell. Linked in front of the C library's. */
+static bool interfaces_fail;
+int __wrap_getifaddrs(struct ifaddrs **out);
+void __wrap_freeifaddrs(struct ifaddrs *all);
+
+int __wrap_getifaddrs(struct ifaddrs **out)
+{
+    static struct sockaddr_un local = {.sun_family = AF_UNIX};
+    static struct sockaddr_storage outer;
+    static struct ifaddrs all[3];
+
+    if (interfaces_fail) {
+        errno = ENOMEM;
+        return -1;
+    }
+    (void)at("198.20.7.7", 0, &outer);
+    all[0] = (struct ifaddrs){.ifa_next = &all[1]}; /* a tunnel without an address */
+    all[1] = (struct ifaddrs){.ifa_next = &all[2], .ifa_addr = (struct sockaddr *)&local};
+    all[2] = (struct ifaddrs){.ifa_addr = (struct sockaddr *)&outer};
+    *out = all;
+    return 0;
+}
+
+void __wrap_freeifaddrs(struct ifaddrs *all)
+{
+    (void)all;
+}
+
+Test(egress, a_listener_on_every_address_is_found_at_each)
+{
+    configure("", "", true);
+    egress_protect("0.0.0.0:8080");
+    cr_expect_not(decide("x", "198.20.7.7", 8080).allowed);
+    cr_expect(decide("x", "198.20.7.7", 8081).allowed);
+    cr_expect(decide("x", "198.20.7.8", 8080).allowed);
+    cr_expect_not(decide("x", "64:ff9b::198.20.7.7", 8080).allowed);
+    interfaces_fail = true; /* then every address could be ours */
+    cr_expect_not(decide("x", "198.20.7.8", 8080).allowed);
+    cr_expect(decide("x", "198.20.7.8", 8081).allowed);
+}
+
+Test(egress, what_is_no_network_address_is_not_connected_to)
+{
+    struct sockaddr_un local = {.sun_family = AF_UNIX, .sun_path = "/run/x"};
+    struct error err = ERROR_INIT;
+    struct egress_decision d;
+
+    configure("", "", true);
+    egress_decide("x", (struct sockaddr *)&local, &d);
+    cr_expect_not(d.allowed);
+    cr_expect_str_eq(d.kind, "no network address");
+    cr_expect_eq(egress_check("x", (struct sockaddr *)&local, &err), -1);
+    cr_expect_str_eq(error_reason(&err), "egress_denied");
+}
+
+static int connect_errno(int family, const void *to, size_t n)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), rc;
+
+    rc = connect(fd, to, (socklen_t)n) < 0 ? errno : 0;
+    close(fd);
+    return rc;
+}
+
+/* E1: also IPv6; local sockets and what is cut short are the kernel's. */
+Test(egress, judges_each_family_in_front_of_connect)
+{
+    struct sockaddr_un local = {.sun_family = AF_UNIX, .sun_path = "/nowhere/at/all"};
+    struct error err = ERROR_INIT;
+    struct sockaddr_storage v4, v6;
+
+    (void)at("127.0.0.1", 1, &v4);
+    (void)at("::ffff:127.0.0.1", 1, &v6);
+    configure("", "127.0.0.0/8", true);
+    cr_expect_eq(connect_errno(AF_INET6, &v6, sizeof(struct sockaddr_in6)), EACCES);
+    cr_expect(egress_refused("x", &err));
+    /* Without a scope, which the kernel takes as well. */
+    cr_expect_eq(connect_errno(AF_INET6, &v6, offsetof(struct sockaddr_in6, sin6_scope_id)),
+                 EACCES);
+    err = ERROR_INIT;
+    cr_expect(egress_refused("x", &err));
+    cr_expect_eq(connect_errno(AF_INET, &v4, sizeof(struct sockaddr_in)), EACCES);
+    err = ERROR_INIT;
+    cr_expect(egress_refused("x", &err));
+    cr_expect_eq(connect_errno(AF_UNIX, &local, sizeof local), ENOENT);
+    cr_expect_eq(connect_errno(AF_INET, &v4, 4), EINVAL);
+    cr_expect_eq(connect_errno(AF_INET6, &v6, sizeof(struct sockaddr_in)), EINVAL);
+    cr_expect_not(egress_refused("x", &err));
+    configure("", "", true);
+    cr_expect_eq(connect_errno(AF_INET6, &v6, sizeof(struct sockaddr_in6)), ECONNREFUSED);
+    cr_expect_eq(connect_errno(AF_INET6, &v6, offsetof(struct sockaddr_in6, sin6_scope_id)),
+                 ECONNREFUSED);
+}
+
+/* What a host was allowed under rules that are gone is not allowed by the same name. */
+Test(egress, forgets_what_a_name_has_opened_when_rules_change)
+{
+    struct error err = ERROR_INIT;
+    struct sockaddr_storage to;
+
+    configure("", "", true);
+    cr_assert_eq(egress_check("good.example", at("127.0.0.1", 1, &to), &err), 0);
+    configure("", "127.0.0.2", true);
+    cr_assert_eq(egress_check("good.example", at("127.0.0.3", 1, &to), &err), 0);
+    cr_expect_eq(dial("127.0.0.2", 1), EACCES);
+    cr_expect_eq(dial("127.0.0.3", 1), ECONNREFUSED);
+}
+
+/* E8: what only looks like an address is a name, and no rule opens it. */
+Test(egress, names_for_a_proxy_that_are_no_address_are_names)
+{
+    static const char *const names[] = {"[::1", "10.0.0.0/8", "10.0.0.0/8:80", "x/8"};
+    struct error err;
+
+    configure("10.0.0.0/8", "", true);
+    for (size_t i = 0; i < N(names); i++) {
+        err = ERROR_INIT;
+        cr_expect_eq(egress_check_name(names[i], 80, &err), -1, "%s", names[i]);
+        cr_expect_str_eq(error_reason(&err), "egress_denied");
+    }
+    err = ERROR_INIT;
+    cr_expect_eq(egress_check_name("10.1.2.3", 80, &err), 0);
 }

@@ -40,6 +40,7 @@ Test(gate, accepts_plain_framing)
         {"an IPv6 host", {{"Host", "[::1]:8080"}}, false, -1, false},
         {"an empty host", {{"Host", ""}}, false, -1, false},
         {"a tab inside a value", {HOST, {"X-A", "a\tb"}}, false, -1, false},
+        {"a name of all kinds", {HOST, {"0Az9~`", "x"}}, false, -1, false},
         {"bytes above ASCII", {HOST, {"X-A", "\xc3\xa9"}}, false, -1, false},
         {"two of a kind that may be", {HOST, {"Accept", "a"}, {"Accept", "b"}}, false, -1, false},
         {"a big length",
@@ -112,6 +113,10 @@ Test(gate, refuses_ambiguous_framing)
         {"a name with a tab", {HOST, {"X\tY", "1"}}, false, 0, false},
         {"no name", {HOST, {"", "1"}}, false, 0, false},
         {"a name with a colon", {HOST, {"a:b", "1"}}, false, 0, false},
+        {"a name with a brace", {HOST, {"a{", "1"}}, false, 0, false},
+        {"a DEL in the host", {{"Host", "h\x7f"}}, false, 0, false},
+        {"a host above ASCII", {{"Host", "\xc3\xa9"}}, false, 0, false},
+        {"letters for a length", {HOST, {"Content-Length", "a"}}, false, 0, false},
         {"a name above ASCII", {HOST, {"\xc3\xa9", "1"}}, false, 0, false},
         {"a carriage return", {HOST, {"X", "a\rb"}}, false, 0, false},
         {"a line feed", {HOST, {"X", "a\nb"}}, false, 0, false},
@@ -166,6 +171,9 @@ Test(gate, tells_json_from_forms_and_the_rest)
     cr_assert_eq(media_of("Application/JSON; charset=utf-8", "Origin", "x"), MEDIA_JSON);
     cr_assert_eq(media_of("application/merge-patch+json", "Cookie", "x"), MEDIA_JSON);
     cr_assert_eq(media_of("application/jsonx", NULL, NULL), MEDIA_OTHER);
+    cr_assert_eq(media_of("application/yaml", "Origin", "x"), MEDIA_YAML);
+    cr_assert_eq(media_of("application/yaml;charset=utf-8", NULL, NULL), MEDIA_YAML);
+    cr_assert_eq(media_of("application/yaml2", NULL, NULL), MEDIA_OTHER);
     cr_assert_eq(media_of("text/plain", NULL, NULL), MEDIA_OTHER);
     cr_assert_eq(media_of("multipart/form-data; boundary=x", NULL, NULL), MEDIA_OTHER);
     cr_assert_eq(media_of(form, NULL, NULL), MEDIA_FORM);
@@ -183,4 +191,27 @@ Test(gate, finds_headers_without_regard_to_case)
     cr_assert_str_eq(gate_header(headers, 2, "X-ONE"), "1");
     cr_assert_null(gate_header(headers, 2, "X-On"));
     cr_assert_null(gate_header(headers, 0, "X-One"));
+}
+
+/* Where the parser below has put its ends of strings; true when all follows on all. */
+static bool is_plain(const char *between, const char *value)
+{
+    static char block[128];
+    struct layout l;
+    struct pair header;
+    int n = snprintf(block, sizeof block, "GET /x HTTP/1.1..a.%s%s....", between, value);
+
+    l = (struct layout){block, block + 4, block + 7, 2, (size_t)n};
+    header = (struct pair){block + 17, block + 19 + strlen(between)};
+    block[3] = block[6] = block[15] = block[18] = block[n - 4] = '\0';
+    return gate_is_plain(&l, &header, 1);
+}
+
+/* H1: a value that does not begin where its header ends was folded, or cut at a NUL. */
+Test(gate, sees_gaps_between_the_parts_of_a_request)
+{
+    cr_assert(is_plain("", "v"));
+    cr_assert(is_plain(" \t ", "v"));
+    cr_assert_not(is_plain("x", "v"));
+    cr_assert_not(is_plain(" \r\n ", "v"));
 }

@@ -81,7 +81,9 @@ Test(target, refuses_what_two_parsers_could_read_differently)
         "/a\\b",      "/a?x#y",  "/a?x y",    "/\xff",
         "ftp://h/x",  "//../x",  "/a/%2E./b", "/%c1%9c..",
         "http:/x",    "/\x01",   "/a%5c%2f",  "/%f5%80%80%80",
-        "/%e0%80%80", "/a%1f",
+        "/%e0%80%80", "/a%1f",   "/%!0",      "/%:0",
+        "/%@0",       "/%G0",    "/%`0",      "/%g0",
+        "/%7",        "/%a",
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -140,4 +142,14 @@ Test(target, takes_so_many_parameters_and_not_one_more)
     cr_assert_eq(t.n_query, TARGET_MAX_QUERY);
     strcat(raw, "one_more");
     refuses_query(raw);
+}
+
+Test(target, a_question_mark_asks_for_nothing_by_itself)
+{
+    struct error err = ERROR_INIT;
+    struct target t;
+
+    cr_assert_eq(target_parse(mem, "/x?", &t, &err), 0);
+    cr_assert_eq(t.n_query, 0);
+    cr_assert_str_eq(t.segments[0], "x");
 }

@@ -1,6 +1,7 @@
 /* Security requirements S1 (sealed values) and S2 (the key ring). */
 #include <criterion/criterion.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "connectors/base/arena.h"
+#include "connectors/base/hash.h"
 #include "server/secrets/keyring.h"
 #include "server/secrets/secretfile.h"
 #include "tests/support/tempdir.h"
@@ -240,6 +242,8 @@ Test(keyring, files_that_are_no_ring_are_refused_with_a_reason)
         "",
         "[]",
         "{\"version\":2}",
+        "{\"version\":1}",
+        "{\"version\":1,\"pepper\":\"====\"}",
         "{\"version\":1,\"pepper\":\"AAAA\"}",
         arena_printf(mem, "{\"version\":1,\"pepper\":\"%s\"}", key),
         arena_printf(mem, "{\"version\":1,\"pepper\":\"%s\",\"keys\":[]}", key),
@@ -343,4 +347,172 @@ Test(keyring, what_is_taken_over_opens_the_old_and_seals_under_the_new)
     cr_assert_str_eq(opened(&here, old, strlen(old)), "first secret");
     cr_assert_not(keyring_is_current(ring, old));
     cr_assert(keyring_is_current(ring, sealed("second secret")));
+}
+
+Test(keyring, files_with_too_many_keys_are_refused)
+{
+    static const char key[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    struct buf text = BUF_INIT(1 << 16);
+
+    for (int n = KEYRING_MAX_KEYS; n <= KEYRING_MAX_KEYS + 1; n++) {
+        buf_clear(&text);
+        buf_printf(&text, "{\"version\":1,\"pepper\":\"%s\",\"active\":\"00000000\",\"keys\":[",
+                   key);
+        for (int i = 0; i < n; i++)
+            buf_printf(&text, "%s{\"id\":\"%08x\",\"key\":\"%s\"}", i > 0 ? "," : "", (unsigned)i,
+                       key);
+        buf_puts(&text, "]}");
+        write_file(buf_str(&text), 0600);
+        cr_assert_str_eq(load_reason(), n > KEYRING_MAX_KEYS ? "keyring_malformed" : "loaded");
+    }
+    buf_release(&text);
+}
+
+/* What is drawn at random may have been drawn before. Linked in front of our own. */
+static int drawn_again;
+void __real_hash_random(void *out, size_t n);
+void __wrap_hash_random(void *out, size_t n);
+
+void __wrap_hash_random(void *out, size_t n)
+{
+    if (n == (KEYRING_ID_BYTES - 1) / 2 && drawn_again > 0) {
+        drawn_again--;
+        memset(out, 0xab, n);
+    } else {
+        __real_hash_random(out, n);
+    }
+}
+
+Test(keyring, no_two_keys_have_the_same_id)
+{
+    drawn_again = 2;
+    cr_assert_eq(keyring_add(ring, &err), 0);
+    cr_assert_str_eq(keyring_active(ring), "abababab");
+    cr_assert_eq(keyring_add(ring, &err), 0);
+    cr_assert_eq(drawn_again, 0);
+    cr_assert_str_neq(keyring_active(ring), "abababab");
+    cr_assert_eq(keyring_count(ring), 3);
+}
+
+/* The call of this name that fails next, and the one after so many. */
+static struct {
+    const char *call;
+    int after;
+} fails;
+
+static bool is_to_fail(const char *call)
+{
+    if (!fails.call || strcmp(fails.call, call) != 0 || fails.after-- > 0)
+        return false;
+    fails.call = NULL;
+    errno = EIO;
+    return true;
+}
+
+int __real_fstat(int fd, struct stat *st);
+int __wrap_fstat(int fd, struct stat *st);
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+ssize_t __real_write(int fd, const void *bytes, size_t n);
+ssize_t __wrap_write(int fd, const void *bytes, size_t n);
+ssize_t __real_read(int fd, void *bytes, size_t n);
+ssize_t __wrap_read(int fd, void *bytes, size_t n);
+
+int __wrap_fstat(int fd, struct stat *st)
+{
+    return is_to_fail("fstat") ? -1 : __real_fstat(fd, st);
+}
+
+int __wrap_fsync(int fd)
+{
+    return is_to_fail("fsync") ? -1 : __real_fsync(fd);
+}
+
+ssize_t __wrap_write(int fd, const void *bytes, size_t n)
+{
+    return is_to_fail("write") ? -1 : __real_write(fd, bytes, n);
+}
+
+ssize_t __wrap_read(int fd, void *bytes, size_t n)
+{
+    return is_to_fail("read") ? -1 : __real_read(fd, bytes, n);
+}
+
+/* S2: a disk that fails leaves the old ring as it is, and no part of the new one. */
+Test(keyring, survives_a_disk_that_fails)
+{
+    static const struct {
+        const char *call;
+        int after;
+    } steps[] = {{"write", 0}, {"fsync", 0}};
+    const char *old = sealed("first secret");
+
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        struct keyring *again;
+
+        err = ERROR_INIT;
+        cr_assert_eq(keyring_add(ring, &err), 0);
+        fails.call = steps[i].call;
+        fails.after = steps[i].after;
+        cr_assert_lt(keyring_save(ring, path, &err), 0, "%s", steps[i].call);
+        cr_assert_null(fails.call);
+        cr_assert_lt(access(arena_printf(mem, "%s.part", path), F_OK), 0);
+        err = ERROR_INIT;
+        cr_assert_eq(keyring_load(path, &again, &err), 0, "%s", err.message);
+        cr_assert_eq(keyring_count(again), 1);
+        keyring_free(again);
+    }
+    cr_assert_str_eq(opened(&here, old, strlen(old)), "first secret");
+    /* Renamed but perhaps not for good: that is told. */
+    fails.call = "fsync";
+    fails.after = 1;
+    err = ERROR_INIT;
+    cr_assert_lt(keyring_save(ring, path, &err), 0);
+}
+
+Test(keyring, that_cannot_be_saved_is_not_made)
+{
+    struct keyring *other = NULL;
+
+    fails.call = "write";
+    cr_assert_lt(keyring_create(arena_printf(mem, "%s/other", folder), &other, &err), 0);
+    cr_assert_null(other);
+}
+
+Test(keyring, that_cannot_be_read_says_so)
+{
+    static const char *const calls[] = {"fstat", "read"};
+
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        fails.call = calls[i];
+        cr_assert_str_neq(load_reason(), "loaded");
+        cr_assert(strstr(err.message, "key ring"), "%s: %s", calls[i], err.message);
+        cr_assert_null(fails.call);
+    }
+    cr_assert_str_eq(load_reason(), "loaded");
+}
+
+Test(secretfile, may_be_standard_input_and_lie_in_this_folder)
+{
+    CLEANUP(buf_release) struct buf text = BUF_INIT(100);
+    int ends[2];
+
+    tempdir_make(folder);
+    err = ERROR_INIT;
+    cr_assert_eq(chdir(folder), 0);
+    buf_puts(&text, "piped");
+    cr_assert_eq(secretfile_write("here", &text, &err), 0, "%s", err.message);
+    cr_assert_eq(pipe(ends), 0);
+    cr_assert_eq(write(ends[1], "piped", 5), 5);
+    close(ends[1]);
+    cr_assert_eq(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
+    close(ends[0]);
+    buf_clear(&text);
+    cr_assert_eq(secretfile_read("-", "token", &text, &err), 0, "%s", err.message);
+    cr_assert_str_eq(buf_str(&text), "piped");
+    buf_clear(&text);
+    cr_assert_eq(secretfile_read("here", "token", &text, &err), 0, "%s", err.message);
+    cr_assert_str_eq(buf_str(&text), "piped");
+    cr_assert_eq(chdir("/"), 0);
+    tempdir_remove(folder);
 }

@@ -306,3 +306,74 @@ Test(option, finds_rows_by_exact_name)
     cr_assert_eq(option_find(table, "tags"), &table[6]);
     cr_assert_null(option_find(table, "tag"));
 }
+
+Test(option, wants_a_list_where_one_belongs)
+{
+    cr_assert_not(decode("{\"host\":\"abc\",\"tags\":\"a\"}"));
+    assert_only("/config/tags", "wrong_type", "expected an array of strings, found string");
+    cr_assert_null(config.tags.items);
+}
+
+#define LONG_NAME "a_name_that_is_far_too_long_to_be_mistaken_for_another_by_slip_01234"
+
+/* What nobody mistypes: long names, and a letter for another. */
+Test(option, guesses_only_what_could_have_been_meant)
+{
+    static const struct option odd[] = {
+        {.name = LONG_NAME,
+         .type = OPTION_DOC,
+         .offset = offsetof(struct config, extra),
+         .title = "Long",
+         .help = "Long."},
+        {.name = "x",
+         .type = OPTION_DOC,
+         .offset = offsetof(struct config, odd),
+         .title = "X",
+         .help = "X."},
+        OPTIONS_END,
+    };
+    static const char json[] = "{\"y\":{},\"" LONG_NAME "5\":{}}";
+    struct error err = ERROR_INIT;
+
+    cr_assert_eq(doc_parse(json, sizeof json - 1, &input, &err), 0, "%s", err.message);
+    cr_assert_not(options_decode(odd, input, "/config", &config, mem, &problems));
+    cr_assert_eq(problems.n, 2);
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert_str_eq(problems.items[i].code, "unknown_field");
+        cr_assert_not_null(strstr(problems.items[i].message, "expected one of \"" LONG_NAME), "%s",
+                           problems.items[i].message);
+    }
+}
+
+struct needs {
+    const char *word;
+    int64_t count, any;
+    bool flag;
+    struct string_list list;
+    const struct doc *doc;
+    int64_t given;
+};
+
+Test(option, a_template_has_something_of_each_type_to_write_over)
+{
+    /* clang-format off */
+    static const struct option all[] = {
+        OPTION(struct needs, word, .title = "W", .help = "W.", .flags = OPTION_REQUIRED, .choices = modes),
+        OPTION(struct needs, count, .title = "C", .help = "C.", .flags = OPTION_REQUIRED, .min = 3, .max = 9),
+        OPTION(struct needs, any, .title = "A", .help = "A.", .flags = OPTION_REQUIRED),
+        OPTION(struct needs, flag, .title = "F", .help = "F.", .flags = OPTION_REQUIRED),
+        OPTION(struct needs, list, .title = "L", .help = "L.", .flags = OPTION_REQUIRED),
+        OPTION(struct needs, doc, .title = "D", .help = "D.", .flags = OPTION_REQUIRED),
+        OPTION(struct needs, given, .title = "G", .help = "G.", .flags = OPTION_REQUIRED, .def = "7"),
+        OPTIONS_END,
+    };
+    /* clang-format on */
+    struct doc *schema = options_schema(all);
+
+    assert_text(options_template(all, true),
+                "{\"word\":\"fast\",\"count\":3,\"any\":0,\"flag\":false,\"list\":[],\"doc\":{},"
+                "\"given\":7}");
+    /* What has a default need not be given. */
+    cr_assert_eq(doc_count(doc_get(schema, "required")), 6);
+    doc_free(schema);
+}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "connectors/base/doc.h"
+#include "connectors/base/log.h"
 #include "connectors/base/redact.h"
 #include "connectors/base/text.h"
 
@@ -321,4 +322,52 @@ Test(redact, secrets_may_come_while_text_goes)
         cr_assert_str_eq(clean(r, "a first-secret"), "a ***");
     pthread_join(thread, NULL);
     cr_assert_str_eq(clean(r, "later-secret-199"), "***");
+}
+
+Test(redact, what_was_cut_needs_a_redactor_to_be_covered)
+{
+    redactor_put_cut(NULL, &out, "a text that ends in secr", 24);
+    cr_assert_str_eq(buf_str(&out), "a text that ends in secr");
+}
+
+/* A NUL cannot be written into a URL or an SQL text as it is; a secret that holds one has its
+ * escaped forms all the same. */
+Test(redact, knows_the_forms_of_a_secret_with_a_nul)
+{
+    CLEANUP(redactor_free_cleanup) struct redactor *r = redactor_new();
+    static const char secret[] = "first\0'half";
+
+    redactor_add(r, secret, sizeof secret - 1);
+    cr_assert_str_eq(clean(r, "p=first%00%27half&q"), "p=***&q");
+    buf_clear(&out);
+    redactor_put(r, &out, "'first\0''half'", 15);
+    cr_assert_str_eq(buf_str(&out), "'***'");
+}
+
+Test(redact, what_follows_a_text_with_a_nul_makes_it_no_name)
+{
+    CLEANUP(redactor_free_cleanup) struct redactor *r = knowing("first-secret", NULL);
+    static const char json[] = "\"first-secret\"\0:1";
+
+    redactor_put_json(r, &out, json, sizeof json - 1);
+    cr_assert_eq(out.len, strlen("\"***\"") + 3);
+    cr_assert_eq(memcmp(out.data, "\"***\"\0:1", out.len), 0);
+}
+
+Test(redact, a_line_that_does_not_fit_shows_nothing)
+{
+    CLEANUP(redactor_free_cleanup) struct redactor *r = knowing("first-secret", NULL);
+    struct log_line line = {.message = "it said",
+                            .fields = {log_text("what", "first-secret it was"), log_int("n", 7)}};
+    CLEANUP(buf_release) struct buf small = BUF_INIT(12);
+    struct log_line shown;
+
+    redactor_line(r, &line, &small, &shown);
+    cr_assert_str_eq(shown.message, "***");
+    cr_assert_str_eq(shown.fields[0].text, "***");
+    cr_assert_null(shown.fields[1].text);
+    buf_clear(&out);
+    redactor_line(r, &line, &out, &shown);
+    cr_assert_str_eq(shown.message, "it said");
+    cr_assert_str_eq(shown.fields[0].text, "*** it was");
 }

@@ -131,3 +131,14 @@ Test(references, lists_are_checked)
         cr_assert_str_eq(problems.items[i].pointer, "/secret_references");
     }
 }
+
+Test(references, name_the_whole_of_a_name)
+{
+    const char *empty = file("empty", "", 0);
+    const struct references *refs = listing("env:WAREHOUSE", arena_printf(mem, "file:%s", empty));
+
+    cr_assert_str_eq(resolved(refs, "${env:WAREHOUSF}"), "unresolved_reference");
+    cr_assert_str_eq(resolved(refs, arena_printf(mem, "${file:%s}", empty)),
+                     "unresolved_reference");
+    cr_assert_not_null(strstr(err.message, "shorter than 6 bytes"));
+}

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -378,4 +379,204 @@ Test(roots, let_no_statement_out_of_its_database)
     cr_expect_eq(access("/tmp/copy.db", F_OK), -1);
     sqlite_close_conn(reader);
     sqlite_close_conn(writer);
+}
+
+/* So many more files may be opened from here on. */
+static void leave_descriptors(int n)
+{
+    int next = fcntl(0, F_DUPFD_CLOEXEC, 0);
+    struct rlimit most;
+
+    cr_assert_geq(next, 0);
+    close(next);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &most), 0);
+    most.rlim_cur = (rlim_t)(next + n);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &most), 0);
+}
+
+static const char *message_of(const char *path)
+{
+    struct error err = ERROR_INIT;
+    int fd;
+
+    cr_assert_lt(roots_open_folder(path, &fd, &err), 0, "%s", path);
+    return arena_strdup(mem, err.message);
+}
+
+/* L1: what cannot be told is the closed folder. */
+Test(roots, refuse_what_they_cannot_look_at)
+{
+    struct error err = ERROR_INIT;
+
+    cr_assert_eq(
+        roots_configure(&(struct roots_policy){.open = true, .closed = below("data")}, &err), 0);
+    cr_expect_str_eq(reason_of(below("out")), "open");
+    leave_descriptors(1); /* the folder opens, but nobody climbs from there */
+    cr_expect_str_eq(reason_of(below("out")), "path_denied");
+}
+
+static int stats_until_failure = -1;
+int __real_fstat(int fd, struct stat *st);
+int __wrap_fstat(int fd, struct stat *st);
+
+int __wrap_fstat(int fd, struct stat *st)
+{
+    if (stats_until_failure >= 0 && stats_until_failure-- == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return __real_fstat(fd, st);
+}
+
+Test(roots, refuse_what_the_disk_does_not_tell)
+{
+    struct error err = ERROR_INIT;
+
+    cr_assert_eq(
+        roots_configure(&(struct roots_policy){.open = true, .closed = below("data")}, &err), 0);
+    stats_until_failure = 1; /* half-way up */
+    cr_expect_str_eq(reason_of(below("out")), "path_denied");
+    cr_expect_str_eq(reason_of(below("out")), "open");
+}
+
+/* L1: the way up is not endless. */
+Test(roots, refuse_what_lies_too_deep_to_be_sure)
+{
+    struct error err = ERROR_INIT;
+    struct buf path = BUF_INIT(4000);
+
+    cr_assert_eq(
+        roots_configure(&(struct roots_policy){.open = true, .closed = below("data")}, &err), 0);
+    buf_puts(&path, below("deep"));
+    for (int i = 0; i < 260; i++) {
+        cr_assert_eq(mkdir(buf_str(&path), 0700), 0);
+        if (i == 200)
+            cr_expect_str_eq(reason_of(buf_str(&path)), "open");
+        buf_puts(&path, "/d");
+    }
+    cr_expect_str_eq(reason_of(arena_memdup(mem, buf_str(&path), path.len - 2)), "path_denied");
+    buf_release(&path);
+}
+
+/* The closed folder may lie on another file system than what is opened. */
+Test(roots, climb_over_the_borders_of_file_systems)
+{
+    struct error err = ERROR_INIT;
+
+    cr_assert_eq(
+        roots_configure(&(struct roots_policy){.open = true, .closed = below("data")}, &err), 0);
+    cr_expect_str_eq(reason_of("/proc/self"), "open");
+}
+
+Test(roots, may_be_the_whole_file_system)
+{
+    struct error err = ERROR_INIT;
+    static const char *const all[] = {"/"};
+
+    cr_assert_eq(roots_configure(
+                     &(struct roots_policy){.roots = all, .n = 1, .closed = below("data")}, &err),
+                 0, "%s", err.message);
+    cr_expect_str_eq(reason_of(below("out")), "open");
+    cr_expect_str_eq(reason_of(below("data")), "path_denied");
+    cr_expect_str_eq(reason_of("/"), "open");
+    cr_expect_str_eq(reason_of(below("out/../in")), "path_denied");
+}
+
+static int open_fails;
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    if (open_fails) {
+        errno = open_fails;
+        return -1;
+    }
+    return __real_open(path, flags, 0);
+}
+
+Test(roots, say_what_is_wrong_with_a_folder)
+{
+    static const int refused[] = {EACCES, EPERM};
+    struct error err = ERROR_INIT;
+    char name[5001];
+
+    cr_assert_eq(roots_configure(&(struct roots_policy){.open = true}, &err), 0);
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    cr_expect_str_eq(reason_of(below("in/a/x.csv")), "config_error");
+    cr_expect(strstr(message_of(below("in/a/x.csv")), "is no folder"));
+    cr_expect(strstr(message_of(name), "opening"));
+    for (size_t i = 0; i < N(refused); i++) {
+        open_fails = refused[i];
+        cr_expect(strstr(message_of(below("out")), "may not be read"), "%d", refused[i]);
+    }
+    open_fails = 0;
+    limit();
+    leave_descriptors(0);
+    cr_expect(strstr(message_of("a"), "opening"), "%s", message_of("a"));
+}
+
+static const char *parent_of(const char *path)
+{
+    struct error err = ERROR_INIT;
+    const char *name;
+    int fd;
+
+    if (roots_open_parent(path, mem, &fd, &name, &err) < 0)
+        return error_reason(&err);
+    close(fd);
+    return name;
+}
+
+Test(roots, find_the_folder_that_holds_a_name)
+{
+    struct error err = ERROR_INIT;
+
+    cr_assert_eq(roots_configure(&(struct roots_policy){.open = true}, &err), 0);
+    cr_expect_str_eq(parent_of("x.csv"), "x.csv");
+    cr_expect_str_eq(parent_of("/x.csv"), "x.csv");
+    cr_expect_str_eq(parent_of(below("in/a//")), "a");
+    cr_expect_str_eq(parent_of(".hidden"), ".hidden");
+    cr_expect_str_eq(parent_of("/"), "");
+    cr_expect_str_eq(parent_of(below("none/x")), "not_found");
+    limit();
+    cr_expect_str_eq(parent_of("x.csv"), "x.csv");
+    cr_expect_str_eq(parent_of("/x.csv"), "path_denied");
+    cr_expect_str_eq(parent_of(".hidden"), "path_denied");
+    cr_expect_str_eq(parent_of("a/.."), "path_denied");
+    cr_assert_eq(roots_configure(&(struct roots_policy){.open = false}, &err), 0);
+    cr_expect(roots_limited());
+    cr_expect_str_eq(parent_of("x.csv"), "path_denied");
+}
+
+Test(roots, make_folders_where_they_may)
+{
+    struct error err = ERROR_INIT;
+
+    cr_assert_eq(roots_configure(&(struct roots_policy){.open = true}, &err), 0);
+    cr_expect_eq(roots_make_folder("/", &err), 0);
+    cr_expect_eq(roots_make_folder(below("out/new"), &err), 0);
+    cr_expect_eq(roots_make_folder(below("out/new/"), &err), 0); /* it is there */
+    cr_expect_eq(access(below("out/new"), F_OK), 0);
+    cr_expect_eq(roots_make_folder("/proc/new", &err), -1);
+    cr_expect(strstr(err.message, "creating the folder \"/proc/new\""), "%s", err.message);
+    err = ERROR_INIT;
+    limit();
+    cr_expect_eq(roots_make_folder("", &err), 0); /* the root itself */
+    cr_expect_eq(roots_make_folder("a/new", &err), 0);
+    cr_expect_eq(access(below("in/a/new"), F_OK), 0);
+    cr_expect_eq(roots_make_folder("/", &err), -1);
+    err = ERROR_INIT;
+    cr_expect_eq(roots_make_folder(below("out/other"), &err), -1);
+    cr_expect_eq(access(below("out/other"), F_OK), -1);
+}
+
+Test(roots, need_the_folder_that_is_to_be_closed)
+{
+    struct error err = ERROR_INIT;
+
+    cr_expect_eq(
+        roots_configure(&(struct roots_policy){.open = true, .closed = below("none")}, &err), -1);
+    cr_expect(strstr(err.message, "looking at"), "%s", err.message);
 }
