@@ -5,7 +5,7 @@ BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config python3 python3-yaml
     libmariadb-dev libyaml-dev libcurl4-openssl-dev
     libssl-dev"
 RUN_PACKAGES="curl ca-certificates sqlite3 jq"
-TEST_PACKAGES="ccache clang-14 clang-format-14 clang-tidy-14 cppcheck libclang-rt-14-dev
+TEST_PACKAGES="ccache gcovr clang-14 clang-format-14 clang-tidy-14 cppcheck libclang-rt-14-dev
     libcriterion-dev libyajl-dev git strace valgrind python3-venv zstd gzip python3-jsonschema unicode-data iso-codes
     postgresql mariadb-server openssl prometheus python3-psycopg2 python3-pymysql e2fsprogs mount
     python3-venv chromium chromium-driver fonts-dejavu-core nginx-light
