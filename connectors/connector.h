@@ -10,7 +10,8 @@
  * Every callback is required unless it says otherwise. Retries belong to the runner and to
  * http/client, never to a connector. One call, and one opened destination, belongs to one thread; a
  * run with several lanes makes several calls of `read` at the same time, each for streams of its
- * own, so that nothing but the configuration, which is const, may be shared between calls.
+ * own, so that nothing but the configuration, which is const, and what the run's commons holds may
+ * be shared between calls.
  */
 #ifndef CONNECTORS_CONNECTOR_H
 #define CONNECTORS_CONNECTOR_H
@@ -60,6 +61,7 @@ struct run_host {
 };
 
 struct redactor; /* connectors/base/redact.h */
+struct commons;  /* connectors/commons.h */
 
 /* What a connector is given for the duration of one call. */
 struct run {
@@ -69,6 +71,7 @@ struct run {
     const char *id;        /* of the run, for metadata columns; "" outside a run */
     int64_t started_unix_us;
     const struct run_host *host; /* NULL = nothing is kept, nobody listens */
+    struct commons *commons;     /* of `read`: shared by the calls of a run; NULL = it is alone */
     struct redactor *redactor;   /* is told secrets that come up on the way; NULL = nobody is */
 };
 

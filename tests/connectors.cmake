@@ -4,6 +4,7 @@ target_link_libraries(test_support PUBLIC connectors data base)
 
 unit_test(test_option connectors)
 unit_test(test_catalog connectors)
+unit_test(test_commons connectors)
 unit_test(test_selection connectors)
 unit_test(test_filter connectors data base)
 unit_test(test_sample test_support sources connectors)

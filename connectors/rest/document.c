@@ -366,6 +366,11 @@ static void compile_streams(struct compile *c, const struct raw_document *raw, c
     out->n_streams = n;
 }
 
+const struct rest_stream *document_find(const struct rest_document *d, const char *name)
+{
+    return find_stream(d->streams, d->n_streams, name);
+}
+
 const struct rest_document *rest_document_compile(struct arena *mem, const struct doc *text,
                                                   const char *pointer, struct problems *problems)
 {

@@ -239,6 +239,9 @@ struct rest_document {
 const struct rest_document *rest_document_compile(struct arena *mem, const struct doc *text,
                                                   const char *pointer, struct problems *problems);
 
+/* The stream of this name; NULL when there is none. */
+const struct rest_stream *document_find(const struct rest_document *d, const char *name);
+
 /*
  * The option table of a connector made of this document: one row per var, one per secret. Its
  * config struct is an array of pointers (strings), integers and booleans laid out by the table;

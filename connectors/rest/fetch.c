@@ -500,7 +500,6 @@ int fetcher_new(const struct rest_document *d, const struct scopes *base, struct
 {
     struct fetcher *f = xalloc(sizeof *f);
 
-    (void)err;
     f->doc = d;
     f->run = run;
     f->redactor = redactor_new();
@@ -515,8 +514,11 @@ int fetcher_new(const struct rest_document *d, const struct scopes *base, struct
     buf_puts(&f->headers, "{}");
     if (f->base.json[SCOPE_secret].ptr)
         mask_add_scope(f, f->base.json[SCOPE_secret]);
-    limit_init(f);
     hash_random(&f->hash_start, sizeof f->hash_start);
+    if (limit_init(f, err) < 0) {
+        fetcher_free(f);
+        return -1;
+    }
     *out = f;
     return 0;
 }
@@ -526,6 +528,7 @@ void fetcher_free(struct fetcher *f)
     if (!f)
         return;
     forget_ahead(f);
+    limit_release(f);
     http_client_free(f->client);
     redactor_free(f->redactor);
     buf_release(&f->spool.text);

@@ -40,7 +40,7 @@ struct fetcher {
     struct http_client *client;
     const char *base_url;
     const char *secrets_at;
-    struct ratelimit *limits; /* one for each of the document's */
+    struct limits *limits, *own_limits; /* of the run; of a fetcher that is alone */
     struct auth_state auth;
     struct redactor *redactor; /* what of this must not be said */
     struct spool spool;
@@ -71,7 +71,8 @@ CHECKED int auth_apply(struct fetcher *f, const struct fetch_request *r, struct 
                        struct http_request *out, struct error *err);
 
 /* fetch_limit.c */
-void limit_init(struct fetcher *f);
+CHECKED int limit_init(struct fetcher *f, struct error *err);
+void limit_release(struct fetcher *f);
 /* Milliseconds until the request may go, at most those limits that are meant for it. */
 int64_t limit_wait_ms(struct fetcher *f, const struct fetch_request *r);
 CHECKED int limit_wait(struct fetcher *f, const struct fetch_request *r, struct error *err);

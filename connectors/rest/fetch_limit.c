@@ -1,25 +1,72 @@
 /*
- * Rate limits of a document, and what answers say about them.
+ * Rate limits of a document, and what answers say about them: the same for all lanes of a run.
  */
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "connectors/base/clock.h"
 #include "connectors/base/text.h"
+#include "connectors/commons.h"
 #include "connectors/http/retry.h"
 #include "connectors/rest/fetch_internal.h"
 
 #define EPOCH_MS_FROM INT64_C(100000000000)
 
-void limit_init(struct fetcher *f)
-{
-    const struct rest_client *c = &f->doc->client;
+struct limits {
+    pthread_mutex_t mutex;
+    struct ratelimit *items; /* one for each of the document's */
+};
 
-    f->limits = arena_array(f->mem, c->n_limits + 1, sizeof *f->limits);
+static struct limits *limits_new(const struct rest_client *c)
+{
+    struct limits *l = xalloc(sizeof *l);
+
+    pthread_mutex_init(&l->mutex, NULL);
+    l->items = xalloc((c->n_limits + 1) * sizeof *l->items);
     for (size_t i = 0; i < c->n_limits; i++)
-        ratelimit_init(&f->limits[i], c->limits[i].requests, c->limits[i].per_ms,
-                       c->limits[i].burst, c->limits[i].cost, c->limits[i].min_remaining,
-                       clock_monotonic_us());
+        ratelimit_init(&l->items[i], c->limits[i].requests, c->limits[i].per_ms, c->limits[i].burst,
+                       c->limits[i].cost, c->limits[i].min_remaining, clock_monotonic_us());
+    return l;
+}
+
+static void limits_free(void *arg)
+{
+    struct limits *l = arg;
+
+    if (!l)
+        return;
+    pthread_mutex_destroy(&l->mutex);
+    free(l->items);
+    free(l);
+}
+
+int limit_init(struct fetcher *f, struct error *err)
+{
+    static const char name[] = "rate limits";
+    struct commons *commons = f->run->commons;
+    void *kept;
+    int rc;
+
+    if (!commons) {
+        f->limits = f->own_limits = limits_new(&f->doc->client);
+        return 0;
+    }
+    rc = commons_take(commons, name, f->run->cancel, &kept, err);
+    if (rc < 0)
+        return -1;
+    if (rc > 0) {
+        kept = limits_new(&f->doc->client);
+        commons_put(commons, name, kept, limits_free);
+    }
+    f->limits = kept;
+    return 0;
+}
+
+void limit_release(struct fetcher *f)
+{
+    limits_free(f->own_limits);
 }
 
 /* The path behind the host. */
@@ -43,11 +90,12 @@ static bool is_meant(const struct rest_limit *l, const struct fetch_request *r)
 
 int64_t limit_wait_ms(struct fetcher *f, const struct fetch_request *r)
 {
+    LOCK_GUARD(&f->limits->mutex);
     int64_t most = 0;
 
     for (size_t i = 0; i < f->doc->client.n_limits; i++) {
         if (is_meant(&f->doc->client.limits[i], r)) {
-            int64_t ms = ratelimit_take_ms(&f->limits[i], clock_monotonic_us());
+            int64_t ms = ratelimit_take_ms(&f->limits->items[i], clock_monotonic_us());
 
             most = ms > most ? ms : most;
         }
@@ -124,6 +172,8 @@ static bool remaining(const struct rest_limit *l, const struct http_exchange *x,
 
 void limit_hear(struct fetcher *f, const struct fetch_request *r, const struct http_exchange *x)
 {
+    LOCK_GUARD(&f->limits->mutex);
+
     for (size_t i = 0; i < f->doc->client.n_limits; i++) {
         const struct rest_limit *l = &f->doc->client.limits[i];
         int64_t left, all;
@@ -131,16 +181,18 @@ void limit_hear(struct fetcher *f, const struct fetch_request *r, const struct h
         if (!is_meant(l, r))
             continue;
         if (number_of(l->limit_header ? http_header(x, l->limit_header) : NULL, &all))
-            ratelimit_allow(&f->limits[i], all, l->per_ms);
+            ratelimit_allow(&f->limits->items[i], all, l->per_ms);
         if (remaining(l, x, &left))
-            ratelimit_hear(&f->limits[i], left, reset_us(l, x), clock_monotonic_us());
+            ratelimit_hear(&f->limits->items[i], left, reset_us(l, x), clock_monotonic_us());
     }
 }
 
 void limit_close(struct fetcher *f, const struct fetch_request *r, int64_t ms)
 {
+    LOCK_GUARD(&f->limits->mutex);
+
     for (size_t i = 0; i < f->doc->client.n_limits; i++) {
         if (is_meant(&f->doc->client.limits[i], r))
-            ratelimit_close(&f->limits[i], clock_monotonic_us() + ms * 1000);
+            ratelimit_close(&f->limits->items[i], clock_monotonic_us() + ms * 1000);
     }
 }

@@ -24,10 +24,6 @@ struct parents {
     struct hash128 *seen; /* open addressing; zero = empty */
     size_t n_seen, cap;
     struct hash_stream *digest; /* of all lines: the same in every process */
-    /* Reading: */
-    struct buf ahead;
-    size_t at;
-    bool ended;
 };
 
 struct parents *parents_new(const struct rest_for_each *how)
@@ -37,7 +33,6 @@ struct parents *parents_new(const struct rest_for_each *how)
     p->how = how;
     p->mem = arena_new();
     p->lines = BUF_INIT(IN_MEMORY + PAGE_MAX_RECORD);
-    p->ahead = BUF_INIT(2 * PAGE_MAX_RECORD);
     p->fd = -1;
     p->digest = hash_new();
     return p;
@@ -50,7 +45,6 @@ void parents_free(struct parents *p)
     if (p->fd >= 0)
         close(p->fd);
     buf_release(&p->lines);
-    buf_release(&p->ahead);
     arena_free(p->mem);
     hash_free(p->digest);
     free(p->seen);
@@ -209,66 +203,69 @@ int parents_add(struct parents *p, struct slice record, const struct scopes *bas
     return p->lines.len > IN_MEMORY ? write_out(p, err) : 0;
 }
 
-/* -------------------------------------------------------------------- reading */
-
-int parents_rewind(struct parents *p, int64_t first, struct error *err)
+int parents_seal(struct parents *p, struct error *err)
 {
-    struct slice ignored;
-
-    if (p->fd >= 0 && (write_out(p, err) < 0))
-        return -1;
-    if (p->fd >= 0 && lseek(p->fd, 0, SEEK_SET) < 0)
-        return error_set_errno(err, errno, "reading parents from a file");
-    buf_clear(&p->ahead);
-    p->at = 0;
-    p->ended = false;
-    while (first-- > 0) {
-        if (parents_next(p, &ignored, err) < 0)
-            return -1;
-    }
-    return 0;
+    free(p->seen);
+    p->seen = NULL;
+    p->cap = p->n_seen = 0;
+    p->how = NULL; /* belongs to whoever added them */
+    return p->fd >= 0 ? write_out(p, err) : 0;
 }
 
-static int read_more(struct parents *p, struct error *err)
+/* -------------------------------------------------------------------- reading */
+
+void parents_read(struct parents_reader *r, const struct parents *p)
 {
-    size_t left = p->ahead.len - p->at;
+    *r = (struct parents_reader){.of = p, .ahead = BUF_INIT(2 * PAGE_MAX_RECORD)};
+}
+
+void parents_reader_release(struct parents_reader *r)
+{
+    buf_release(&r->ahead);
+}
+
+static int read_more(struct parents_reader *r, struct error *err)
+{
+    size_t left = r->ahead.len - r->at;
     char *room;
     ssize_t n;
 
-    if (p->at > 0) {
-        memmove(p->ahead.data, p->ahead.data + p->at, left);
-        p->ahead.len = left;
-        p->at = 0;
+    if (r->at > 0) {
+        memmove(r->ahead.data, r->ahead.data + r->at, left);
+        r->ahead.len = left;
+        r->at = 0;
     }
-    room = buf_reserve(&p->ahead, PIECE);
+    room = buf_reserve(&r->ahead, PIECE);
     if (!room)
         return error_set(err, ERR_TOO_LARGE, "a parent is larger than allowed");
     do
-        n = read(p->fd, room, PIECE);
+        n = pread(r->of->fd, room, PIECE, r->offset);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return error_set_errno(err, errno, "reading parents from a file");
-    p->ahead.len += (size_t)n;
-    p->ended = n == 0;
+    r->ahead.len += (size_t)n;
+    r->offset += n;
+    r->ended = n == 0;
     return 0;
 }
 
-int parents_next(struct parents *p, struct slice *out, struct error *err)
+int parents_next(struct parents_reader *r, struct slice *out, struct error *err)
 {
-    const struct buf *from = p->fd >= 0 ? &p->ahead : &p->lines;
+    bool in_file = r->of->fd >= 0;
+    const struct buf *from = in_file ? &r->ahead : &r->of->lines;
     const char *end;
 
     *out = (struct slice){0};
     for (;;) {
-        end = from->len > p->at ? memchr(from->data + p->at, '\n', from->len - p->at) : NULL;
-        if (end || p->fd < 0 || p->ended)
+        end = from->len > r->at ? memchr(from->data + r->at, '\n', from->len - r->at) : NULL;
+        if (end || !in_file || r->ended)
             break;
-        if (read_more(p, err) < 0)
+        if (read_more(r, err) < 0)
             return -1;
     }
     if (!end)
         return 0;
-    *out = (struct slice){from->data + p->at, (size_t)(end - from->data) - p->at};
-    p->at = (size_t)(end - from->data) + 1;
+    *out = (struct slice){from->data + r->at, (size_t)(end - from->data) - r->at};
+    r->at = (size_t)(end - from->data) + 1;
     return 0;
 }

@@ -300,22 +300,13 @@ static int read_rows(struct reading *r, const char *position, struct error *err)
     return from_sink(r, sink_end(r->out, r->index, position_done(r), err));
 }
 
-const struct rest_stream *rest_find(const struct rest_document *d, const char *name)
-{
-    for (size_t i = 0; i < d->n_streams; i++) {
-        if (strcmp(d->streams[i].name, name) == 0)
-            return &d->streams[i];
-    }
-    return NULL;
-}
-
 static int read_stream(struct reading *r, struct fetcher *f, const char *position,
                        struct error *err)
 {
     struct error why = ERROR_INIT;
     int rc;
 
-    r->stream = rest_find(r->src->doc, r->want->stream->name);
+    r->stream = document_find(r->src->doc, r->want->stream->name);
     if (!r->stream)
         return error_set(err, ERR_NOT_FOUND, "the document has no stream \"%s\"",
                          r->want->stream->name);
@@ -365,12 +356,9 @@ int rest_read(const struct rest_source *src, struct run *run, const struct read_
     struct family family = {0};
     int rc = rest_open(src, run, &f, err);
 
-    for (size_t i = 0; i < req->n; i++) {
-        const struct rest_stream *s = rest_find(src->doc, req->streams[i].want->stream->name);
-
-        if (s)
-            family_add(&family, s);
-    }
+    family_init(&family, run, src->doc);
+    for (size_t i = 0; i < req->n; i++)
+        family_add(&family, document_find(src->doc, req->streams[i].want->stream->name));
     for (size_t i = 0; i < req->n && rc == 0; i++) {
         struct reading r = {.src = src,
                             .want = req->streams[i].want,

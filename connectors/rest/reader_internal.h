@@ -9,7 +9,5 @@
 
 CHECKED int rest_open(const struct rest_source *src, struct run *run, struct fetcher **out,
                       struct error *err);
-/* By name; NULL when there is none. */
-const struct rest_stream *rest_find(const struct rest_document *d, const char *name);
 
 #endif

@@ -55,11 +55,12 @@ static int sample_stream(const struct rest_source *src, struct fetcher *f,
                          struct error *err)
 {
     struct looking l = {.infer = infer};
-    struct family family = {0};
+    struct family family;
     struct increment i;
     struct walk w;
     int rc;
 
+    family_init(&family, run, src->doc);
     family_add(&family, s);
     walk_init(&w, f, s, src->values, &family, run);
     increment_init(&i, &s->incremental, false);
@@ -222,7 +223,7 @@ static int read_total(void *arg, const struct fetch_result *page, struct error *
 int rest_count(const struct rest_source *src, struct run *run, const struct stream *stream,
                int64_t *out_count, bool *out_exact, struct error *err)
 {
-    const struct rest_stream *s = rest_find(src->doc, stream->name);
+    const struct rest_stream *s = document_find(src->doc, stream->name);
     CLEANUP(fetcher_free_cleanup) struct fetcher *f = NULL;
     CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
     struct counting c = {.stream = s, .mem = mem, .total = -1};

@@ -26,6 +26,8 @@ void walk_release(struct walk *w)
 {
     pager_release(&w->pager);
     overlap_release(&w->overlap);
+    parents_reader_release(&w->reading);
+    parents_free(w->own_parents);
     known_release(&w->known);
     known_release(&w->now);
     buf_release(&w->parent);
@@ -160,7 +162,7 @@ int walk_all(struct walk *w, const char *position, struct error *err)
     if (walk_find_slices(w, err) < 0)
         return -1;
     if (w->stream->for_each.parent) {
-        if (family_parents(w->family, w, &w->parents, err) < 0)
+        if (family_parents(w, err) < 0)
             return error_wrap(err, "the parents of \"%s\"", w->stream->name);
         resume_parents(w, position);
         return walk_children(w, err);

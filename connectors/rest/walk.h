@@ -15,20 +15,20 @@
 struct walk;
 
 /*
- * The parents of the streams that one call reads. Whoever first needs the parents of a stream reads
- * them for all that are asked for with the same ones, so that each parent stream is read once.
+ * The streams that are read for each record of another one, and how. Whoever first needs the
+ * parents of a stream reads them for all that are asked for with the same ones; they are kept for
+ * the whole run, so that each parent stream is read once, by whichever lane is first.
  */
 struct family {
-    struct family_member {
-        const struct rest_for_each *how;
-        struct parents *parents; /* NULL = not read yet */
-        bool failed;             /* as a guest of another one's reading: it reads for itself */
-    } * members;
+    const struct rest_stream **members; /* children */
     size_t n;
+    struct commons *commons, *own; /* own: of a call that is alone */
 };
 
-/* Those of the stream, of its parent and so on. */
-void family_add(struct family *f, const struct rest_stream *s);
+/* Of everything in `doc` that the run reads, in this call or another. */
+void family_init(struct family *f, const struct run *run, const struct rest_document *doc);
+/* The stream, its parent and so on, once each; NULL is none. */
+__attribute__((nonnull(1))) void family_add(struct family *f, const struct rest_stream *s);
 void family_release(struct family *f);
 
 struct walker {
@@ -65,7 +65,9 @@ struct walk {
     const char *slices_digest;                    /* NULL = it has none */
     struct bound lower; /* of the increment, but for what no bookmark speaks for */
     int64_t parents_done;
-    struct parents *parents; /* of the family */
+    const struct parents *parents; /* of the family */
+    struct parents_reader reading;
+    struct parents *own_parents; /* those that another one could not read for it */
     /* Parents, or slices, that the bookmark speaks for; all that were read by now. */
     struct known known, now;
     struct bound start;              /* of every other one */

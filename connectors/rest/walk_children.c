@@ -5,56 +5,88 @@
 #include <string.h>
 
 #include "connectors/base/jsonwrite.h"
+#include "connectors/commons.h"
 #include "connectors/rest/walk_internal.h"
 
 /* --------------------------------------------------------------------- parents */
 
 void family_add(struct family *f, const struct rest_stream *s)
 {
-    for (; s->for_each.parent; s = s->for_each.parent) {
+    for (; s && s->for_each.parent; s = s->for_each.parent) {
         bool known = false;
 
         for (size_t i = 0; i < f->n; i++)
-            known |= f->members[i].how == &s->for_each;
+            known |= f->members[i] == s;
         if (known)
             continue;
-        f->members = xrealloc(f->members, (f->n + 1) * sizeof *f->members);
-        f->members[f->n++] = (struct family_member){.how = &s->for_each};
+        f->members = xrealloc(f->members, (f->n + 1) * sizeof(void *));
+        f->members[f->n++] = s;
     }
+}
+
+void family_init(struct family *f, const struct run *run, const struct rest_document *doc)
+{
+    static const struct selection nothing = {0};
+    const struct selection *all = run->commons ? commons_selection(run->commons) : &nothing;
+
+    *f = (struct family){.commons = run->commons};
+    if (!f->commons)
+        f->commons = f->own = commons_new(&nothing);
+    for (size_t i = 0; i < all->n; i++)
+        family_add(f, document_find(doc, all->streams[i].stream->name));
 }
 
 void family_release(struct family *f)
 {
-    for (size_t i = 0; i < f->n; i++)
-        parents_free(f->members[i].parents);
+    commons_free(f->own);
     free(f->members);
     *f = (struct family){0};
 }
 
-/* A walk through the parent stream for one member of the family and its guests. */
+/* What is kept of one parent stream: the parents of each child, by the child's name. The documents
+ * of two calls are alike and not the same. */
+struct brood {
+    struct brood_member {
+        char *child;
+        struct parents *parents; /* NULL = they could not be read along with the others */
+    } * members;
+    size_t n;
+};
+
+static void free_brood(void *arg)
+{
+    struct brood *b = arg;
+
+    for (size_t i = 0; i < b->n; i++) {
+        parents_free(b->members[i].parents);
+        free(b->members[i].child);
+    }
+    free(b->members);
+    free(b);
+}
+
+/* A walk through the parent stream for several children at once. */
 struct gathering {
-    struct family *family;
-    struct family_member *host;
-    struct parents **into; /* [family->n]; NULL = not a guest, or one that failed */
+    const struct rest_stream *const *children;
+    struct parents **into; /* [n]; NULL = one that could not be read */
+    size_t n, host;        /* host: whose failure is a failure of all */
 };
 
 static int take_parent(void *arg, struct slice record, const struct scopes *s, struct error *err)
 {
     struct gathering *g = arg;
 
-    for (size_t i = 0; i < g->family->n; i++) {
-        struct family_member *m = &g->family->members[i];
+    for (size_t i = 0; i < g->n; i++) {
         struct error its_own = ERROR_INIT;
 
         if (!g->into[i] || parents_add(g->into[i], record, s, &its_own) == 0)
             continue;
-        if (m == g->host) {
+        if (i == g->host) {
             *err = its_own;
             return -1;
         }
         parents_free(g->into[i]);
         g->into[i] = NULL;
-        m->failed = true;
     }
     return 0;
 }
@@ -83,56 +115,102 @@ static int walk_whole(struct walk *w, struct error *err)
     return rc;
 }
 
-/* Who is asked for with the same records, and has not been served. */
-static bool is_guest(const struct family_member *m, const struct family_member *host)
-{
-    return m == host || (m->how->parent == host->how->parent && !m->parents && !m->failed);
-}
-
 /* Whether a parent that comes twice is asked for once. */
 static bool are_distinct(const struct gathering *g)
 {
-    for (size_t i = 0; i < g->family->n; i++) {
-        if (g->into[i] && !g->family->members[i].how->distinct)
+    for (size_t i = 0; i < g->n; i++) {
+        if (!g->children[i]->for_each.distinct)
             return false;
     }
     return true;
 }
 
-static int gather(struct family *f, struct family_member *host, const struct walk *child,
-                  struct error *err)
+static int gather(struct gathering *g, const struct walk *child, struct error *err)
 {
-    struct gathering g = {f, host, xalloc(f->n * sizeof *g.into)};
     struct walk w;
     int rc;
 
-    for (size_t i = 0; i < f->n; i++) {
-        if (is_guest(&f->members[i], host))
-            g.into[i] = parents_new(f->members[i].how);
-    }
-    walk_init(&w, child->fetcher, host->how->parent, child->values, f, child->run);
-    w.to = (struct walker){.record = take_parent, .arg = &g, .merges = are_distinct(&g)};
+    for (size_t i = 0; i < g->n; i++)
+        g->into[i] = parents_new(&g->children[i]->for_each);
+    walk_init(&w, child->fetcher, child->stream->for_each.parent, child->values, child->family,
+              child->run);
+    w.to = (struct walker){.record = take_parent, .arg = g, .merges = are_distinct(g)};
     rc = walk_whole(&w, err);
     walk_release(&w);
-    for (size_t i = 0; i < f->n; i++) {
-        if (rc == 0 && g.into[i])
-            f->members[i].parents = g.into[i];
-        else
-            parents_free(g.into[i]);
+    for (size_t i = 0; i < g->n; i++) {
+        if (rc == 0 && g->into[i])
+            rc = parents_seal(g->into[i], err);
     }
-    free(g.into);
+    for (size_t i = 0; i < g->n && rc < 0; i++)
+        parents_free(g->into[i]);
     return rc;
 }
 
-int family_parents(struct family *f, const struct walk *w, struct parents **out, struct error *err)
+/* Those of `w` and of all who are asked for with the same records. */
+static int make_brood(const struct walk *w, struct brood **out, struct error *err)
 {
-    struct family_member *m = f->members;
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    const struct family *f = w->family;
+    const struct rest_stream **children = arena_array(mem, f->n, sizeof(void *));
+    struct gathering g = {.children = children, .into = arena_array(mem, f->n, sizeof(void *))};
+    struct brood *b;
 
-    while (m->how != &w->stream->for_each)
-        m++;
-    if (!m->parents && gather(f, m, w, err) < 0)
+    for (size_t i = 0; i < f->n; i++) {
+        if (f->members[i]->for_each.parent != w->stream->for_each.parent)
+            continue;
+        if (f->members[i] == w->stream)
+            g.host = g.n;
+        children[g.n++] = f->members[i];
+    }
+    if (gather(&g, w, err) < 0)
         return -1;
-    *out = m->parents;
+    b = xalloc(sizeof *b);
+    b->n = g.n;
+    b->members = xalloc(g.n * sizeof *b->members);
+    for (size_t i = 0; i < g.n; i++)
+        b->members[i] = (struct brood_member){xstrdup(children[i]->name), g.into[i]};
+    *out = b;
+    return 0;
+}
+
+/* What could not be read along with others is read for itself, and fails for itself. */
+static int read_alone(struct walk *w, struct error *err)
+{
+    struct gathering g = {.children = &w->stream, .into = &w->own_parents, .n = 1};
+
+    if (gather(&g, w, err) < 0) {
+        w->own_parents = NULL;
+        return -1;
+    }
+    w->parents = w->own_parents;
+    return 0;
+}
+
+int family_parents(struct walk *w, struct error *err)
+{
+    struct commons *k = w->family->commons;
+    const char *name = arena_printf(w->mem, "parents of %s", w->stream->for_each.parent->name);
+    struct brood *b = NULL;
+    void *kept;
+    int rc = commons_take(k, name, w->run->cancel, &kept, err);
+
+    if (rc < 0)
+        return -1;
+    if (rc == 0) {
+        b = kept;
+    } else if (make_brood(w, &b, err) < 0) {
+        commons_give_up(k, name);
+        return -1;
+    } else {
+        commons_put(k, name, b, free_brood);
+    }
+    for (size_t i = 0; i < b->n && !w->parents; i++) {
+        if (strcmp(b->members[i].child, w->stream->name) == 0)
+            w->parents = b->members[i].parents;
+    }
+    if (!w->parents && read_alone(w, err) < 0)
+        return -1;
+    parents_read(&w->reading, w->parents);
     return 0;
 }
 
@@ -205,7 +283,7 @@ static int take_next(struct walk *w, int64_t *n_seen, struct together *t, struct
     t->parents = arena_array(t->mem, (size_t)w->stream->for_each.batch, sizeof *t->parents);
     t->n = 0;
     while (t->n < w->stream->for_each.batch) {
-        if (parents_next(w->parents, &parent, err) < 0)
+        if (parents_next(&w->reading, &parent, err) < 0)
             return -1;
         if (!parent.ptr)
             return 0;
@@ -224,8 +302,6 @@ int walk_children(struct walk *w, struct error *err)
     struct together t = {.mem = mem};
     int64_t n_seen = 0;
 
-    if (parents_rewind(w->parents, 0, err) < 0)
-        return -1;
     while (!w->ended) {
         if (take_next(w, &n_seen, &t, err) < 0)
             return -1;

@@ -26,8 +26,7 @@ void walk_begin_slice(struct walk *w);
 CHECKED int walk_slices(struct walk *w, enum walk_begin begin, struct error *err);
 /* The stream of `w`, once for each of its parents. */
 CHECKED int walk_children(struct walk *w, struct error *err);
-/* The parents of `w`, read now if nobody has. */
-CHECKED int family_parents(struct family *f, const struct walk *w, struct parents **out,
-                           struct error *err);
+/* Sets the parents of `w`: read now, if nobody has. */
+CHECKED int family_parents(struct walk *w, struct error *err);
 
 #endif

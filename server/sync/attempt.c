@@ -44,6 +44,7 @@ static void choose_streams(struct runner *r, const struct portion *p, struct att
     a->bases = r->bases;
     a->kept = r->kept;
     a->bad_rows = &r->bad_rows;
+    a->commons = r->commons;
     a->restart = r->job->full_refresh && !r->recovered;
     a->override_positions = r->job->override_positions && !r->recovered ? overrides : NULL;
     if (r->job->destination->state_by_service || (r->job->copies && !r->recovered))

@@ -41,6 +41,7 @@ struct attempt {
     struct stream_base *bases;         /* of the whole selection, kept over attempts */
     struct stream_copy *kept;          /* the same, as of now; positions are of the heap */
     struct bad_rows *bad_rows;         /* of the run */
+    struct commons *commons;           /* of the run's source */
     struct arena *mem;                 /* of the writer's side */
     bool recovered;                    /* the destination has taken over overrides and restart */
     bool start_over; /* a stream failed in the middle: go on without it in a new attempt */

@@ -181,6 +181,7 @@ static void *reader_main(void *arg)
                       .id = a->job->run_id,
                       .started_unix_us = a->job->started_unix_us,
                       .host = a->job->host,
+                      .commons = a->commons,
                       .redactor = a->job->redactor};
     struct error err = ERROR_INIT, put_err = ERROR_INIT;
 

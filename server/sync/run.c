@@ -9,6 +9,7 @@
 #include "connectors/base/arena.h"
 #include "connectors/base/clock.h"
 #include "connectors/base/unconst.h"
+#include "connectors/commons.h"
 #include "server/sync/promise.h"
 #include "server/sync/runner.h"
 #include "server/sync/spread.h"
@@ -349,6 +350,7 @@ void sync_run(const struct sync_job *job, struct progress *progress, struct run_
 
     r.bases = arena_array(mem, job->selection->n, sizeof *r.bases);
     r.out = arena_array(mem, job->selection->n, sizeof *r.out);
+    r.commons = commons_new(job->selection);
     keep_copies(&r, mem);
     progress_lanes(progress, (int64_t)r.n_lanes);
     tell_promises(job, progress);
@@ -357,6 +359,7 @@ void sync_run(const struct sync_job *job, struct progress *progress, struct run_
         run_watched(&r, mem);
     conclude(&r, out);
     forget_copies(&r);
+    commons_free(r.commons);
     cancel_free(r.halt);
     pthread_mutex_destroy(&r.mutex);
 }

@@ -45,6 +45,7 @@ struct runner {
     bool recovered; /* overrides and restart have been carried out; set before lanes are started */
     _Atomic int64_t retries;
     struct bad_rows bad_rows; /* of all lanes and tries */
+    struct commons *commons;  /* of the source, likewise */
 
     pthread_mutex_t mutex;               /* of what follows */
     struct fault why;                    /* the first failure that ended the run */

@@ -156,6 +156,59 @@ class Children(RestTest):
 
 
 @unittest.skipUnless(os.environ.get("CONNECTORD_TEST_DATABASES"), "needs servers")
+class Lanes(RestTest):
+    """Streams that are read beside each other share what is true of the API."""
+    SCHEMA = {"properties": {"id": {"type": "integer"}}}
+    POLICY = {"max_attempts": 3, "backoff_s": 0, "parallel_streams": 4}
+
+    def setUp(self):
+        super().setUp()
+        self.dst = database_case.Postgres("lanes")
+        self.addCleanup(self.dst.drop)
+
+    def child(self, name, **more):
+        return self.stream(name, path=f"/shops/{{{{ parent.shop }}}}/{name}", schema=self.SCHEMA,
+                           for_each={"stream": "shops", "fields": {"shop": "id"}}, **more)
+
+    def test_parents_are_read_once_in_a_run(self):
+        """Four lanes and a child that fails once: its second try asks for no parents either."""
+        names, failed = ("goods", "people", "stock", "hours"), []
+
+        def handler(request):
+            shop, name = request.path.split("/")[2:]
+            if name == "stock" and shop == "3" and not failed:
+                failed.append(request)
+                return reply({}, status=503)
+            return reply({"data": [{"id": 10 * int(shop) + names.index(name)}]})
+        self.api.on("/shops", lambda r: reply({"data": items(1, 3), "next": "b"} if "after" not in r.query else {"data": items(4, 5)}))
+        self.api.on("/shops/*", handler)
+        self.rest(self.stream("shops", selected=False, paginate={"type": "cursor", "path": "next", "param": "after"}),
+                  *map(self.child, names), destination=self.dst, run_policy=self.POLICY, retry={"tries": 1})
+        run = self.run_it()
+        self.assertEqual((run["stats"]["lanes"], run["attempts"]), (4, 2))
+        self.assertEqual([r.query.get("after") for r in self.api.asked("/shops")], [None, "b"])
+        for i, name in enumerate(names):
+            self.assertEqual(self.dst.execute(f"select id from {name} order by id"), [(10 * shop + i,) for shop in range(1, 6)])
+
+    def test_parents_that_cannot_be_read_fail_each_child(self):
+        self.api.on("/shops", lambda r: reply({}, status=403))
+        self.rest(self.stream("shops", selected=False), self.child("goods"), self.child("people"), destination=self.dst, run_policy=self.POLICY)
+        run = self.run_it(status="failed")
+        self.assertEqual({s["error"]["code"] for s in run["stats"]["streams"]}, {run["error"]["code"]})
+        self.assertIn("the parents of", run["error"]["message"])
+
+    def test_a_rate_is_that_of_the_run(self):
+        """Three requests in an hour are three, however many lanes there are."""
+        for name in "abcd":
+            self.api.on(f"/{name}", lambda r: reply({"data": items(1, 1)}))
+        self.rest(*(self.stream(name, schema=self.SCHEMA) for name in "abcd"), destination=self.dst,
+                  run_policy={**self.POLICY, "max_attempts": 1}, rate_limit={"requests": 3, "per": "1h"})
+        run = self.run_it(status="failed")
+        self.assertEqual(len(self.api.asked()), 3)
+        self.assertEqual(sorted((s["error"] or {"code": "-"})["code"] for s in run["stats"]["streams"]), ["-", "-", "-", "wait_too_long"])
+
+
+@unittest.skipUnless(os.environ.get("CONNECTORD_TEST_DATABASES"), "needs servers")
 class IntoPostgres(RestTest):
     def test_types_and_every_digit(self):
         self.dst = database_case.Postgres("rest")

@@ -79,7 +79,8 @@ static const char orders[] =
     "{\"name\":\"log\",\"namespace\":null,\"columns\":["
     "{\"name\":\"line\",\"type\":\"string\",\"nullable\":true,\"source_type\":null}],"
     "\"primary_key\":[],\"cursor_fields\":[],\"source_defined_cursor\":true,"
-    "\"sync_modes\":[\"full_refresh\"],\"resumable\":false,\"row_estimate\":null}]}";
+    "\"sync_modes\":[\"full_refresh\"],\"resumable\":false,\"row_estimate\":null,"
+    "\"doubt\":\"lines move\",\"doubt_unmerged\":\"lines come twice\"}]}";
 
 Test(catalog, comes_back_from_native_json)
 {
@@ -89,6 +90,33 @@ Test(catalog, comes_back_from_native_json)
     cr_assert_str_eq(c.streams[0].schema->columns[0].source_type, "bigint");
     cr_assert_str_eq(c.streams[1].namespace, "");
     cr_assert_eq(c.streams[1].row_estimate, -1);
+}
+
+Test(catalog, doubts_what_is_selected)
+{
+    static const size_t first = 0;
+    const struct schema keyed = {.key = &first, .n_key = 1}, keyless = {0};
+    const struct stream sure = {0}, unsure = {.doubt = "a"}, unmerged = {.doubt_unmerged = "b"};
+    struct selected_stream all[] = {
+        {&sure, &keyless, .write_mode = WRITE_APPEND},
+        {&unsure, &keyed, .write_mode = WRITE_APPEND_DEDUP},
+        {&unmerged, &keyed, .write_mode = WRITE_APPEND_DEDUP},
+        {&unmerged, &keyed, .write_mode = WRITE_APPEND},
+        {&unmerged, &keyless, .write_mode = WRITE_OVERWRITE},
+        {&unmerged, &keyed, .write_mode = WRITE_OVERWRITE},
+    };
+    struct selection s = {all, 6};
+
+    cr_assert_null(selected_stream_doubt(&all[0]));
+    cr_assert_str_eq(selected_stream_doubt(&all[1]), "a");
+    cr_assert_null(selected_stream_doubt(&all[2]));
+    cr_assert_str_eq(selected_stream_doubt(&all[3]), "b");
+    cr_assert_str_eq(selected_stream_doubt(&all[4]), "b");
+    cr_assert_null(selected_stream_doubt(&all[5]));
+    selection_set_merging(&s, 1u << WRITE_OVERWRITE | 1u << WRITE_APPEND);
+    cr_assert_str_eq(selected_stream_doubt(&all[5]), "b");
+    selection_set_merging(&s, 1u << WRITE_OVERWRITE | 1u << WRITE_APPEND_DEDUP);
+    cr_assert_null(selected_stream_doubt(&all[5]));
 }
 
 Test(catalog, outlives_the_document)
@@ -403,7 +431,7 @@ static const char everything[] =
     "\"primary_key\":[\"n\",\"b\"],\"cursor_fields\":[\"l\",\"b\"],\"resumable\":true,"
     "\"sync_modes\":[\"full_refresh\",\"incremental\"],\"row_estimate\":3},"
     "{\"name\":\"u\",\"columns\":[{\"name\":\"a\",\"type\":\"int\"}],"
-    "\"sync_modes\":[\"full_refresh\"]},"
+    "\"sync_modes\":[\"full_refresh\"],\"doubt\":\"rows move\",\"doubt_unmerged\":\"twice\"},"
     "{\"name\":\"v\",\"columns\":[{\"name\":\"a\",\"type\":\"int\"}],"
     "\"source_defined_cursor\":true,\"sync_modes\":[\"full_refresh\",\"incremental\"]}]}";
 
