@@ -32,6 +32,7 @@ const char *write_mode_name(enum write_mode m);
 const char *drift_policy_name(enum drift_policy p);
 
 struct row_filter;
+struct column_rename;
 
 struct stream {
     const char *namespace; /* "" when the source has none */
@@ -65,6 +66,8 @@ struct selected_stream {
     const char *alias; /* name of the table or file at the destination; the stream's by default */
     const char *destination_namespace; /* "" = the destination's default */
     enum drift_policy drift;
+    const struct column_rename *renames; /* see renames.h */
+    size_t n_renames;
     bool allow_empty, allow_shrink; /* the shrink guard of a full refresh */
     bool unmerged; /* the destination keeps every row it is given, whatever the key */
     bool one_lane; /* in a parallel run it stays with its like: one lane, one snapshot */
@@ -120,7 +123,8 @@ struct doc *catalog_diff(const struct catalog *before, const struct catalog *aft
  * One entry: {"name", "namespace", "selected" (true), "sync_mode", "destination_sync_mode",
  * "cursor_field": ["c"] or "c", "primary_key": [["a"],["b"]] or ["a","b"], "fields":
  * {"include": [..] or null, "exclude": [..]}, "filter" (see filter.h), "alias", "new_columns":
- * "evolve|ignore|freeze", "allow_empty", "allow_shrink", "run_in_parallel" (true)}.
+ * "evolve|ignore|freeze", "renames": {"old": "new"}, "allow_empty", "allow_shrink",
+ * "run_in_parallel" (true)}.
  */
 bool selection_resolve(const struct doc *streams, const struct catalog *catalog,
                        const char *pointer, struct arena *mem, struct selection *out,

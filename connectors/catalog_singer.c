@@ -7,6 +7,7 @@
 #include "connectors/catalog.h"
 #include "connectors/catalog_internal.h"
 #include "connectors/filter.h"
+#include "connectors/renames.h"
 
 /* ------------------------------------------------------------------- writing */
 
@@ -158,6 +159,8 @@ static struct doc *stream_to_singer(struct arena *mem, const struct singer_strea
         doc_set(d, "allow_empty", doc_new_bool(true));
     if (s && s->allow_shrink)
         doc_set(d, "allow_shrink", doc_new_bool(true));
+    if (s && s->n_renames)
+        doc_set(d, "renames", renames_to_doc(s->renames, s->n_renames));
     if (s && s->n_filters)
         doc_set(d, "filter", filters_to_doc(s->filters, s->n_filters));
     return d;

@@ -3,13 +3,14 @@
 #include "connectors/catalog.h"
 #include "connectors/filter.h"
 #include "connectors/option.h"
+#include "connectors/renames.h"
 
 /* One element of `streams` as the user wrote it. */
 struct entry {
     const char *name, *namespace;
     bool selected;
     const char *sync_mode, *destination_sync_mode;
-    const struct doc *cursor_field, *primary_key, *fields, *filter;
+    const struct doc *cursor_field, *primary_key, *fields, *filter, *renames;
     const char *alias, *new_columns;
     bool allow_empty, allow_shrink, run_in_parallel;
 };
@@ -98,6 +99,8 @@ static const struct option entry_options[] = {
            .help = "Table or file to write; the name of the stream by default."),
     OPTION(struct entry, new_columns, .title = "New columns", .choices = drift_policies,
            .def = "evolve", .help = "Add them, leave them out, or stop."),
+    OPTION(struct entry, renames, .title = "Renamed columns", .check = renames_check,
+           .help = "Old and new names of columns that the source calls otherwise now."),
     OPTION(struct entry, allow_empty, .title = "Allow empty", .def = "false",
            .help = "Let a full refresh that read nothing replace the rows that are there."),
     OPTION(struct entry, allow_shrink, .title = "Allow shrinking", .def = "false",
@@ -383,6 +386,7 @@ static void resolve_entry(struct resolving *r)
     r->out->stream = r->stream;
     r->out->alias = r->e->alias ? r->e->alias : r->stream->name;
     r->out->destination_namespace = "";
+    renames_resolve(r->e->renames, r->mem, &r->out->renames, &r->out->n_renames);
     r->out->allow_empty = r->e->allow_empty;
     r->out->allow_shrink = r->e->allow_shrink;
     r->out->one_lane = !r->e->run_in_parallel;

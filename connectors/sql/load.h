@@ -7,6 +7,7 @@
  *   state.c        rows of _connectord_state
  *   shape.c        the table of a stream: names, columns, drift
  *   alter.c        the statements that make it so, staging included
+ *   rename.c       columns that have another name at the source now
  *   older.c        what rows have in a column that is newer than they are
  *   widen.c        columns that grow
  *   quarantine.c   odd cells and rejected rows
@@ -32,6 +33,7 @@ struct known_column {
     const char *source, *name;
     struct column_type type;
     const char *older; /* what the rows that are there have yet to get; NULL = nothing */
+    const char *was;   /* how the table may still call it; NULL = as we do */
 };
 
 struct name_list {
@@ -201,6 +203,7 @@ struct shaping {
     size_t n_model;
     bool late; /* rows had to be given up */
 };
+const struct known_column *shape_find_known(const struct load *l, const char *source);
 const struct table_column *shape_find_actual(const struct shaping *s, const char *name);
 
 /* alter.c: creates the table, or adds what is missing and widens what is too narrow. */
@@ -215,6 +218,10 @@ CHECKED int alter_index_key(struct sql_destination *d, const struct load *l, con
  * of now. */
 CHECKED int alter_find_key_index(struct sql_destination *d, const struct load *l, const char *table,
                                  const char **out, bool *out_same, struct error *err);
+
+/* rename.c: gives columns of the live table the names that the user says they have now; in no
+ * transaction. */
+CHECKED int rename_columns(struct sql_destination *d, struct load *l, struct error *err);
 
 /*
  * older.c: rows that were delivered before their source got a column have there what they have in

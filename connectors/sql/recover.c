@@ -413,6 +413,8 @@ static int prepare_tables(struct sql_destination *d, struct error *err)
         bool differs = true;
 
         arena_clear(d->scratch);
+        if (rename_columns(d, l, err) < 0)
+            return error_wrap(err, "stream \"%s\"", l->id);
         if (d->dialect->ddl_in_transaction)
             differs = l->table_exists && !l->building && shape_is_news(l, l->want->schema);
         if (!differs)

@@ -67,7 +67,7 @@ const struct table_column *shape_find_actual(const struct shaping *s, const char
     return NULL;
 }
 
-static const struct known_column *find_known(const struct load *l, const char *source)
+const struct known_column *shape_find_known(const struct load *l, const char *source)
 {
     for (size_t i = 0; i < l->n_columns; i++) {
         if (strcmp(l->columns[i].source, source) == 0)
@@ -111,7 +111,7 @@ static void name_columns(struct shaping *s)
         pairs[i] = (struct name_pair){l->columns[i].source, l->columns[i].name, NULL};
     for (size_t i = 0; i < n_columns; i++) {
         const char *source = s->schema->columns[i].name;
-        const struct known_column *known = find_known(l, source);
+        const struct known_column *known = shape_find_known(l, source);
 
         at[i] = known ? (size_t)(known - l->columns) : n;
         if (!known)
@@ -284,7 +284,7 @@ static void remember_left_out(struct load *l, struct arena *mem)
     const char **names = arena_array(mem, all->n_columns + 1, sizeof *names);
 
     for (size_t i = 0; i < all->n_columns; i++) {
-        if (!find_known(l, all->columns[i].name))
+        if (!shape_find_known(l, all->columns[i].name))
             names[list->n++] = arena_strdup(mem, all->columns[i].name);
     }
     list->names = names;
@@ -304,14 +304,14 @@ static void remember_columns(struct shaping *s)
     for (size_t i = 0; i < n; i++) {
         columns[i] = l->columns[i];
         /* A table that is yet to be made has no rows that lack anything. */
-        if (s->n_actual == 0 && columns[i].older) {
-            columns[i].older = NULL;
+        if (s->n_actual == 0 && (columns[i].older || columns[i].was)) {
+            columns[i].older = columns[i].was = NULL;
             changed = true;
         }
     }
     for (size_t i = 0; i < s->schema->n_columns; i++) {
         const char *source = s->schema->columns[i].name;
-        const struct known_column *was = find_known(l, source);
+        const struct known_column *was = shape_find_known(l, source);
         struct known_column *c = was && !fresh ? &columns[was - l->columns] : &columns[n];
 
         if (s->steps[i].action == EVOLVE_LEAVE_OUT)
@@ -319,7 +319,7 @@ static void remember_columns(struct shaping *s)
         changed |= !was || !type_equal(was->type, s->steps[i].type);
         if (c == &columns[n])
             *c = (struct known_column){arena_strdup(mem, source), arena_strdup(mem, s->names[i]),
-                                       s->steps[i].type, NULL};
+                                       s->steps[i].type, NULL, NULL};
         else
             c->type = s->steps[i].type;
         if (!was && s->n_actual > 0 && !shape_find_actual(s, s->names[i]))
@@ -384,7 +384,7 @@ static int fit_live_table(struct shaping *s, struct error *err)
 bool shape_is_news(const struct load *l, const struct schema *schema)
 {
     for (size_t i = 0; i < schema->n_columns; i++) {
-        const struct known_column *known = find_known(l, schema->columns[i].name);
+        const struct known_column *known = shape_find_known(l, schema->columns[i].name);
         struct column_type joined;
 
         if (!known || !type_join(known->type, schema->columns[i].type, &joined) ||

@@ -56,8 +56,8 @@ static struct name_list read_names(struct arena *mem, const struct doc *list)
     return (struct name_list){names, doc_count(list)};
 }
 
-/* {"adopted":false,"columns":[{"source":"a","name":"a","type":"int","older":"7"}, ...],
- * "left_out":["b"]} */
+/* {"adopted":false,"columns":[{"source":"a","name":"a","type":"int","older":"7","was":"A"},
+ * ...], "left_out":["b"]} */
 static const char *columns_text(struct arena *mem, const struct state_row *row)
 {
     CLEANUP(buf_release) struct buf out = BUF_INIT((size_t)64 << 20);
@@ -77,6 +77,8 @@ static const char *columns_text(struct arena *mem, const struct state_row *row)
         jsonw_put_string(&w, "type", type);
         if (row->columns[i].older)
             jsonw_put_string(&w, "older", row->columns[i].older);
+        if (row->columns[i].was)
+            jsonw_put_string(&w, "was", row->columns[i].was);
         jsonw_object_end(&w);
     }
     jsonw_array_end(&w);
@@ -110,10 +112,12 @@ static int columns_read(struct arena *mem, const char *text, struct state_row *o
     for (size_t i = 0; i < out->n_columns; i++) {
         const struct doc *one = doc_at(list, i);
         const char *older = doc_string(doc_get(one, "older"), NULL);
+        const char *was = doc_string(doc_get(one, "was"), NULL);
 
         columns[i].source = arena_strdup(mem, doc_string(doc_get(one, "source"), ""));
         columns[i].name = arena_strdup(mem, doc_string(doc_get(one, "name"), ""));
         columns[i].older = older ? arena_strdup(mem, older) : NULL;
+        columns[i].was = was ? arena_strdup(mem, was) : NULL;
         if (!type_parse(doc_string(doc_get(one, "type"), ""), &columns[i].type))
             return error_set(err, ERR_DATA, "\"%s\" is no type",
                              doc_string(doc_get(one, "type"), ""));

@@ -47,6 +47,8 @@ void sql_put_drop(const struct sql_dialect *d, const char *schema, const char *n
                   struct buf *out);
 void sql_put_rename(const struct sql_dialect *d, const char *schema, const char *from,
                     const char *to, struct buf *out);
+void sql_put_rename_column(const struct sql_dialect *d, const struct sql_table *t, const char *from,
+                           const char *to, struct buf *out);
 /* `live` becomes `aside` and `generation` becomes `live`, in one statement (SQL_SWAP_EXCHANGE). */
 void sql_put_exchange(const struct sql_dialect *d, const char *schema, const char *live,
                       const char *aside, const char *generation, struct buf *out);

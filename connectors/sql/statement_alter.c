@@ -94,6 +94,17 @@ void sql_put_rename(const struct sql_dialect *d, const char *schema, const char 
     sql_put_table(d, d->ddl_in_transaction ? "" : schema, to, out);
 }
 
+void sql_put_rename_column(const struct sql_dialect *d, const struct sql_table *t, const char *from,
+                           const char *to, struct buf *out)
+{
+    buf_puts(out, "ALTER TABLE ");
+    sql_put_table(d, t->schema, t->name, out);
+    buf_puts(out, " RENAME COLUMN ");
+    sql_put_name(d, from, out);
+    buf_puts(out, " TO ");
+    sql_put_name(d, to, out);
+}
+
 void sql_put_exchange(const struct sql_dialect *d, const char *schema, const char *live,
                       const char *aside, const char *generation, struct buf *out)
 {

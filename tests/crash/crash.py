@@ -23,7 +23,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 for folder in ("integration", "support", "crash"):
     sys.path.insert(0, str(ROOT / "tests" / folder))
-from histories import FileDestination, FileSource, TableDestination, TableSource  # noqa: E402
+from histories import FORMER, FileDestination, FileSource, TableDestination, TableSource  # noqa: E402
 from proxy import AFTER, BEFORE, LOST, TO_CLIENT, TO_SERVER, Proxy  # noqa: E402
 from service import Service, wait_until  # noqa: E402
 import databases  # noqa: E402
@@ -105,6 +105,8 @@ class Bench:
             answer = self.service.put(f"/v1/{kind}/{case.name}", {"connector": at.connector, "config": config})
             assert answer.status == 201, answer
         stream = {"name": case.name, "sync_mode": self.sync_mode, "destination_sync_mode": self.write_mode}
+        if self.source_kind != "file":
+            stream["renames"] = {old: new for new, old in FORMER.items()}
         if self.sync_mode == "incremental" and self.source_kind != "file":
             stream["cursor_field"] = ["changed_at"]
         answer = self.service.put(f"/v1/connections/{case.name}", {

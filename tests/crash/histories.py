@@ -11,6 +11,8 @@ from engines import ENGINES  # noqa: E402
 # A column that the source gets with the first change: what every row has there that is older, and so what a destination
 # that has not been told of it yet says by leaving it out.
 NEWER = {"grade": 7}
+# What a column is called before the first change.
+FORMER = {"note": "remark"}
 BASE, UPDATED, ADDED = 4200, 150, 2200  # a batch has at most 2,048 rows, so each read is several
 
 
@@ -31,19 +33,24 @@ def truth_text(value):
 FORMS = {"changed_at": stamp_text, "flag": truth_text}
 
 
+def cell(record, column):
+    """Of a record as it was delivered, whenever that was."""
+    return record[column] if column in record else record[FORMER[column]] if column in FORMER else NEWER[column]
+
+
 def plain_row(columns, values):
     return tuple(FORMS[c](v) if c in FORMS else v for c, v in zip(columns, values))
 
 
 class TableHistory:
-    """A table with a key, a note, a cursor and a flag. With the first change the flag becomes text and a column is added
-    that has a default. All versions of its rows are kept here."""
+    """A table with a key, a note, a cursor and a flag. With the first change the flag becomes text, the note gets its name,
+    and a column is added that has a default. All versions of its rows are kept here."""
     columns = ("id", "note", "changed_at", "flag", "grade")
 
     def __init__(self, engine, name):
         self.engine, self.name = engine, name
         self.rows, self.versions, self.changes = {}, [], 0
-        engine.create(name, "id {int} not null primary key, note {text}, changed_at {time}, flag {bool}")
+        engine.create(name, "id {int} not null primary key, remark {text}, changed_at {time}, flag {bool}")
         self.write(range(1, BASE + 1), "first")
 
     def write(self, ids, note):
@@ -66,6 +73,7 @@ class TableHistory:
         """Some rows change, others come, in one go and later than all that was there."""
         if not self.changes:
             self.engine.truth_to_text(self.name, "flag")
+            self.engine.execute(f"alter table {self.name} rename column {FORMER['note']} to note")
             self.engine.execute(f"alter table {self.name} add column grade {self.engine.types['int']} default {NEWER['grade']}")
         self.changes += 1
         top = max(self.rows)
@@ -142,8 +150,8 @@ class TableDestination:
     def rows(self, name, columns):
         if name not in self.engine.tables():
             return collections.Counter()
-        there = self.engine.columns(name)
-        rows = self.engine.execute(f"select {', '.join(c if c in there else str(NEWER[c]) for c in columns)} from {name}")
+        there = {c: c for c in self.engine.columns(name)}
+        rows = self.engine.execute(f"select {', '.join(str(cell(there, c)) for c in columns)} from {name}")
         return collections.Counter(plain_row(columns, row) for row in rows)
 
     def left(self, name):
@@ -174,7 +182,7 @@ class FileDestination:
                 with open(self.path / entry["name"], encoding="utf-8") as lines:
                     for line in lines:
                         record = json.loads(line)
-                        rows[plain_row(columns, [record[c] if c in record else NEWER[c] for c in columns])] += 1
+                        rows[plain_row(columns, [cell(record, c) for c in columns])] += 1
         return rows
 
     def left(self, name):

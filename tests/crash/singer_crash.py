@@ -17,7 +17,7 @@ import sys
 
 import crash
 from crash import Matrix
-from histories import NEWER, FileSource, plain_row
+from histories import FileSource, cell, plain_row
 
 TAP = r'''#!/usr/bin/python3
 import json, os, signal, sys
@@ -117,7 +117,7 @@ class TargetDestination:
                 records = [json.loads(r) for (r,) in db.execute("select record from rows where stream = ?", (name,))]
             except sqlite3.OperationalError:  # it was never started
                 records = []
-        return collections.Counter(plain_row(columns, [r[c] if c in r else NEWER[c] for c in columns]) for r in records)
+        return collections.Counter(plain_row(columns, [cell(r, c) for c in columns]) for r in records)
 
     def left(self, name):
         return []

@@ -304,6 +304,106 @@ class DefaultsOfPartitions(Defaults):
         self.expected = CONSTANTS[self.src.connector]
 
 
+class Renames:
+    """2.11, renamed column: what the user says to be the same column stays one, with all that is in it."""
+
+    def made(self, *mode, **more):
+        self.have()
+        self.src.create("t", "id {int} not null primary key, a {text}, at {time}")
+        self.src.insert("t", [(1, "one", "2020-01-01 00:00:00"), (2, "two", "2020-01-01 00:00:01")])
+        self.connect([(self.incremental if mode[0] == "incremental" else self.stream)("t", *mode[mode[0] == "incremental":], **more)])
+        self.run_it()
+
+    def renamed(self, *mode):
+        self.made(*mode, renames={"a": "b", "never": "there"})
+        self.src.execute("alter table t rename column a to b")
+        self.src.execute(f"insert into t select 3, 'three', {self.src.now}")
+
+    def arrived(self):
+        self.assertEqual(sorted(self.dst.columns("t")), ["at", "b", "id"])
+        self.same_rows("t", "id, b")
+
+    def test_incremental(self):
+        self.renamed("incremental", "append_dedup")
+        self.assertEqual(self.counts(self.run_it())["read"], 1)
+        self.arrived()
+        version = self.dst.state("schema_version")
+        self.run_it()
+        self.assertEqual(self.dst.state("schema_version"), version)
+        self.arrived()
+
+    def test_overwrite(self):
+        self.renamed("full_refresh", "overwrite")
+        self.run_it()
+        self.arrived()
+
+    def test_append(self):
+        self.renamed("full_refresh", "append")
+        self.run_it()
+        self.assertEqual(sorted(self.dst.execute("select id, b from t")),
+                         [(1, "one"), (1, "one"), (2, "two"), (2, "two"), (3, "three")])
+        self.assertNotIn("a", self.dst.columns("t"))
+
+    def test_key(self):
+        """Another key: all rows are read again, and the rows that are there are not doubled."""
+        self.made("incremental", "append_dedup", renames={"id": "number"})
+        self.src.execute("alter table t rename column id to number")
+        self.src.execute(f"insert into t select 3, 'three', {self.src.now}")
+        self.run_it()
+        self.same_rows("t", "number, a")
+        self.assertNotIn("id", self.dst.columns("t"))
+
+    def test_both_are_there(self):
+        """A column that did not go was not renamed, and one that has arrived is not joined any more."""
+        self.made("full_refresh", "append_dedup", renames={"a": "b"})
+        self.src.execute(f"alter table t add column b {self.src.types['text']}")
+        self.src.execute("update t set b = 'x'")
+        self.run_it()
+        self.same_rows("t", "id, a, b")
+        self.src.execute("alter table t drop column a")
+        self.run_it()
+        self.same_rows("t", "id, b")
+        self.assertIn("a", self.dst.columns("t"))
+
+    def test_a_name_that_others_use(self):
+        self.made("incremental", "append_dedup", renames={"a": "b"})
+        self.dst.execute(f"alter table t add column b {self.dst.types['text']}")
+        self.src.execute("alter table t rename column a to b")
+        self.src.execute(f"insert into t select 3, 'three', {self.src.now}")
+        self.run_it()
+        self.assertEqual(dict((i, (a, b)) for i, a, b in self.dst.execute("select id, a, b from t")),
+                         {1: ("one", None), 2: ("two", None), 3: (None, "three")})
+
+    def test_refused(self):
+        self.have()
+        self.src.create("t", "id {int} not null primary key, a {text}, b {text}")
+        self.source(self.src.connector, **self.src.config())
+        self.destination(self.dst.connector, **self.dst.config())
+        for renames, code in ((["a"], "wrong_type"), ({"a": 1}, "wrong_type"), ({"a": ""}, "wrong_type"),
+                              ({"a": "c", "b": "c"}, "duplicate_field")):
+            answer = self.service.put(f"/v1/connections/{self.name}", {
+                "source": self.name, "destination": self.name, "streams": [self.stream("t", renames=renames)]})
+            self.assertEqual((answer.status, answer.json()["errors"][0]["code"]), (422, code), answer)
+
+
+class RenamesKilled(Renames):
+    """The same, killed before and behind the statement."""
+    test_incremental = test_overwrite = test_append = test_key = test_both_are_there = test_a_name_that_others_use = test_refused = None
+
+    def killed_at(self, point, *met_by):
+        self.renamed("incremental", "append_dedup")
+        self.assertEqual(self.die_at(point), self.dst.connector in met_by)
+        self.again()
+        self.run_it()
+        self.arrived()
+
+    def test_before(self):
+        self.killed_at("before_renaming", "mysql")
+
+    def test_behind(self):
+        self.killed_at("after_renaming", *ANY)
+
+
 class UnderWay:
     """2.11: the shape changes between the moment a run looks at it and the moment it reads. Either the rows are those
     of one of the two shapes, or the run says which column has changed; the next one brings the new shape whole."""
@@ -425,6 +525,9 @@ variants(globals(), Columns, source=("sqlite",), destination=ANY)
 variants(globals(), Defaults, source=ANY, destination=ANY)
 variants(globals(), DefaultsKilled, OwnService, source=("postgres",), destination=ANY)
 variants(globals(), DefaultsOfPartitions, source=("postgres",), destination=("sqlite",))
+variants(globals(), Renames, source=("sqlite",), destination=ANY)
+variants(globals(), Renames, source=SERVERS, destination=("postgres",))
+variants(globals(), RenamesKilled, OwnService, source=("sqlite",), destination=ANY)
 variants(globals(), UnderWay, source=SERVERS, destination=["sqlite"])
 variants(globals(), Columns, source=SERVERS, destination=("postgres",))
 variants(globals(), HostileNames, source=("postgres",), destination=ANY)

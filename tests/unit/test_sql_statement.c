@@ -84,6 +84,8 @@ static void put_tables(const struct sql_dialect *d, struct buf *all)
     }
     sql_put_fill(d, &t, &constants, &out);
     end(&out, "fill columns", all);
+    sql_put_rename_column(d, &t, "memo", "note", &out);
+    end(&out, "rename a column", all);
     if (d->widen == SQL_WIDEN_ALTER) {
         sql_put_widen(d, &t, &text, TYPE_INT, &out);
         end(&out, "widen a column", all);

@@ -16,6 +16,9 @@ ALTER TABLE `shop`.`orders` ADD COLUMN `note` longtext CHARACTER SET utf8mb4;
 -- fill columns
 UPDATE `shop`.`orders` AS t JOIN `_connectord_older` AS s SET t.`note` = s.`note`, t.`grade` = s.`grade`;
 
+-- rename a column
+ALTER TABLE `shop`.`orders` RENAME COLUMN `memo` TO `note`;
+
 -- widen a column
 ALTER TABLE `shop`.`orders` MODIFY COLUMN `note` longtext CHARACTER SET utf8mb4;
 

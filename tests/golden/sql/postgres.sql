@@ -19,6 +19,9 @@ ALTER TABLE "shop"."orders" ALTER COLUMN "note" DROP DEFAULT;
 -- fill columns
 UPDATE "shop"."orders" AS t SET "note" = s."note", "grade" = s."grade" FROM "_connectord_older" AS s;
 
+-- rename a column
+ALTER TABLE "shop"."orders" RENAME COLUMN "memo" TO "note";
+
 -- widen a column
 ALTER TABLE "shop"."orders" ALTER COLUMN "note" TYPE text USING "note"::text;
 

@@ -13,6 +13,9 @@ ALTER TABLE "orders" ADD COLUMN "note" TEXT;
 -- fill columns
 UPDATE "orders" AS t SET "note" = s."note", "grade" = s."grade" FROM "_connectord_older" AS s;
 
+-- rename a column
+ALTER TABLE "orders" RENAME COLUMN "memo" TO "note";
+
 -- drop
 DROP TABLE IF EXISTS "orders";
 
