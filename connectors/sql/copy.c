@@ -118,8 +118,8 @@ int copy_keep_columns(struct sql_destination *d, const struct load *l, const str
     return 0;
 }
 
-int copy_append(struct sql_destination *d, const struct load *l, const struct copy *what,
-                struct error *err)
+static int append(struct sql_destination *d, const struct load *l, const struct copy *what,
+                  struct error *err)
 {
     CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
     struct sql_table into = {l->schema, l->row.target, what->columns, what->n};
@@ -127,6 +127,69 @@ int copy_append(struct sql_destination *d, const struct load *l, const struct co
 
     sql_put_insert_select(d->dialect, &into, l->table_name, &sql);
     return load_run(d, &sql, &ignored, err);
+}
+
+/* The generation, row by row with numbers, as a stage from which rows are merged. */
+static int stage_generation(struct sql_destination *d, struct load *l, const char *generation,
+                            struct error *err)
+{
+    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    int64_t ignored;
+
+    if (alter_stage(d, l, err) < 0)
+        return -1;
+    sql_put_stage_from(d->dialect, &l->stage, l->schema, generation, &sql);
+    if (load_run(d, &sql, &l->n_staged, err) < 0)
+        return -1;
+    return sql_put_stage_index(d->dialect, &l->stage, &sql) ? load_run(d, &sql, &ignored, err) : 0;
+}
+
+/* The live table has refused something: the load is for a moment one that merges what is staged
+ * into that table, which finds the rows. */
+static int append_by_parts(struct sql_destination *d, struct load *l, const struct copy *what,
+                           int64_t *out_refused, struct error *err)
+{
+    const struct load kept = *l;
+    int rc;
+
+    l->table_name = l->row.target;
+    l->table = (struct sql_table){l->schema, l->row.target, what->columns, what->n};
+    l->fill = arena_array(l->mem, what->n + 1, sizeof *l->fill);
+    l->pending = (struct counts){0};
+    rc = stage_generation(d, l, kept.table_name, err);
+    if (rc == 0)
+        rc = merge_staged(d, l, err);
+    *out_refused = l->pending.quarantined_rows;
+    if (rc == 0)
+        rc = alter_drop_stage(d, l, err);
+    l->table_name = kept.table_name;
+    l->table = kept.table;
+    l->fill = kept.fill;
+    l->pending = kept.pending;
+    return rc;
+}
+
+int copy_append(struct sql_destination *d, struct load *l, const struct copy *what,
+                int64_t *out_refused, struct error *err)
+{
+    struct error why = ERROR_INIT;
+
+    *out_refused = 0;
+    if (!l->row.adopted)
+        return append(d, l, what, err);
+    if ((d->dialect->check_now && load_run_text(d, d->dialect->check_now, err) < 0) ||
+        load_run_text(d, "SAVEPOINT connectord_copy", err) < 0)
+        return -1;
+    if (append(d, l, what, &why) == 0)
+        return load_run_text(d, "RELEASE SAVEPOINT connectord_copy", err);
+    if (why.code != ERR_DATA) {
+        *err = why;
+        return -1;
+    }
+    if (load_run_text(d, "ROLLBACK TO SAVEPOINT connectord_copy", err) < 0 ||
+        load_run_text(d, "RELEASE SAVEPOINT connectord_copy", err) < 0)
+        return -1;
+    return append_by_parts(d, l, what, out_refused, err);
 }
 
 /* Keys stay the rows they are. */
@@ -148,16 +211,17 @@ static int replace_by_key(struct sql_destination *d, const struct load *l, const
     return load_run(d, &sql, &ignored, err);
 }
 
-int copy_replace(struct sql_destination *d, const struct load *l, const struct copy *what,
-                 struct error *err)
+int copy_replace(struct sql_destination *d, struct load *l, const struct copy *what,
+                 int64_t *out_refused, struct error *err)
 {
     CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
     int64_t ignored;
 
+    *out_refused = 0;
     if (what->by_key)
         return replace_by_key(d, l, what, err);
     sql_put_delete_all(d->dialect, l->schema, l->row.target, &sql);
     if (load_run(d, &sql, &ignored, err) < 0)
         return -1;
-    return copy_append(d, l, what, err);
+    return copy_append(d, l, what, out_refused, err);
 }

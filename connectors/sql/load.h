@@ -357,10 +357,11 @@ CHECKED int copy_add_columns(struct sql_destination *d, const struct load *l,
                              const struct copy *what, struct error *err);
 CHECKED int copy_keep_columns(struct sql_destination *d, const struct load *l,
                               const struct copy *what, struct error *err);
-/* The rows of the generation in place of those of the live table, or beside them. */
-CHECKED int copy_replace(struct sql_destination *d, const struct load *l, const struct copy *what,
-                         struct error *err);
-CHECKED int copy_append(struct sql_destination *d, const struct load *l, const struct copy *what,
-                        struct error *err);
+/* The rows of the generation in place of those of the live table, or beside them. A table of others
+ * may refuse some: those go to quarantine, and *out_refused is their number. */
+CHECKED int copy_replace(struct sql_destination *d, struct load *l, const struct copy *what,
+                         int64_t *out_refused, struct error *err);
+CHECKED int copy_append(struct sql_destination *d, struct load *l, const struct copy *what,
+                        int64_t *out_refused, struct error *err);
 
 #endif

@@ -9,8 +9,9 @@
 #include "connectors/base/failpoint.h"
 #include "connectors/sql/load.h"
 
-/* So many statements may look for the rows of one batch that a table refuses. */
+/* So many statements may look for the rows that a table refuses, of so many rows. */
 #define MAX_PARTS 1000
+#define MAX_SPAN  100000
 
 /* So many staging tables are kept for the next batch of their stream. */
 #define MAX_STAGES 8
@@ -149,11 +150,18 @@ static int merge_part(struct search *s, const struct sql_span *span, struct erro
 
 static int merge_foreign(struct search *s, struct error *err)
 {
-    const struct sql_span all = {0, s->l->n_staged - 1};
+    int64_t n = s->l->n_staged;
 
     if (s->d->dialect->check_now && load_run_text(s->d, s->d->dialect->check_now, err) < 0)
         return -1;
-    return merge_part(s, &all, err);
+    for (int64_t first = 0; first < n; first += MAX_SPAN) {
+        const struct sql_span span = {first, (n - first > MAX_SPAN ? first + MAX_SPAN : n) - 1};
+
+        s->parts = 0;
+        if (merge_part(s, &span, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* ------------------------------------------------------------------------------ */

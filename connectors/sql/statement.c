@@ -470,6 +470,34 @@ void sql_put_stage_insert(const struct sql_dialect *d, const struct sql_table *i
     put_list(d, stage, ROLE(SQL_ROLE_ORDER), "s.", out);
 }
 
+void sql_put_stage_from(const struct sql_dialect *d, const struct sql_table *stage,
+                        const char *schema, const char *from, struct buf *out)
+{
+    buf_puts(out, "INSERT INTO ");
+    put_table(d, stage, out);
+    buf_puts(out, " (");
+    put_list(d, stage, ROLE(SQL_ROLE_ORDER), "", out);
+    buf_puts(out, ", ");
+    put_list(d, stage, ROLES_ALL, "", out);
+    buf_puts(out, ") SELECT row_number() OVER () - 1, ");
+    put_list(d, stage, ROLES_ALL, "", out);
+    buf_puts(out, " FROM ");
+    sql_put_table(d, schema, from, out);
+}
+
+bool sql_put_stage_index(const struct sql_dialect *d, const struct sql_table *stage,
+                         struct buf *out)
+{
+    if (d->empty_stage != SQL_EMPTY_ON_COMMIT)
+        return false;
+    buf_puts(out, "CREATE INDEX ON ");
+    put_table(d, stage, out);
+    buf_puts(out, " (");
+    put_list(d, stage, ROLE(SQL_ROLE_ORDER), "", out);
+    buf_putc(out, ')');
+    return true;
+}
+
 void sql_put_upsert(const struct sql_dialect *d, const struct sql_table *into,
                     const struct sql_table *stage, bool update, struct buf *out)
 {

@@ -67,6 +67,14 @@ void sql_put_insert(const struct sql_dialect *d, const struct sql_table *t,
 void sql_put_insert_select(const struct sql_dialect *d, const struct sql_table *into,
                            const char *from, struct buf *out);
 
+/* Fills an empty stage with all rows of a table that has its columns, numbered from 0. */
+void sql_put_stage_from(const struct sql_dialect *d, const struct sql_table *stage,
+                        const char *schema, const char *from, struct buf *out);
+/* An index over those numbers, for a stage that is large. Nothing is appended, and false returned,
+ * where every stage has one. */
+bool sql_put_stage_index(const struct sql_dialect *d, const struct sql_table *stage,
+                         struct buf *out);
+
 /* Deletes all but the last (or first) staged row of each key. */
 enum sql_keep { SQL_KEEP_LAST, SQL_KEEP_FIRST };
 void sql_put_fold(const struct sql_dialect *d, const struct sql_table *stage, enum sql_keep keep,

@@ -179,6 +179,7 @@ struct swap {
     struct copy copy;
     struct carried_list carried;
     const char *aside; /* where the live table goes */
+    struct counts *fold;
 };
 
 static int blocked(const struct swap *s, const struct dependents *found, struct error *err)
@@ -419,13 +420,23 @@ static int copy_in_transaction(struct swap *s, struct error *err)
     struct sql_destination *d = s->d;
     struct load *l = s->l;
     struct state_row next = state_after(d, l, l->table_name);
+    int64_t refused;
 
+    bad_rows_take_back(&d->bad); /* of a try before this one */
     if (load_begin(d, err) < 0 ||
-        (s->how == HOW_APPEND ? copy_append(d, l, &s->copy, err)
-                              : copy_replace(d, l, &s->copy, err)) < 0 ||
+        (s->how == HOW_APPEND ? copy_append(d, l, &s->copy, &refused, err)
+                              : copy_replace(d, l, &s->copy, &refused, err)) < 0 ||
         failpoint("after_swap_before_state", err) < 0)
         return -1;
-    return store_and_commit(d, l, &next, err);
+    /* They were counted as inserted when they came into the generation. */
+    next.counts.inserted -= refused;
+    next.counts.quarantined_rows += refused;
+    if (bad_rows_check(&d->bad, err) < 0 || store_and_commit(d, l, &next, err) < 0)
+        return -1;
+    bad_rows_keep(&d->bad, d->bad.read, d->bad.bad);
+    s->fold->inserted -= refused;
+    s->fold->quarantined_rows += refused;
+    return 0;
 }
 
 /* The changes of the live table are committed first: its readers need not wait for the rows. */
@@ -452,8 +463,10 @@ static int swap_by_copy(struct swap *s, struct error *err)
 int swap_generation(struct sql_destination *d, struct load *l, struct counts *fold,
                     struct error *err)
 {
-    struct swap s = {
-        .d = d, .l = l, .aside = recover_generation(d, l->row.target, l->row.live_generation)};
+    struct swap s = {.d = d,
+                     .l = l,
+                     .aside = recover_generation(d, l->row.target, l->row.live_generation),
+                     .fold = fold};
 
     arena_clear(d->scratch);
     if (d->dialect->ddl_in_transaction && load_begin(d, err) < 0)

@@ -92,13 +92,34 @@ class Adopted:
     def test_a_check_at_either_end(self):
         self.breaks_the_check({1, 5000}, "append_dedup")
 
+    def a_check_breaks_at_the_end(self, write):
+        """All rows come at once, from a generation beside, and there those that the table refuses are looked for."""
+        bad = {1, 2049, 5000}
+        rows = [(i, i if i not in bad else 5_000_000, "s") for i in range(1, 5001)]
+        self.adopted(rows, self.CHECKED, write)
+        run = self.run_it()
+        counts = self.counts(run)
+        self.assertEqual((counts["read"], counts["inserted"], counts["quarantined_rows"]), (5000, 4997, 3))
+        self.assertEqual(self.dst.rows("t", "id, n, s"), sorted((r for r in rows if r[0] not in bad), key=repr))
+        found = self.dst.quarantined("level", "reason", "raw")
+        self.assertEqual({(level, reason) for level, reason, _ in found}, {("row", "dest_rejected")})
+        self.assertEqual({int(json.loads(raw)["id"]) for *_, raw in found}, bad)
+        (state,), = [(json.loads(s["counters"]),) for s in self.dst.state("counters")]
+        self.assertEqual((state["inserted"], state["quarantined_rows"]), (4997, 3))
+
     def test_a_check_when_a_full_refresh_appends(self):
-        """All rows come at once, from a generation beside: the run says what was broken, the table is as it was."""
-        rows = [(i, i if i != 2049 else 5_000_000, "s") for i in range(1, 5001)]
-        self.adopted(rows, self.CHECKED, "append")
-        run = self.run_it(status="failed")
-        self.assertEqual((run["error"]["code"], run["error"]["stream"]), ("constraint", "t"))
-        self.assertEqual(self.dst.execute("select count(*) from t"), [(0,)])
+        self.a_check_breaks_at_the_end("append")
+
+    def test_a_check_when_a_full_refresh_overwrites(self):
+        self.a_check_breaks_at_the_end("overwrite")
+
+    def test_too_many_when_a_full_refresh_appends(self):
+        self.adopted([(i, 5_000_000, "s") for i in range(1, 101)], self.CHECKED, "append")
+        self.connect([self.stream("t", "full_refresh", "append")], destination_config={"adopt_table": True},
+                     quarantine={"max_rows": 99})
+        self.assertEqual(self.failed(body={"max_attempts": 1})["code"], "quarantine_limit")
+        self.assertEqual(self.dst.count("t"), 0)
+        self.assertEqual(self.dst.quarantined("level"), [])
 
     def test_a_second_run_does_not_double_the_quarantine_of_what_is_right(self):
         self.breaks_the_check({17}, "append_dedup")

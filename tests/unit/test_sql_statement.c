@@ -165,6 +165,10 @@ static void put_merges(const struct sql_dialect *d, struct buf *all)
     end(&out, "rewrite in a table of others, a part", all);
     sql_put_stage_insert(d, &t, &stage, &part, &out);
     end(&out, "insert into a table of others, a part", all);
+    sql_put_stage_from(d, &stage, "shop", "orders__g2", &out);
+    end(&out, "number the rows of a generation", all);
+    if (sql_put_stage_index(d, &stage, &out))
+        end(&out, "index the numbers", all);
     sql_put_stage_row(d, &stage, 7, &out);
     end(&out, "what a staged row was", all);
     buf_release(&out);

@@ -76,6 +76,9 @@ UPDATE `shop`.`orders` AS t JOIN `_connectord_stage_0` AS s ON t.`id` = s.`id` S
 -- insert into a table of others, a part
 INSERT INTO `shop`.`orders` (`id`, `mood`, `doc`) SELECT s.`id`, CAST(s.`mood` AS "Mood"), s.`doc` FROM `_connectord_stage_0` AS s WHERE s.`_connectord_order` BETWEEN 5 AND 9 ORDER BY s.`_connectord_order`;
 
+-- number the rows of a generation
+INSERT INTO `_connectord_stage_0` (`_connectord_order`, `id`, `mood`, `doc`) SELECT row_number() OVER () - 1, `id`, `mood`, `doc` FROM `shop`.`orders__g2`;
+
 -- what a staged row was
 SELECT s.`id`, s.`mood`, s.`doc` FROM `_connectord_stage_0` AS s WHERE s.`_connectord_order` BETWEEN 7 AND 7;
 

@@ -64,6 +64,9 @@ UPDATE "orders" AS t SET "mood" = CAST(s."mood" AS "Mood"), "doc" = s."doc" FROM
 -- insert into a table of others, a part
 INSERT INTO "orders" ("id", "mood", "doc") SELECT s."id", CAST(s."mood" AS "Mood"), s."doc" FROM "_connectord_stage_0" AS s WHERE s."_connectord_order" BETWEEN 5 AND 9 ORDER BY s."_connectord_order";
 
+-- number the rows of a generation
+INSERT INTO "_connectord_stage_0" ("_connectord_order", "id", "mood", "doc") SELECT row_number() OVER () - 1, "id", "mood", "doc" FROM "orders__g2";
+
 -- what a staged row was
 SELECT s."id", s."mood", s."doc" FROM "_connectord_stage_0" AS s WHERE s."_connectord_order" BETWEEN 7 AND 7;
 
