@@ -15,19 +15,21 @@
 
 /* ------------------------------------------------------------------------ names */
 
-/* "apiKey", "API-KEY" and "api key" as "_api_key_", so that a word is found as "_key_". */
+/* "apiKey", "API-KEY" and "api key" as "_api_key_", "API_KEY2" as "_api_key_2_", so that a word is
+ * found as "_key_". */
 static void words_of(const char *name, struct buf *out)
 {
-    bool lower = false;
+    bool lower = false, letter = false;
 
     buf_putc(out, '_');
     for (size_t i = 0; name[i] && i < MAX_NAME; i++) {
         unsigned char c = (unsigned char)name[i];
 
-        if ((isupper(c) && lower) || (isdigit(c) && lower))
+        if ((isupper(c) && lower) || (isdigit(c) && letter))
             buf_putc(out, '_');
         buf_putc(out, isalnum(c) ? (char)tolower(c) : '_');
         lower = islower(c) != 0;
+        letter = isalpha(c) != 0;
     }
     buf_putc(out, '_');
 }

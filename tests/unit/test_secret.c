@@ -246,3 +246,112 @@ Test(secret, option_tables_say_what_is_one)
     redactor_put(r, &shown, text, strlen(text));
     cr_assert_str_eq(buf_str(&shown), "plain-1 plain-2 *** *** ***");
 }
+
+Test(secret, is_known_by_its_name_with_a_number)
+{
+    static const char *const names[] = {"API_KEY2", "api_key2", "apiKey2", "KEY1", "PASS2", "PWD3"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        cr_expect(secret_is_name(names[i]), "%s", names[i]);
+    cr_expect_not(secret_is_name("KEYS2"));
+    cr_expect_not(secret_is_name("2"));
+}
+
+Test(secret, is_known_by_the_beginning_of_a_long_name)
+{
+    char name[300];
+
+    memset(name, 'a', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    cr_assert_not(secret_is_name(name));
+    memcpy(name + 110, "_password", 9);
+    cr_assert(secret_is_name(name));
+}
+
+Test(secret, does_not_look_random_by_its_form_alone)
+{
+    static const char *const texts[] = {"0000000-00000-0000-0000-000000000000",
+                                        "00000000-000-00000-0000-000000000000",
+                                        "00000000-0000-000-00000-000000000000",
+                                        "00000000_0000-0000-0000-00000000000_",
+                                        "CUSTOMERS-OF-THE-NORTH-2024",
+                                        "Customers-of-the-North-Sea",
+                                        "Aaaaaaaaaaaaaaaaaaaaaaaa-1"};
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        cr_expect_not(secret_is_random(texts[i]), "%s", texts[i]);
+    cr_expect(secret_is_random("00000000-0000-0000-0000-000000000000"));
+}
+
+Test(secret, too_short_to_be_looked_for_is_none)
+{
+    cr_assert_str_eq(says("{\"password\":\"abc\",\"token\":\"\"}", NULL, "abc"), "abc");
+}
+
+Test(secret, may_be_many)
+{
+    struct buf settings = BUF_INIT(4096), text = BUF_INIT(4096), covered = BUF_INIT(4096);
+
+    for (int i = 0; i < 40; i++) {
+        buf_printf(&settings, "%s\"token%d\":\"canary-%d!\"", i > 0 ? "," : "{", i, i);
+        buf_printf(&text, " canary-%d!", i);
+        buf_puts(&covered, " ***");
+    }
+    buf_puts(&settings, "}");
+    cr_assert_str_eq(says(buf_str(&settings), NULL, buf_str(&text)), buf_str(&covered));
+    buf_release(&settings);
+    buf_release(&text);
+    buf_release(&covered);
+}
+
+Test(secret, hides_in_oddly_written_texts)
+{
+    static const char settings[] =
+        "{\"url\":\"postgres://someone:canary%2@db.example.com\","
+        "\"other\":\"postgres://someone:canary%zz1@db.example.com\","
+        "\"last\":\"x://u:p:canary-0@h, y://canary-9%21\","
+        "\"plain\":\"https://docs.example.com/x?page=1\",\"odd\":\"=canary-2\","
+        "\"spaced\":\"host = db; Pwd  =  canary-3\",\"empty\":\"user=me;password=\","
+        "\"listed\":[{\"key\":\"Authorization\",\"value\":\"canary-4\"},"
+        "{\"name\":\"X-Api-Key\",\"value\":\"canary-5\"},{\"key\":\"page\",\"value\":\"plain-6\"}]"
+        "}";
+
+    cr_assert_str_eq(says(settings, NULL,
+                          "canary%2 canary%zz1 p:canary-0 docs.example.com canary-2 canary-3 "
+                          "canary-4 canary-5 plain-6 me"),
+                     "*** *** *** docs.example.com canary-2 *** *** *** plain-6 me");
+}
+
+Test(secret, under_a_name_without_end_is_not_looked_for)
+{
+    struct buf settings = BUF_INIT(4096);
+
+    buf_puts(&settings, "{\"text\":\"");
+    for (int i = 0; i < 40; i++)
+        buf_puts(&settings, "password_");
+    buf_puts(&settings, "=canary-1 password=canary-2\"}");
+    cr_assert_str_eq(says(buf_str(&settings), NULL, "canary-1 canary-2"), "canary-1 ***");
+    buf_release(&settings);
+}
+
+/* A schema may nest without end: what lies too deep in it is not asked. */
+Test(secret, schemas_are_followed_so_far)
+{
+    CLEANUP(doc_free_cleanup) struct doc *settings = parse("{\"one\":\"canary-1\"}");
+
+    for (int depth = 60; depth <= 70; depth += 10) {
+        CLEANUP(doc_free_cleanup)
+        struct doc *schema = parse("{\"properties\":{\"one\":{\"writeOnly\":true}}}");
+        struct secrets found = SECRETS_INIT(mem);
+
+        for (int i = 0; i < depth; i++) {
+            struct doc *outer = doc_new_object(), *list = doc_new_array();
+
+            doc_append(list, schema);
+            doc_set(outer, "allOf", list);
+            schema = outer;
+        }
+        secrets_add_settings(&found, settings, schema);
+        cr_assert_eq(found.n, depth == 60 ? 1 : 0, "%d", depth);
+    }
+}
