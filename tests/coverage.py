@@ -53,14 +53,17 @@ FOLDERS = ("connectors", "handlers", "openapi", "server")
 
 def run(*command, **more):
     print("+", *command, flush=True)
-    return subprocess.run(command, cwd=ROOT, **more).returncode
+    done = subprocess.run(command, cwd=ROOT, **more)
+    if done.returncode and done.stdout:
+        print(done.stdout[-6000:])
+    return done.returncode
 
 
 def count(every):
     """Builds, forgets what was counted before, and runs the tests; their failures are told."""
     jobs = str(os.cpu_count())
     for command in (("cmake", "--preset", "coverage"), ("cmake", "--build", "--preset", "coverage", "-j", jobs)):
-        if run(*command, stdout=subprocess.DEVNULL):
+        if run(*command, capture_output=True, text=True):
             sys.exit("the build failed")
     for old in BUILD.rglob("*.gcda"):
         old.unlink()

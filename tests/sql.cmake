@@ -19,14 +19,21 @@ unit_test(test_sql_horizon scripted_source sqlite_fixture)
 unit_test(test_sql_bookmarks scripted_source sqlite_fixture sqlite3)
 
 torture_test(sqlite_torture sqlite_fixture)
+torture_test(checks_torture sqlite_fixture)
+target_link_options(checks_torture PRIVATE -Wl,--wrap=cancel_check,--wrap=buf_ok)
+if(CONNECTORD_FAILPOINTS)
+    target_link_options(checks_torture PRIVATE -Wl,--wrap=failpoint)
+endif()
 
 # The same scenarios against every SQL database.
 add_library(target_fixture STATIC support/target_fixture.c)
 target_link_libraries(target_fixture PUBLIC sqlite_fixture databases)
 unit_test(test_sql_destinations target_fixture)
+unit_test(test_sql_commit target_fixture)
+target_link_options(test_sql_commit PRIVATE -Wl,--wrap=cancel_check,--wrap=counts_balance)
 unit_test(test_sql_swap target_fixture)
 unit_test(test_sql_values target_fixture)
-with_databases(unit/test_sql_destinations unit/test_sql_swap unit/test_sql_values)
+with_databases(unit/test_sql_destinations unit/test_sql_commit unit/test_sql_swap unit/test_sql_values)
 
 include(${CMAKE_CURRENT_LIST_DIR}/fuzz.cmake)
 fuzz_target(ident_quote sql base)

@@ -21,7 +21,9 @@ int load_ask(struct sql_destination *d, const char *query, const char *schema, c
         for (const char *s = query; *s; s++)
             n += *s == '?';
     }
-    for (size_t i = 0; i < n && i < MAX_ASKED; i++)
+    if (n > MAX_ASKED)
+        abort(); /* the queries are ours */
+    for (size_t i = 0; i < n; i++)
         params[i] = asked[i % per];
     if (cancel_check(d->run->cancel, err) < 0)
         return -1;
