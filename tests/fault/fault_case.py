@@ -1,7 +1,8 @@
 """What the fault tests share: disks of their own, system calls that fail, and what must hold in the end.
 
 Random points are chosen by a seed that is printed; CONNECTORD_FAULT_SEED repeats a run, and
-CONNECTORD_FAULT_ROUNDS=N multiplies how often each fault is tried.
+CONNECTORD_FAULT_ROUNDS=N multiplies how often each fault is tried. CONNECTORD_CUTS and CONNECTORD_KILLS say how many power
+cuts and deaths there are: a few by default, 40 and 1,000 before a release.
 """
 import contextlib
 import fcntl
@@ -155,6 +156,16 @@ class FaultTest(ServiceTest):
         path = pathlib.Path(folder or self.folder) / "data" / "connectord.db"
         with contextlib.closing(sqlite3.connect(path)) as db:
             self.assertEqual(db.execute("pragma integrity_check").fetchall(), [("ok",)])
+
+    def lost(self, service, acknowledged):
+        """Those of the acknowledged sources that are not there."""
+        there, cursor = set(), ""
+        while True:
+            page = service.get(f"/v1/sources?limit=500{cursor}").json()
+            there.update(item["name"] for item in page["items"])
+            if not page.get("next_cursor"):
+                return [name for name in acknowledged if name not in there]
+            cursor = f"&cursor={page['next_cursor']}"
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.service.process.pid}/fd"))

@@ -93,7 +93,9 @@ class Client:
             try:
                 connection.request(method, path, body=raw, headers=headers)
             except (BrokenPipeError, ConnectionResetError):
-                pass  # refused before the body was read: the answer is there
+                if connection.sock is None:
+                    raise  # it never came to that
+                # Refused before the body was read: the answer is there.
             response = connection.getresponse()
             answer = Answer(method, path, response, response.read())
         finally:

@@ -87,6 +87,15 @@ def wait_for(what, process, folder, attempt):
         time.sleep(0.05)
 
 
+def launch(server, what, connects):
+    """Starts it, for the first time or again; returns when one can connect."""
+    folder = pathlib.Path(server["where"])
+    process = spawn(server["command"], folder)
+    wait_for(what, process, folder, connects)
+    server["pid"] = process.pid
+    return server
+
+
 def start_postgres(parent, durable, **more):
     import psycopg2
     bin_folder = newest_postgres()
@@ -108,10 +117,10 @@ def start_postgres(parent, durable, **more):
     command = prefix + [bin_folder / "postgres", "-D", folder / "data"]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
-    process = spawn(command, folder)
-    wait_for("PostgreSQL", process, folder, lambda: psycopg2.connect(
+    server = {"port": port, "socket": str(folder), "certificate": str(folder / "server.crt"), "command": list(map(str, command)),
+              "where": str(folder)}
+    return launch(server, "PostgreSQL", lambda: psycopg2.connect(
         host="127.0.0.1", port=port, user=USER, password=PASSWORD, dbname="postgres").close())
-    return {"port": port, "pid": process.pid, "socket": str(folder), "certificate": str(folder / "server.crt")}
 
 
 def start_mysql(parent, durable, **more):
@@ -138,11 +147,10 @@ def start_mysql(parent, durable, **more):
     settings.update({n.replace("_", "-"): v for n, v in more.items()})
     command = prefix + [shutil.which("mariadbd") or "/usr/sbin/mariadbd", "--no-defaults"]
     command += [f"--{n}={v}" if v is not None else f"--{n}" for n, v in settings.items()]
-    process = spawn(command, folder)
-    wait_for("MariaDB", process, folder, lambda: pymysql.connect(
+    server = {"port": port, "socket": str(folder / "server.sock"), "certificate": str(folder / "server.crt"),
+              "command": list(map(str, command)), "where": str(folder)}
+    return launch(server, "MariaDB", lambda: pymysql.connect(
         host="127.0.0.1", port=port, user=USER, password=PASSWORD).close())
-    return {"port": port, "pid": process.pid, "socket": str(folder / "server.sock"),
-            "certificate": str(folder / "server.crt")}
 
 
 def start(file, durable=False):

@@ -41,6 +41,15 @@ class OwnServer:
                 os.killpg(server["pid"], signal.SIGKILL)
         shutil.rmtree(server["folder"], ignore_errors=True)
 
+    def die(self):
+        """All its processes, at once; what it had written is in its files."""
+        self.close()
+        os.killpg(self.server["pid"], signal.SIGKILL)
+
+    def come_back(self):
+        """On the same port. Returns when it has recovered."""
+        databases.launch(self.server, "the server", lambda: self.connect().close())
+
     def __init__(self, server, prefix="own"):
         self.server = server
         with self.on_this_server():
