@@ -261,7 +261,7 @@ static int read_nulls(struct reading *s, enum nulls when, struct error *err)
         return 0;
     }
     if (when == NULLS_FIRST || (every && when == NULLS_LATER))
-        return reading_pump(s, &n, err);
+        return reading_pump(s, false, err);
     if (every || estimate < 0 || estimate > COUNT_NULLS_MAX)
         return 0;
     if (reading_count(s, &n, err) < 0)
@@ -285,7 +285,6 @@ static struct sql_value cursor_value(const struct reading *s, int64_t v)
 static int read_range(struct reading *s, const struct cursor_position *from, struct error *err)
 {
     bool resumed = from->within && from->cursor.known;
-    int64_t n_read;
 
     if (s->nothing)
         return 0;
@@ -298,7 +297,7 @@ static int read_range(struct reading *s, const struct cursor_position *from, str
     s->scan.resume_cursor = cursor_value(s, from->cursor.value);
     s->scan.after_key = resumed && from->has_key;
     s->scan.resume_key = from->key;
-    return reading_pump(s, &n_read, err);
+    return reading_pump(s, false, err);
 }
 
 /* What an attempt before this one left of its window, and a checkpoint behind it. */

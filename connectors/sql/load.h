@@ -89,6 +89,7 @@ struct load {
     bool staging;         /* rows are staged, to be merged or because the table is of others */
     bool building;        /* rows go to a generation beside the live table */
     bool live_exists;
+    int64_t live_delivered; /* rows of the live table that were committed there; -1 = unknown */
     const char *table_name; /* where rows go */
     bool table_exists;
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/base/text.h"
 #include "connectors/sql/position.h"
 #include "connectors/sql/postgres_source.h"
 #include "connectors/sql/postgres_value.h"
@@ -51,6 +52,8 @@ static int finish(struct postgres_cursor *c, struct error *err)
         if (rc == 0 && PQresultStatus(r) != PGRES_COMMAND_OK &&
             PQresultStatus(r) != PGRES_TUPLES_OK)
             rc = postgres_fail(c->reader->conn, r, "reading rows", err);
+        if (!text_to_int64(PQcmdTuples(r), strlen(PQcmdTuples(r)), &c->base.said))
+            c->base.said = -1;
         PQclear(r);
         if (PQstatus(c->reader->conn->pg) == CONNECTION_BAD)
             break;

@@ -182,6 +182,8 @@ static int decide_anew(struct sql_destination *d, struct load *l, const struct s
     row->schema_version = was->schema_version;
     row->fence = was->fence;
     row->seq = 0;
+    if (was->live_generation == was->generation && !was->adopted)
+        l->live_delivered = was->counts.inserted - was->counts.deleted;
     if (strcmp(was->target, row->target) == 0 && l->live_exists) {
         row->adopted = was->adopted;
         row->live_generation = was->live_generation;
@@ -222,6 +224,7 @@ int reconcile_stream(struct sql_destination *d, struct load *l, const struct sta
     if (copy && !copy->known)
         copy = NULL;
     l->live_exists = table_exists(l, l->row.target);
+    l->live_delivered = -1;
     if (!was) {
         if (decide_new(d, l, copy, edit, err) < 0)
             return -1;

@@ -110,6 +110,8 @@ struct sql_cursor {
     bool done;           /* no row is left */
     bool at_border;      /* the next row has another cursor; always true without look_ahead */
     int64_t last_cursor; /* of the last row fetched, as compared */
+    /* How many rows there were, as the database says at their end; -1 = it does not say. */
+    int64_t said;
 };
 
 /* What a source's options say to the engine. */

@@ -44,9 +44,10 @@ CHECKED int reading_from_sink(struct reading *s, int rc);
 __attribute__((nonnull(1, 2, 5, 6), warn_unused_result)) int
 reading_ask(struct reading *s, const char *sql, const struct sql_value *params, size_t n,
             struct maybe_int *out, struct error *err);
-/* How many rows the scan gives, and handing all of them on. */
+/* How many rows the scan gives. */
 CHECKED int reading_count(struct reading *s, int64_t *out, struct error *err);
-CHECKED int reading_pump(struct reading *s, int64_t *out_read, struct error *err);
+/* Hands all of them on; `count`: and counts them in the same snapshot. */
+CHECKED int reading_pump(struct reading *s, bool count, struct error *err);
 
 /* incremental.c */
 CHECKED int reading_use_cursor(struct reading *s, struct error *err);

@@ -142,12 +142,32 @@ static bool moves(const struct load *l)
     return l->want->write_mode == WRITE_APPEND && l->want->sync_mode == SYNC_FULL_REFRESH;
 }
 
+static bool shrinks(int64_t live, int64_t now)
+{
+    return live > 0 && now < (live + SHRINK_DIVISOR - 1) / SHRINK_DIVISOR;
+}
+
+/* Looks at the live table only where the rows that were delivered there do not settle it. */
+static int guard(struct sql_destination *d, const struct load *l, int64_t now, int64_t *out_live,
+                 bool *out_refuses, struct error *err)
+{
+    bool allowed = l->want->allow_shrink || (now == 0 && l->want->allow_empty) || moves(l);
+
+    *out_refuses = false;
+    if (!l->live_exists || allowed || (l->live_delivered >= 0 && !shrinks(l->live_delivered, now)))
+        return 0;
+    if (swap_count_rows(d, l, l->row.target, out_live, err) < 0)
+        return -1;
+    *out_refuses = shrinks(*out_live, now);
+    return 0;
+}
+
 /* Level 1 and 2 of reconciliation, and the numbers the guard compares. */
 static int verify(struct sql_destination *d, struct load *l, struct counts *fold, struct error *err)
 {
     struct state_row next = l->row;
-    bool allowed = l->want->allow_shrink;
     int64_t expected, live = 0, now;
+    bool refuses;
 
     if (l->keyed && !l->merging && index_generation(d, l, fold, err) < 0)
         return -1;
@@ -158,11 +178,9 @@ static int verify(struct sql_destination *d, struct load *l, struct counts *fold
         return error_set(err, ERR_INTERNAL,
                          "stream \"%s\": %lld rows were inserted, %lld are there", l->id,
                          (long long)expected, (long long)now);
-    if (l->live_exists && swap_count_rows(d, l, l->row.target, &live, err) < 0)
+    if (guard(d, l, now, &live, &refuses, err) < 0)
         return -1;
-    if (now == 0)
-        allowed |= l->want->allow_empty;
-    if (!moves(l) && !allowed && live > 0 && now < (live + SHRINK_DIVISOR - 1) / SHRINK_DIVISOR)
+    if (refuses)
         return refuse(d, l, live, now, err);
     counts_add(&next.counts, fold);
     return store_and_commit(d, l, &next, err);
