@@ -355,29 +355,33 @@ int store_delete_run(struct store *s, int64_t id, struct error *err)
     return txn_commit(&t, err);
 }
 
-int store_prune_runs(struct store *s, int64_t long_us, int64_t short_us, int64_t limit,
-                     int64_t *out_n, struct error *err)
+int store_prune_runs(struct store *s, int64_t long_us, int64_t short_us, size_t limit,
+                     int64_t *out_ids, size_t *out_n, struct error *err)
 {
     CLEANUP(txn_end) struct txn t = {0};
     CLEANUP(query_close) struct query q = {0};
-    int64_t n;
+    size_t n = 0;
+    int row;
 
     if (txn_begin(s, TXN_WRITE, &t, err) < 0 ||
         query_open(t.db,
                    "DELETE FROM runs WHERE id IN ("
-                   " SELECT id FROM runs WHERE status IN (3, 4, 5) AND kind IN (0, 1)"
-                   " AND ended_us < ? UNION ALL"
+                   " SELECT id FROM runs AS r WHERE status IN (3, 4, 5) AND kind IN (0, 1)"
+                   " AND ended_us < ? AND (connection_id IS NULL OR EXISTS ("
+                   "  SELECT 1 FROM runs WHERE connection_id = r.connection_id AND id > r.id"
+                   "  AND kind IN (0, 1)))"
+                   " UNION ALL"
                    " SELECT id FROM runs WHERE status IN (3, 4, 5) AND kind IN (2, 3, 4, 5)"
-                   " AND ended_us < ? LIMIT ?)",
+                   " AND ended_us < ? LIMIT ?) RETURNING id",
                    &q, err) < 0)
         return -1;
     query_int(&q, long_us);
     query_int(&q, short_us);
-    query_int(&q, limit);
-    if (query_run(&q, err) < 0)
-        return -1;
-    n = db_changes(t.db);
-    if (txn_commit(&t, err) < 0)
+    query_int(&q, (int64_t)limit);
+    while ((row = query_next(&q, err)) > 0)
+        out_ids[n++] = query_get_int(&q, 0);
+    query_close(&q);
+    if (row < 0 || txn_commit(&t, err) < 0)
         return -1;
     *out_n = n;
     return 0;

@@ -311,10 +311,11 @@ CHECKED int store_latest_run(struct store *s, const char *connection_id, struct 
                              struct run_row *out, struct error *err);
 /* CONFLICT "run_active" unless it has ended. */
 CHECKED int store_delete_run(struct store *s, int64_t id, struct error *err);
-/* Deletes runs that ended before `long_us` (syncs and clears) or `short_us` (all other kinds), at
- * most `limit` of them so that nobody waits long: call it again while *out_n is `limit`. */
-CHECKED int store_prune_runs(struct store *s, int64_t long_us, int64_t short_us, int64_t limit,
-                             int64_t *out_n, struct error *err);
+/* Deletes runs that ended before `long_us` (syncs and clears, but the newest of each connection) or
+ * `short_us` (all other kinds), at most `limit` of them so that nobody waits long: call it again
+ * while *out_n is `limit`. out_ids[limit] gets which. */
+CHECKED int store_prune_runs(struct store *s, int64_t long_us, int64_t short_us, size_t limit,
+                             int64_t *out_ids, size_t *out_n, struct error *err);
 
 struct run_query {
     const char *connection_id;

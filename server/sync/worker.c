@@ -308,15 +308,18 @@ static int64_t before(int64_t age_s)
 
 static void forget_old(struct runs *r)
 {
-    int64_t long_age_s = r->config.run_max_age_s, pruned = 0;
+    int64_t long_age_s = r->config.run_max_age_s, ids[PRUNE_BATCH];
     int64_t short_age_s =
         long_age_s > 0 && long_age_s < SHORT_RUNS_MAX_AGE_S ? long_age_s : SHORT_RUNS_MAX_AGE_S;
     struct error err = ERROR_INIT;
+    size_t pruned = 0;
     int status;
 
     do {
         status = store_prune_runs(r->store, before(long_age_s), before(short_age_s), PRUNE_BATCH,
-                                  &pruned, &err);
+                                  ids, &pruned, &err);
+        for (size_t i = 0; status == 0 && i < pruned; i++)
+            logstreams_remove(r->logs, ids[i]);
     } while (status == 0 && pruned == PRUNE_BATCH && !is_stopping(r));
     if (status == 0)
         status = logstreams_retain(r->logs, r->config.log_max_age_s, r->config.log_max_bytes, &err);
@@ -325,16 +328,29 @@ static void forget_old(struct runs *r)
                  .fields = {log_text("reason", err.message)});
 }
 
+/* Every hour, or a tenth of the shortest age: nothing stays much longer than was asked for. */
+static int64_t retain_every_us(const struct runs_config *c)
+{
+    const int64_t ages_s[] = {c->run_max_age_s, c->log_max_age_s};
+    int64_t every_us = RETAIN_US;
+
+    for (size_t i = 0; i < sizeof ages_s / sizeof *ages_s; i++) {
+        if (ages_s[i] > 0 && ages_s[i] * 100000 < every_us)
+            every_us = ages_s[i] * 100000;
+    }
+    return every_us;
+}
+
 void *ticker_main(void *arg)
 {
     struct runs *r = arg;
-    int64_t retained_us = clock_monotonic_us() - RETAIN_US;
+    int64_t every_us = retain_every_us(&r->config), retained_us = clock_monotonic_us() - every_us;
     struct timespec until;
 
     while (!is_stopping(r)) {
         atomic_store(&r->beat_us, clock_monotonic_us());
         look_at_deadlines(r);
-        if (clock_monotonic_us() - retained_us >= RETAIN_US) {
+        if (clock_monotonic_us() - retained_us >= every_us) {
             retained_us = clock_monotonic_us();
             forget_old(r);
         }

@@ -437,14 +437,17 @@ Test(store_runs, are_pruned_by_age_and_kind)
 {
     int64_t old_sync = ended_at(RUN_SYNC, 99), sync = ended_at(RUN_CLEAR, 100);
     int64_t old_check = ended_at(RUN_CHECK, 499), check = ended_at(RUN_DISCOVER, 500);
-    int64_t queued = make_run(RUN_CHECK, NULL), n = -1;
+    int64_t queued = make_run(RUN_CHECK, NULL), id = 0;
     struct run_row run;
+    size_t n = 9;
 
-    ok(store_prune_runs(fx.store, 100, 500, 1, &n, &fx.err));
+    ok(store_prune_runs(fx.store, 100, 500, 1, &id, &n, &fx.err));
     cr_assert_eq(n, 1);
-    ok(store_prune_runs(fx.store, 100, 500, 1, &n, &fx.err));
+    cr_assert_eq(id, old_sync);
+    ok(store_prune_runs(fx.store, 100, 500, 1, &id, &n, &fx.err));
     cr_assert_eq(n, 1);
-    ok(store_prune_runs(fx.store, 100, 500, 1, &n, &fx.err));
+    cr_assert_eq(id, old_check);
+    ok(store_prune_runs(fx.store, 100, 500, 1, &id, &n, &fx.err));
     cr_assert_eq(n, 0);
     fails(store_get_run(fx.store, old_sync, fx.mem, &run, &fx.err), ERR_NOT_FOUND, "not_found");
     fails(store_get_run(fx.store, old_check, fx.mem, &run, &fx.err), ERR_NOT_FOUND, "not_found");
