@@ -27,11 +27,35 @@ def load(path):
         return yaml.load(f, Loader)
 
 
+# What was made, as the parameter of a path, and the member of the answer that names it.
+MADE = {"create_source": ("source", "name"), "create_destination": ("destination", "name"), "create_connection": ("connection", "name"),
+        "start_run": ("run", "id"), "clear_connection": ("run", "id"), "start_adhoc_run": ("run", "id"), "retry_run": ("run", "id"),
+        "create_token": ("token", "id")}
+METHODS = ("get", "put", "post", "patch", "delete")
+
+
+def put_links(document):
+    """A thing that was made leads to every operation on it that needs nothing else."""
+    operations = {o["operationId"]: o for item in document["paths"].values() for m, o in item.items() if m in METHODS}
+    for made, (parameter, member) in MADE.items():
+        links = {}
+        for path, item in document["paths"].items():
+            if [part for part in path.split("/") if part.startswith("{")] != [f"{{{parameter}}}"]:
+                continue
+            for method in METHODS:
+                if method in item:
+                    target = item[method]["operationId"]
+                    links[target] = {"operationId": target, "parameters": {f"path.{parameter}": f"$response.body#/{member}"}}
+        responses = operations[made]["responses"]
+        responses["201"] = {**responses["201"], "links": links}
+
+
 def main():
     source, examples, answers, out = sys.argv[1:]
     with open(answers, encoding="utf-8") as f:
         known = json.load(f)
     document = merge(load(source), load(examples)["examples"], known)
+    put_links(document)
     with open(out, "w", encoding="utf-8") as f:
         f.write(json.dumps(document, separators=(",", ":"), ensure_ascii=False))
 

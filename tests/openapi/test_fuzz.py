@@ -17,7 +17,6 @@ import modules  # noqa: E402
 import service  # noqa: E402
 
 TOKEN = "what-is-tried-is-tried-with-this-token"
-EXAMPLES = "4"
 
 
 def main():
@@ -31,7 +30,7 @@ def main():
         done = subprocess.run(
             [python, "-m", "schemathesis.cli", "--config-file", pathlib.Path(__file__).parent / "schemathesis.toml",
              "run", pathlib.Path(sys.argv[1]).resolve(), "--url", f"http://127.0.0.1:{ours.port}", "--checks", "all",
-             "--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES, "--workers", "2", "--seed", "1",
+             "--phases", "examples,coverage,fuzzing,stateful", "--workers", "2", "--seed", "1",
              "--generation-database", "none", "--header", f"Authorization: Bearer {TOKEN}", "--continue-on-failure",
              "--request-timeout", "70", "--no-color", "--warnings", "off"],
             cwd=work, env=modules.environment(), capture_output=True, text=True, timeout=800)
