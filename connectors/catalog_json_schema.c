@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "connectors/catalog.h"
+#include "connectors/connector.h"
 
 /* How a logical type is written: one row each, JSON aside, which is every shape there is. */
 static const struct shape {
@@ -229,4 +230,55 @@ int column_from_json_schema(const struct doc *schema, struct column *out, struct
     /* Bytes are base64 everywhere else, so whoever reads such a source has to be told. */
     out->source_type = f.type.type == TYPE_BYTES && f.is_base16 ? "base16" : "";
     return 0;
+}
+
+/* By asking, so that what is told is what is done. */
+void json_schema_tell_types(tell_fn *tell, void *arg)
+{
+    static const char *const shown[] = {
+        "{\"type\":\"boolean\"}",
+        "{\"type\":\"integer\"}",
+        "{\"type\":\"integer\",\"maximum\":18446744073709551615}",
+        "{\"type\":\"number\"}",
+        "{\"type\":\"number\",\"format\":\"double\"}",
+        "{\"type\":\"number\",\"format\":\"float\"}",
+        "{\"type\":\"string\"}",
+        "{\"type\":\"string\",\"format\":\"singer.decimal\"}",
+        "{\"type\":\"string\",\"format\":\"date\"}",
+        "{\"type\":\"string\",\"format\":\"time\"}",
+        "{\"type\":\"string\",\"format\":\"date-time\"}",
+        "{\"type\":\"string\",\"format\":\"date-time-local\"}",
+        "{\"type\":\"string\",\"format\":\"duration\"}",
+        "{\"type\":\"string\",\"format\":\"uuid\"}",
+        "{\"type\":\"string\",\"contentEncoding\":\"base64\"}",
+        "{\"type\":[\"integer\",\"string\"]}",
+        "{\"type\":\"array\"}",
+        "{\"type\":\"object\"}",
+        "{}",
+    };
+
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+        CLEANUP(doc_free_cleanup) struct doc *schema = NULL;
+        struct error ignored = ERROR_INIT;
+        struct column column;
+        char text[32];
+
+        if (doc_parse_trusted(shown[i], strlen(shown[i]), &schema, &ignored) < 0 ||
+            column_from_json_schema(schema, &column, &ignored) < 0)
+            continue;
+        (void)type_format(column.type, text);
+        tell(arg, shown[i], text);
+    }
+}
+
+void json_schema_tell_shapes(tell_fn *tell, void *arg)
+{
+    for (enum type t = 0; t < TYPE_COUNT; t++) {
+        CLEANUP(buf_release) struct buf text = BUF_INIT(1024);
+        struct column column = {.type = type_plain(t)};
+        CLEANUP(doc_free_cleanup) struct doc *schema = column_to_json_schema(&column);
+
+        doc_write(schema, &text);
+        tell(arg, type_name(t), buf_str(&text));
+    }
 }

@@ -163,6 +163,15 @@ struct sink_of_rows {
 struct sink_of_rows sink_of_rows(int (*write)(struct sink_of_rows *s, struct batch *rows,
                                               struct error *err));
 
+/* For people: tells facts one by one, such as "tinyint(1)" and "bool". The texts are lent. */
+typedef void tell_fn(void *arg, const char *what, const char *text);
+
+/* The limits that hold for every connector. */
+void connector_tell_limits(tell_fn *tell, void *arg);
+/* What a JSON Schema is read as, and which one we write for each of our types. */
+void json_schema_tell_types(tell_fn *tell, void *arg);
+void json_schema_tell_shapes(tell_fn *tell, void *arg);
+
 /* What a source is known to have before anybody connects, for people. */
 struct known_stream {
     const char *name, *notes; /* notes: Markdown, "" when there is nothing to say */
@@ -184,6 +193,10 @@ struct source_connector {
     bool reads_together;
     bool doubts_streams; /* `discover` may say why not all is delivered exactly once; catalog.h */
     bool filters_rows;   /* `read` leaves out what selected_stream.filters excludes */
+    /* For people: which native types become which of ours; NULL = there are none. And what is
+     * bounded beside what is for all; NULL = nothing. */
+    void (*tell_types)(tell_fn *tell, void *arg);
+    void (*tell_limits)(tell_fn *tell, void *arg);
 
     /* Optional: what the table cannot tell of a configuration that it has decoded, when one is
      * stored or validated; `pointer` is where it stands. May take seconds. */
@@ -285,6 +298,9 @@ struct destination_connector {
     /* For people: [TYPE_COUNT], what a column of each logical type becomes; NULL = none of its own.
      */
     const char *const *types;
+    /* For people, as above; which of our types become what, where `types` does not say it. */
+    void (*tell_types)(tell_fn *tell, void *arg);
+    void (*tell_limits)(tell_fn *tell, void *arg);
     /* Several of them may be open at the same time, each with streams of its own: then a run can
      * write streams beside each other. `recover` for all of them together comes before. */
     bool parallel_writers;

@@ -37,6 +37,8 @@ static bool from_source(const struct source_connector *s, struct connector *out)
                                   .filters_rows = s->filters_rows,
                                   .reads_together = s->reads_together,
                                   .doubts_streams = s->doubts_streams,
+                                  .tell_types = s->tell_types,
+                                  .tell_limits = s->tell_limits,
                                   .judge = s->judge,
                                   .delivery = s->reads_together ? "at_least_once" : NULL};
     return s;
@@ -54,7 +56,9 @@ static bool from_destination(const struct destination_connector *d, struct conne
                                   .write_modes = d->write_modes,
                                   .delivery = d->delivery,
                                   .judge = d->judge,
-                                  .types = d->types};
+                                  .types = d->types,
+                                  .tell_types = d->tell_types,
+                                  .tell_limits = d->tell_limits};
     return d;
 }
 

@@ -23,8 +23,10 @@ struct connector {
     unsigned write_modes;               /* destinations; 0 for sources */
     const char *delivery;               /* NULL: a source that weakens no promise */
     void (*judge)(const void *config, const char *pointer, struct problems *problems); /* or NULL */
-    const char *const *types;              /* [TYPE_COUNT] of a destination with types, or NULL */
-    const struct stored_connector *custom; /* NULL when it is built in */
+    const char *const *types; /* [TYPE_COUNT] of a destination with types, or NULL */
+    void (*tell_types)(tell_fn *tell, void *arg);  /* or NULL */
+    void (*tell_limits)(tell_fn *tell, void *arg); /* or NULL */
+    const struct stored_connector *custom;         /* NULL when it is built in */
 };
 
 const char *connector_kind_name(enum resource_kind kind); /* "source", "destination" */

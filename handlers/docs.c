@@ -255,6 +255,54 @@ static void put_types(struct buf *out, const struct connector *c)
     buf_puts(out, "</tbody></table>");
 }
 
+static void put_native(void *arg, const char *native, const char *text)
+{
+    struct buf *out = arg;
+
+    buf_puts(out, "<tr><td><code>");
+    html_text(out, native);
+    buf_puts(out, "</code></td><td>");
+    html_text(out, text);
+    buf_puts(out, "</td></tr>");
+}
+
+/* What the types of the other side become. */
+static void put_native_types(struct buf *out, const struct connector *c)
+{
+    if (!c->tell_types)
+        return;
+    buf_printf(
+        out,
+        "<h3 id=\"native-types\">%s</h3><table><thead><tr><th>%s</th><th>%s</th></tr></thead>"
+        "<tbody>",
+        c->kind == RESOURCE_SOURCE ? "What native types become" : "What our types become",
+        c->kind == RESOURCE_SOURCE ? "There" : "Here",
+        c->kind == RESOURCE_SOURCE ? "Read as" : "Written as");
+    c->tell_types(put_native, out);
+    buf_puts(out, "</tbody></table>");
+}
+
+static void put_limit(void *arg, const char *what, const char *text)
+{
+    struct buf *out = arg;
+
+    buf_puts(out, "<tr><td>");
+    html_text(out, what);
+    buf_puts(out, "</td><td>");
+    html_text(out, text);
+    buf_puts(out, "</td></tr>");
+}
+
+static void put_limits(struct buf *out, const struct connector *c)
+{
+    buf_puts(out,
+             "<h2>Limits</h2><table><thead><tr><th>Of</th><th>At most</th></tr></thead><tbody>");
+    connector_tell_limits(put_limit, out);
+    if (c->tell_limits)
+        c->tell_limits(put_limit, out);
+    buf_puts(out, "</tbody></table>");
+}
+
 static void put_links(struct buf *out, const struct connector *c, const char *root)
 {
     const char *kind = connector_kind_name(c->kind);
@@ -308,6 +356,8 @@ int handle_docs_connector(struct app *app, struct request *req, struct response 
     put_options(out, &c);
     put_streams(out, c.streams);
     put_types(out, &c);
+    put_native_types(out, &c);
+    put_limits(out, &c);
     put_links(out, &c, p.root);
     html_end(res);
     return 0;

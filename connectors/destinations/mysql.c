@@ -39,6 +39,11 @@ static int clear(const void *config, struct run *run, const struct write_plan *p
     return sql_destination_clear(&mysql_driver, config, run, plan, err);
 }
 
+static void tell_limits(tell_fn *tell, void *arg)
+{
+    sql_tell_limits(&sql_mysql, tell, arg);
+}
+
 const struct destination_connector destination_mysql = {
     .name = "mysql",
     .title = "MariaDB and MySQL",
@@ -57,6 +62,7 @@ const struct destination_connector destination_mysql = {
     .config_size = sizeof(struct mysql_destination),
     .write_modes = SQL_WRITE_MODES,
     .types = sql_mysql.type,
+    .tell_limits = tell_limits,
     .delivery = "exactly_once",
     .parallel_writers = true,
     .check = check,

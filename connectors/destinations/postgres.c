@@ -35,6 +35,11 @@ static int clear(const void *config, struct run *run, const struct write_plan *p
     return sql_destination_clear(&postgres_driver, config, run, plan, err);
 }
 
+static void tell_limits(tell_fn *tell, void *arg)
+{
+    sql_tell_limits(&sql_postgres, tell, arg);
+}
+
 const struct destination_connector destination_postgres = {
     .name = "postgres",
     .title = "PostgreSQL",
@@ -51,6 +56,7 @@ const struct destination_connector destination_postgres = {
     .config_size = sizeof(struct postgres_destination),
     .write_modes = SQL_WRITE_MODES,
     .types = sql_postgres.type,
+    .tell_limits = tell_limits,
     .delivery = "exactly_once",
     .parallel_writers = true,
     .check = check,

@@ -1,5 +1,6 @@
 /* singer - a Singer target that the operator has listed, as a destination. */
 #include "connectors/base/arena.h"
+#include "connectors/catalog.h"
 #include "connectors/singer/asked.h"
 #include "connectors/singer/target.h"
 
@@ -71,6 +72,7 @@ const struct destination_connector destination_singer = {
     .write_modes = 1u << WRITE_OVERWRITE | 1u << WRITE_APPEND | 1u << WRITE_APPEND_DEDUP,
     .delivery = "at_least_once",
     .state_by_service = true,
+    .tell_types = json_schema_tell_shapes,
     .judge = judge,
     .check = check,
     .open = open_destination,

@@ -69,6 +69,11 @@ static int clear(const void *config, struct run *run, const struct write_plan *p
     return sql_destination_clear(&sqlite_driver, to, run, plan, err);
 }
 
+static void tell_limits(tell_fn *tell, void *arg)
+{
+    sql_tell_limits(&sql_sqlite, tell, arg);
+}
+
 const struct destination_connector destination_sqlite = {
     .name = "sqlite",
     .title = "SQLite",
@@ -83,6 +88,7 @@ const struct destination_connector destination_sqlite = {
     .config_size = sizeof(struct sqlite_destination),
     .write_modes = SQL_WRITE_MODES,
     .types = sql_sqlite.type,
+    .tell_limits = tell_limits,
     .delivery = "exactly_once",
     .check = check,
     .open = open_destination,

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "connectors/catalog.h"
 #include "connectors/rest/reader.h"
 
 /* What a configuration begins with; the slots of the option table follow. */
@@ -173,6 +174,8 @@ const struct source_connector *described_source(struct arena *mem, const char *n
         .read = read_streams,
         .streams = streams_of(mem, d),
         .doubts_streams = true,
+        .tell_types = json_schema_tell_types,
+        .tell_limits = rest_tell_limits,
     };
     c->options = table_of(mem, d, doc_get(document, "client"), &c->config_size);
     start = arena_alloc(mem, c->config_size);

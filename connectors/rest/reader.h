@@ -31,4 +31,7 @@ CHECKED int rest_count(const struct rest_source *src, struct run *run, const str
 CHECKED int rest_read(const struct rest_source *src, struct run *run,
                       const struct read_request *req, struct sink *out, struct error *err);
 
+/* For people: what is bounded of an API's answers. */
+void rest_tell_limits(tell_fn *tell, void *arg);
+
 #endif

@@ -1,4 +1,7 @@
 /* file - CSV and NDJSON files, one or many, plain or compressed. */
+#include <stdio.h>
+
+#include "connectors/files/list.h"
 #include "connectors/files/scan.h"
 
 static const char *const formats[] = {"auto", "csv", "ndjson", NULL};
@@ -71,6 +74,27 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
+static void tell_types(tell_fn *tell, void *arg)
+{
+    tell(arg, "a column that is declared in \"types\"", "that type");
+    tell(arg, "true, false", "bool");
+    tell(arg, "whole numbers", "int; beyond 64 bits decimal");
+    tell(arg, "numbers with a point or an exponent", "decimal");
+    tell(arg, "UUIDs, dates, timestamps with a zone",
+         "uuid, date, timestamptz where detect_formats says so, else string");
+    tell(arg, "objects and lists of NDJSON", "json");
+    tell(arg, "anything else, and what is not one of these throughout", "string");
+}
+
+static void tell_limits(tell_fn *tell, void *arg)
+{
+    char text[64];
+
+    snprintf(text, sizeof text, "%d", LIST_MAX_FILES);
+    tell(arg, "files of a folder or pattern", text);
+    tell(arg, "a record", "max_line_bytes; a longer one is rejected");
+}
+
 const struct source_connector source_file = {
     .name = "file",
     .title = "Files",
@@ -82,6 +106,8 @@ const struct source_connector source_file = {
             "do not fit their column, go to quarantine with file, line and column.",
     .options = options,
     .config_size = sizeof(struct files_config),
+    .tell_types = tell_types,
+    .tell_limits = tell_limits,
     .check = files_check,
     .discover = files_discover,
     .count = files_count,

@@ -96,6 +96,7 @@ const struct source_connector source_mysql = {
     .options = options,
     .config_size = sizeof(struct mysql_source),
     .filters_rows = true,
+    .tell_types = mysql_tell_types,
     .check = check,
     .discover = discover,
     .count = count,

@@ -92,6 +92,7 @@ const struct source_connector source_postgres = {
     .options = options,
     .config_size = sizeof(struct postgres_source),
     .filters_rows = true,
+    .tell_types = postgres_tell_types,
     .check = check,
     .discover = discover,
     .count = count,

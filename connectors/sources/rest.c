@@ -1,4 +1,5 @@
 /* rest - any REST API as a source, by the description in its configuration. */
+#include "connectors/catalog.h"
 #include "connectors/rest/reader.h"
 
 struct rest_config {
@@ -115,6 +116,8 @@ const struct source_connector source_rest = {
     .options = options,
     .doubts_streams = true,
     .config_size = sizeof(struct rest_config),
+    .tell_types = json_schema_tell_types,
+    .tell_limits = rest_tell_limits,
     .check = check,
     .discover = discover,
     .count = count,

@@ -1,6 +1,10 @@
 /* singer - a Singer tap that the operator has listed, as a source. */
+#include <stdio.h>
+
 #include "connectors/base/arena.h"
+#include "connectors/catalog.h"
 #include "connectors/singer/asked.h"
+#include "connectors/singer/message.h"
 #include "connectors/singer/tap.h"
 
 static const char *const catalog_flags[] = {"catalog", "properties", NULL};
@@ -28,6 +32,14 @@ static void judge(const void *config, const char *pointer, struct problems *prob
                 problems);
 }
 
+static void tell_limits(tell_fn *tell, void *arg)
+{
+    char text[64];
+
+    snprintf(text, sizeof text, "%zu MiB", SINGER_MAX_LINE >> 20);
+    tell(arg, "a line of the tap", text);
+}
+
 const struct source_connector source_singer = {
     .name = "singer",
     .title = "Singer tap",
@@ -41,6 +53,8 @@ const struct source_connector source_singer = {
     .options = options,
     .config_size = sizeof(struct singer_tap),
     .reads_together = true,
+    .tell_types = json_schema_tell_types,
+    .tell_limits = tell_limits,
     .judge = judge,
     .check = tap_check,
     .discover = tap_discover,

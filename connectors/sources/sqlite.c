@@ -89,6 +89,7 @@ const struct source_connector source_sqlite = {
     .options = options,
     .config_size = sizeof(struct sqlite_source),
     .filters_rows = true,
+    .tell_types = sqlite_tell_types,
     .check = check,
     .discover = discover,
     .count = count,

@@ -197,6 +197,8 @@ void sql_put_template(const struct sql_dialect *d, const char *text, const struc
 /* The text of the conversion, NULL when the list has none. */
 __attribute__((pure)) const char *sql_conversion(const struct sql_conversion *list, enum type from,
                                                  enum type to);
+/* What columns of this database do not hold, for people. */
+void sql_tell_limits(const struct sql_dialect *d, tell_fn *tell, void *arg);
 /* Digits before and behind the point that a decimal column holds; false = any number. */
 bool sql_decimal_room(const struct sql_dialect *d, const struct sql_column *c, size_t *out_whole,
                       size_t *out_fraction);

@@ -91,4 +91,7 @@ extern const char *const mysql_ssl_modes[];
            .max = 86400, .help = "How long one statement may take; 0 sets no limit.")
 /* clang-format on */
 
+/* Which declared types become which of ours, for people. */
+void mysql_tell_types(tell_fn *tell, void *arg);
+
 #endif

@@ -11,6 +11,7 @@
  *   char, text, enum, set, inet4, inet6                    string
  *   binary, blob, geometry, vector                         bytes
  */
+#include "connectors/sql/mysql.h"
 #include "connectors/sql/mysql_source.h"
 
 #define BINARY_CHARSET   63
@@ -97,6 +98,31 @@ struct column_type mysql_type_of_column(const char *data_type, const char *colum
             return with_arguments(data_type, column_type, words[i].type);
     }
     return type_plain(TYPE_STRING);
+}
+
+/* By asking, so that what is told is what is done. */
+void mysql_tell_types(tell_fn *tell, void *arg)
+{
+    static const struct {
+        const char *shown, *word, *column_type;
+    } special[] = {
+        {"tinyint(1)", "tinyint", "tinyint(1)"},
+        {"bigint unsigned", "bigint", "bigint(20) unsigned"},
+        {"bit(64)", "bit", "bit(64)"},
+        {"decimal(15,2)", "decimal", "decimal(15,2)"},
+    };
+    char text[32];
+
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++) {
+        (void)type_format(mysql_type_of_column(special[i].word, special[i].column_type, true),
+                          text);
+        tell(arg, special[i].shown, text);
+    }
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        (void)type_format(mysql_type_of_column(words[i].word, words[i].word, true), text);
+        tell(arg, words[i].word, text);
+    }
+    tell(arg, "char, varchar, text, enum, set, inet4, inet6 and all others", "string");
 }
 
 /* ----------------------------------------------------------------------- results */

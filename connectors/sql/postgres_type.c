@@ -2,6 +2,7 @@
  * Types of the server by their OID, never by name. What is not in the table (enums, addresses,
  * money, ranges, geometry, composites, types of extensions) is a string: the server's own text.
  */
+#include "connectors/sql/postgres.h"
 #include "connectors/sql/postgres_decode.h"
 #include "connectors/sql/postgres_oid.h"
 
@@ -41,34 +42,50 @@ static const char limit_jsonb[] =
     " THEN {column} ELSE pg_catalog.to_jsonb(" LEFT ") END" ALIAS;
 
 static const struct known {
+    const char *name; /* for people */
     uint32_t oid, array;
     enum postgres_form form;
     enum type type;
     const char *limit; /* the cast of columns that may hold too much */
 } known[] = {
-    {POSTGRES_BOOL, 1000, POSTGRES_FORM_BOOL, TYPE_BOOL, NULL},
-    {POSTGRES_BYTEA, 1001, POSTGRES_FORM_BYTES, TYPE_BYTES, limit_bytes},
-    {POSTGRES_NAME, 1003, POSTGRES_FORM_TEXT, TYPE_STRING, NULL},
-    {POSTGRES_INT8, 1016, POSTGRES_FORM_INT8, TYPE_INT, NULL},
-    {POSTGRES_INT2, 1005, POSTGRES_FORM_INT2, TYPE_INT, NULL},
-    {POSTGRES_INT4, 1007, POSTGRES_FORM_INT4, TYPE_INT, NULL},
-    {POSTGRES_TEXT, 1009, POSTGRES_FORM_TEXT, TYPE_STRING, limit_text},
-    {POSTGRES_OID, 1028, POSTGRES_FORM_OID, TYPE_INT, NULL},
-    {POSTGRES_JSON, 199, POSTGRES_FORM_JSON, TYPE_JSON, limit_json},
-    {POSTGRES_FLOAT4, 1021, POSTGRES_FORM_FLOAT4, TYPE_FLOAT, NULL},
-    {POSTGRES_FLOAT8, 1022, POSTGRES_FORM_FLOAT8, TYPE_FLOAT, NULL},
-    {POSTGRES_BPCHAR, 1014, POSTGRES_FORM_TEXT, TYPE_STRING, NULL},
-    {POSTGRES_VARCHAR, 1015, POSTGRES_FORM_TEXT, TYPE_STRING, limit_text},
-    {POSTGRES_DATE, 1182, POSTGRES_FORM_DATE, TYPE_DATE, NULL},
-    {POSTGRES_TIME, 1183, POSTGRES_FORM_TIME, TYPE_TIME, NULL},
-    {POSTGRES_TIMESTAMP, 1115, POSTGRES_FORM_TIMESTAMP, TYPE_TIMESTAMP, NULL},
-    {POSTGRES_TIMESTAMPTZ, 1185, POSTGRES_FORM_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, NULL},
-    {POSTGRES_INTERVAL, 1187, POSTGRES_FORM_INTERVAL, TYPE_INTERVAL, NULL},
-    {POSTGRES_NUMERIC, 1231, POSTGRES_FORM_NUMERIC, TYPE_DECIMAL, NULL},
-    {POSTGRES_UUID, 2951, POSTGRES_FORM_UUID, TYPE_UUID, NULL},
-    {POSTGRES_JSONB, 3807, POSTGRES_FORM_JSONB, TYPE_JSON, limit_jsonb},
+    {"boolean", POSTGRES_BOOL, 1000, POSTGRES_FORM_BOOL, TYPE_BOOL, NULL},
+    {"bytea", POSTGRES_BYTEA, 1001, POSTGRES_FORM_BYTES, TYPE_BYTES, limit_bytes},
+    {"name", POSTGRES_NAME, 1003, POSTGRES_FORM_TEXT, TYPE_STRING, NULL},
+    {"bigint", POSTGRES_INT8, 1016, POSTGRES_FORM_INT8, TYPE_INT, NULL},
+    {"smallint", POSTGRES_INT2, 1005, POSTGRES_FORM_INT2, TYPE_INT, NULL},
+    {"integer", POSTGRES_INT4, 1007, POSTGRES_FORM_INT4, TYPE_INT, NULL},
+    {"text", POSTGRES_TEXT, 1009, POSTGRES_FORM_TEXT, TYPE_STRING, limit_text},
+    {"oid", POSTGRES_OID, 1028, POSTGRES_FORM_OID, TYPE_INT, NULL},
+    {"json", POSTGRES_JSON, 199, POSTGRES_FORM_JSON, TYPE_JSON, limit_json},
+    {"real", POSTGRES_FLOAT4, 1021, POSTGRES_FORM_FLOAT4, TYPE_FLOAT, NULL},
+    {"double precision", POSTGRES_FLOAT8, 1022, POSTGRES_FORM_FLOAT8, TYPE_FLOAT, NULL},
+    {"character", POSTGRES_BPCHAR, 1014, POSTGRES_FORM_TEXT, TYPE_STRING, NULL},
+    {"character varying", POSTGRES_VARCHAR, 1015, POSTGRES_FORM_TEXT, TYPE_STRING, limit_text},
+    {"date", POSTGRES_DATE, 1182, POSTGRES_FORM_DATE, TYPE_DATE, NULL},
+    {"time", POSTGRES_TIME, 1183, POSTGRES_FORM_TIME, TYPE_TIME, NULL},
+    {"timestamp", POSTGRES_TIMESTAMP, 1115, POSTGRES_FORM_TIMESTAMP, TYPE_TIMESTAMP, NULL},
+    {"timestamp with time zone", POSTGRES_TIMESTAMPTZ, 1185, POSTGRES_FORM_TIMESTAMPTZ,
+     TYPE_TIMESTAMPTZ, NULL},
+    {"interval", POSTGRES_INTERVAL, 1187, POSTGRES_FORM_INTERVAL, TYPE_INTERVAL, NULL},
+    {"numeric", POSTGRES_NUMERIC, 1231, POSTGRES_FORM_NUMERIC, TYPE_DECIMAL, NULL},
+    {"uuid", POSTGRES_UUID, 2951, POSTGRES_FORM_UUID, TYPE_UUID, NULL},
+    {"jsonb", POSTGRES_JSONB, 3807, POSTGRES_FORM_JSONB, TYPE_JSON, limit_jsonb},
 };
 #define N_KNOWN (sizeof known / sizeof known[0])
+
+void postgres_tell_types(tell_fn *tell, void *arg)
+{
+    char text[32];
+
+    for (size_t i = 0; i < N_KNOWN; i++) {
+        (void)type_format(postgres_reading_of(known[i].oid, -1, false).type, text);
+        tell(arg, known[i].name, text);
+    }
+    (void)type_format(postgres_reading_of(known[0].array, -1, true).type, text);
+    tell(arg, "arrays of any of them", text);
+    (void)type_format(postgres_reading_of(UINT32_MAX, -1, false).type, text);
+    tell(arg, "enums, addresses, money, ranges, geometry, composites and all others", text);
+}
 
 enum postgres_form postgres_form_of(uint32_t oid)
 {

@@ -43,4 +43,7 @@ struct sqlite_source {
 };
 extern const struct sql_source_driver sqlite_source_driver;
 
+/* Which declared types become which of ours, for people. */
+void sqlite_tell_types(tell_fn *tell, void *arg);
+
 #endif

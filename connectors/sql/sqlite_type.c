@@ -131,3 +131,15 @@ bool sqlite_parse_type(const char *declared, struct column_type *out)
     }
     return false;
 }
+
+void sqlite_tell_types(tell_fn *tell, void *arg)
+{
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        char shown[64];
+
+        snprintf(shown, sizeof shown, words[i].how == MATCH_START ? "%s..." : "... %s ...",
+                 words[i].word);
+        tell(arg, shown, type_name(words[i].type));
+    }
+    tell(arg, "anything else, and nothing", "what the values of a sample are");
+}

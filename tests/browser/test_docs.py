@@ -140,6 +140,28 @@ class Links(ServiceTest):
             for mode in c["capabilities"].get("destination_sync_modes", c["capabilities"].get("sync_modes")):
                 self.assertIn(f"<li>{mode}</li>", page)
 
+    def test_native_types_and_limits_are_told(self):
+        """Both directions, from the tables that are worked with."""
+        said = {("source", "postgres"): ("<code>timestamp with time zone</code></td><td>timestamptz", "<code>arrays of any of them</code></td><td>json"),
+                ("source", "mysql"): ("<code>bigint unsigned</code></td><td>decimal(20,0)", "<code>tinyint(1)</code></td><td>bool"),
+                ("source", "sqlite"): ("<code>DATETIME...</code></td><td>timestamp", ),
+                ("source", "singer"): ("&quot;date-time&quot;}</code></td><td>timestamptz", "a line of the tap"),
+                ("source", "rest"): ("<code>{&quot;type&quot;:&quot;integer&quot;}</code></td><td>int", "<td>a record</td><td>16 MiB</td>"),
+                ("source", "file"): ("<code>true, false</code></td><td>bool", "<td>100000</td>"),
+                ("destination", "singer"): ("<code>date</code></td><td>{&quot;type&quot;:[&quot;string&quot;],&quot;format&quot;:&quot;date&quot;}", ),
+                ("destination", "postgres"): ("<td>-4713-11-24 to +5874897-12-31</td>", "no NUL", "63 bytes", "<td>2680 bytes in all</td>"),
+                ("destination", "mysql"): ("no NaN, no infinity", "64 characters", "9999-12-31T23:59:59.999999Z", "3072 bytes"),
+                ("destination", "sqlite"): ("no NaN", )}
+        for c in self.ok(self.service.get("/v1/connectors"))["items"]:
+            page = self.service.get(f"/docs/connectors/{c['kind']}/{c['name']}").text
+            self.assertIn("<h2>Limits</h2>", page)
+            self.assertIn("<td>a value</td><td>16 MiB; a larger one goes to quarantine</td>", page)
+            if c["kind"] == "source" and c["name"] != "sample":
+                self.assertIn('id="native-types"', page, c["name"])
+            for text in said.pop((c["kind"], c["name"]), ()):
+                self.assertIn(text, page, c["name"])
+        self.assertEqual(said, {})
+
     def test_every_stream_of_a_ready_api_is_told(self):
         told = 0
         for c in self.ok(self.service.get("/v1/connectors"))["items"]:
