@@ -16,7 +16,7 @@ import browser  # noqa: E402
 import service  # noqa: E402
 from service import ServiceTest, free_port, wait_until  # noqa: E402
 
-PICTURES = pathlib.Path(sys.argv.pop() if len(sys.argv) > 1 else "pictures")
+PICTURES = pathlib.Path(sys.argv.pop() if len(sys.argv) > 1 else "build/pictures")
 SKIPPED = 77
 
 # What is wider than the room it has: boxes whose content is cut, and boxes beyond the page.
