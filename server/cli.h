@@ -14,6 +14,7 @@ enum exit_code {
     EXIT_USAGE = 2,         /* wrong settings or arguments */
     EXIT_STORE_REFUSED = 3, /* damaged, or written by a newer version */
     EXIT_STORE_IN_USE = 4,
+    EXIT_ABORTED = 70,    /* it found itself broken, or memory was exhausted */
     EXIT_QUARANTINED = 3, /* of sync: succeeded, but not everything could be stored as it was */
     EXIT_BAD_FILE = 64,   /* of sync, where 1 and 2 say how the run ended */
 };

@@ -1,8 +1,10 @@
 /*
  * connectord: the table of its subcommands, and what they share.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "connectors/base/arena.h"
 #include "connectors/singer/supervise.h"
@@ -142,7 +144,8 @@ static void put_usage(FILE *to)
     }
     fputs(
         "\nExit status: 0 done, 1 failed, 2 wrong settings or arguments, 3 the store is damaged\n"
-        "or of a newer version, 4 another process uses the data directory.\n\n"
+        "or of a newer version, 4 another process uses the data directory, 70 a broken invariant\n"
+        "or no memory.\n\n"
         "Settings come from --config FILE (JSON), from the environment (CONNECTORD_ and the name\n"
         "in capitals), and from flags; the later wins.\n\n",
         to);
@@ -249,8 +252,17 @@ static bool asks_for_help(int argc, char **argv)
     return false;
 }
 
+/* What was wrong has been said. An exit status of its own, where a signal would be taken for
+ * somebody's kill. */
+static void end_aborted(int number)
+{
+    (void)number;
+    _exit(EXIT_ABORTED);
+}
+
 int main(int argc, char **argv)
 {
+    signal(SIGABRT, end_aborted);
     supervise_if_asked(argc, argv);
     postgres_forget_environment();
     mysql_forget_environment();

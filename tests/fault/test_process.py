@@ -183,6 +183,18 @@ class Stopped(FaultTest):
             self.assertEqual(len(ends), 4)
             self.assertTrue(all(ends), ends)
 
+    def test_a_thread_that_hangs(self):
+        """Liveness is off once a thread that watches over the others was not awake for ten seconds, and on again after."""
+        service = self.serve()
+        with failing_calls(service.process.pid, "clock_nanosleep:delay_enter=15000000"):
+            wait_until("liveness to be off", lambda: service.get("/livez").status == 500)
+            answer = service.get("/readyz?verbose")
+            self.assertEqual((answer.status, answer.json()["checks"]["threads"]), (503, "hanging"))
+            self.assertRegex(service.get("/metrics").text, r'connectord_watchdog_beat_age_seconds\{thread="runs"\} [1-9][0-9]')
+        wait_until("liveness to be on", lambda: service.get("/livez").status == 200)
+        self.assertEqual(service.get("/readyz").status, 200)
+        service.stop()
+
     def test_two_signals(self):
         """F16: the second one ends the wait for load balancers."""
         service = self.serve("--drain-delay-ms", "60000")

@@ -102,6 +102,16 @@ class Stop(Lifecycle):
         self.assertEqual({p.name for p in (self.folder / "data").glob("connectord.db*")}, {"connectord.db", "connectord.db.lock"})
 
 
+    def test_what_found_itself_broken_says_so(self):
+        """abort() and assert() end here."""
+        s = self.start()
+        s.process.send_signal(signal.SIGABRT)
+        self.assertEqual(s.process.wait(PATIENCE_S), 70)
+        s.close_files()
+        again = self.start()
+        again.stop()
+
+
 class Refusals(Lifecycle):
     """Each with its sentence and its exit code."""
 
