@@ -8,5 +8,6 @@ unit_test(test_file_source folder_support test_support sources files connectors 
 unit_test(test_file_destination folder_support test_support sources destinations files connectors data base)
 
 fuzz_target(csv files connectors data base)
+fuzz_target(unpack files connectors data base)
 fuzz_target(ndjson files connectors data base)
 fuzz_target(file_position files connectors data base)

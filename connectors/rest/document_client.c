@@ -280,7 +280,7 @@ struct raw_client {
     struct string_list allowed_hosts;
 };
 struct raw_decoder {
-    const struct doc *csv;
+    const struct doc *csv, *gzip, *zip;
 };
 struct raw_csv {
     const char *delimiter, *encoding;
@@ -306,7 +306,7 @@ static const struct option client_table[] = {
     OPTION(struct raw_client, params, .title = "Parameters", .help = "Sent with each request."),
     OPTION(struct raw_client, auth, .title = "Identity", .help = "How the API knows us."),
     OPTION(struct raw_client, accept, .title = "Accept", .help = "What is asked for.", .def = "application/json"),
-    OPTION(struct raw_client, decoder, .title = "Decoder", .help = "json, ndjson, csv, or csv with delimiter, header, encoding and null; else the Content-Type of the answer tells, then accept.", ANY),
+    OPTION(struct raw_client, decoder, .title = "Decoder", .help = "json, ndjson, csv, or csv with delimiter, header, encoding and null; {gzip: ...} or {zip: ...} around one for answers that are packed files. Else the Content-Type of the answer tells, then accept.", ANY),
     OPTION(struct raw_client, tls, .title = "TLS", .help = "verify, ca, cert, key."),
     OPTION(struct raw_client, proxy, .title = "Proxy", .help = "Address of a proxy; none without it."),
     OPTION(struct raw_client, timeout, .title = "Time limits", .help = "connect, idle, total."),
@@ -320,7 +320,9 @@ static const struct option client_table[] = {
     OPTIONS_END,
 };
 static const struct option decoder_table[] = {
-    OPTION(struct raw_decoder, csv, .title = "CSV", .help = "How it is written.", .flags = OPTION_REQUIRED),
+    OPTION(struct raw_decoder, csv, .title = "CSV", .help = "How it is written."),
+    OPTION(struct raw_decoder, gzip, .title = "gzip", .help = "What is in the packed file.", ANY),
+    OPTION(struct raw_decoder, zip, .title = "zip", .help = "What each packed file is.", ANY),
     OPTIONS_END,
 };
 static const struct option csv_table[] = {
@@ -372,30 +374,54 @@ static void compile_csv(struct compile *c, const struct doc *object, const char 
     out->null_words = words;
 }
 
-/* What answers are: as the document says, else as they say themselves, else as was asked for. */
-static void compile_decoder(struct compile *c, const struct doc *value, const char *accept,
-                            const char *pointer, struct page_settings *out)
+static void compile_format(struct compile *c, const struct doc *value, const char *pointer,
+                           bool packed, struct page_settings *out)
 {
     static const char *const formats[] = {"json", "ndjson", "csv", NULL}; /* enum page_format */
     const char *word = doc_string(value, NULL);
     struct raw_decoder raw = {0};
 
-    *out = (struct page_settings){.by_content_type = !value};
-    if (!value) {
-        out->format = accept && strstr(accept, "ndjson") ? PAGE_NDJSON
-                      : accept && strstr(accept, "csv")  ? PAGE_CSV
-                                                         : PAGE_JSON;
-    } else if (word) {
+    if (word) {
         out->format = (enum page_format)document_choice(word, formats);
         if (strcmp(formats[out->format], word) != 0)
             problems_add(c->problems, pointer, "not_allowed", "json, ndjson or csv is expected");
-    } else if (!doc_is(value, DOC_OBJECT)) {
+        return;
+    }
+    if (!doc_is(value, DOC_OBJECT)) {
         problems_add(c->problems, pointer, "wrong_type",
-                     "json, ndjson, csv or an object with csv is expected");
-    } else if (options_decode(decoder_table, value, pointer, &raw, c->mem, c->problems)) {
+                     "json, ndjson, csv or an object with csv%s is expected",
+                     packed ? "" : ", gzip or zip");
+        return;
+    }
+    if (!options_decode(decoder_table, value, pointer, &raw, c->mem, c->problems))
+        return;
+    if (!raw.csv + !raw.gzip + !raw.zip != 2 || (packed && !raw.csv)) {
+        problems_add(c->problems, pointer, "not_allowed",
+                     packed ? "either a word or csv is expected"
+                            : "one of csv, gzip and zip is expected");
+        return;
+    }
+    if (raw.csv) {
         out->format = PAGE_CSV;
         compile_csv(c, raw.csv, document_at(c, pointer, "csv"), out);
+        return;
     }
+    out->packing = raw.gzip ? PAGE_GZIP : PAGE_ZIP;
+    compile_format(c, raw.gzip ? raw.gzip : raw.zip,
+                   document_at(c, pointer, raw.gzip ? "gzip" : "zip"), true, out);
+}
+
+/* What answers are: as the document says, else as they say themselves, else as was asked for. */
+static void compile_decoder(struct compile *c, const struct doc *value, const char *accept,
+                            const char *pointer, struct page_settings *out)
+{
+    *out = (struct page_settings){.by_content_type = !value};
+    if (value)
+        compile_format(c, value, pointer, false, out);
+    else
+        out->format = accept && strstr(accept, "ndjson") ? PAGE_NDJSON
+                      : accept && strstr(accept, "csv")  ? PAGE_CSV
+                                                         : PAGE_JSON;
 }
 
 static void compile_limits_of_time(struct compile *c, const struct raw_client *raw,
@@ -461,4 +487,5 @@ void document_client(struct compile *c, const struct doc *object, const char *po
     if (!text_to_bytes(raw.max_response, &out->max_body))
         problems_add(c->problems, document_at(c, pointer, "max_response"), "wrong_format",
                      "a size such as 512MiB is expected");
+    out->decoder.max_bytes = out->max_body;
 }

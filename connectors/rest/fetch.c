@@ -244,8 +244,10 @@ static int read_page(struct asking *a, struct http_exchange *x, struct error *er
     const char *piece;
     size_t n;
 
-    if (how.by_content_type)
+    if (how.by_content_type) {
         how.format = page_format_of(http_header(x, "Content-Type"), how.format);
+        how.packing = page_packing_of(http_header(x, "Content-Type"), how.packing);
+    }
     p = page_new(&how, take_record, a->take);
     spool_clear(&f->spool);
     a->take->n = 0;

@@ -37,6 +37,13 @@ enum page_format page_format_of(const char *content_type, enum page_format other
     return otherwise;
 }
 
+enum page_packing page_packing_of(const char *content_type, enum page_packing otherwise)
+{
+    if (content_type && strcasestr(content_type, "gzip"))
+        return PAGE_GZIP;
+    return content_type && strcasestr(content_type, "/zip") ? PAGE_ZIP : otherwise;
+}
+
 struct page *page_new(const struct page_settings *s, page_record_fn *each, void *arg)
 {
     struct page *p = xalloc(sizeof *p);
@@ -49,7 +56,9 @@ struct page *page_new(const struct page_settings *s, page_record_fn *each, void 
     p->value = p->key = p->made = BUF_INIT(PAGE_MAX_RECORD);
     p->state = PAGE_AROUND;
     split_path(p);
-    if (s->format != PAGE_JSON)
+    if (s->packing != PAGE_UNPACKED)
+        page_init_packed(p);
+    else if (s->format != PAGE_JSON)
         page_init_lines(p);
     return p;
 }
@@ -62,7 +71,9 @@ void page_free(struct page *p)
     buf_release(&p->value);
     buf_release(&p->key);
     buf_release(&p->made);
-    if (p->how.format != PAGE_JSON)
+    if (p->unpack)
+        page_release_packed(p);
+    else if (p->how.format != PAGE_JSON)
         page_release_lines(p);
     arena_free(p->mem);
     free(p);
@@ -130,6 +141,8 @@ int page_feed(struct page *p, const char *bytes, size_t n, struct error *err)
 {
     int rc = 0;
 
+    if (p->unpack)
+        return page_feed_packed(p, bytes, n, err);
     switch (p->how.format) {
     case PAGE_JSON:
         rc = page_feed_json(p, bytes, n, err);
@@ -143,19 +156,22 @@ int page_feed(struct page *p, const char *bytes, size_t n, struct error *err)
     return rc;
 }
 
-int page_end(struct page *p, struct slice *out_envelope, bool *out_found, struct error *err)
+static int end_plain(struct page *p, struct error *err)
 {
-    int rc = 0;
-
     switch (p->how.format) {
     case PAGE_JSON:
-        rc = page_end_json(p, err);
-        break;
+        return page_end_json(p, err);
     case PAGE_NDJSON:
     case PAGE_CSV:
-        rc = page_end_lines(p, err);
         break;
     }
+    return page_end_lines(p, err);
+}
+
+int page_end(struct page *p, struct slice *out_envelope, bool *out_found, struct error *err)
+{
+    int rc = p->unpack ? page_end_packed(p, err) : end_plain(p, err);
+
     *out_found = p->found;
     *out_envelope = p->envelope.len > 0 ? (struct slice){buf_str(&p->envelope), p->envelope.len}
                                         : (struct slice){"{}", 2};

@@ -19,9 +19,14 @@
 #define PAGE_MAX_RECORD   ((size_t)16 << 20)
 
 enum page_format { PAGE_JSON, PAGE_NDJSON, PAGE_CSV };
+enum page_packing { PAGE_UNPACKED, PAGE_GZIP, PAGE_ZIP };
 
 struct page_settings {
     enum page_format format;
+    /* The body is a file that was packed: each file in it is read as a body of `format`. (How it
+     * was packed for the way alone, Content-Encoding, is not seen here.) */
+    enum page_packing packing;
+    int64_t max_bytes;   /* unpacked */
     struct path records; /* JSON: of the array, the object, or EACH inside it */
     bool map_entries;    /* an object of objects: each is a record with its key as "_key" */
     bool single;         /* the value itself is the one record */
@@ -30,7 +35,8 @@ struct page_settings {
     bool no_header; /* CSV: the first line is a record, and columns are column1, column2 ... */
     bool latin1;
     const struct string_list *null_words; /* CSV: unquoted text that means null; NULL = "" alone */
-    /* The answer says by its Content-Type what it is; `format` is for one that does not. */
+    /* The answer says by its Content-Type what it is; `format` and `packing` are for one that does
+     * not. */
     bool by_content_type;
 };
 
@@ -41,6 +47,9 @@ typedef int page_record_fn(void *arg, struct slice record, struct error *err);
 
 /* The format that a Content-Type names; `otherwise` for all that names none of lines, and NULL. */
 enum page_format page_format_of(const char *content_type, enum page_format otherwise);
+
+/* The packing that it names; `otherwise` for every other, and NULL. */
+enum page_packing page_packing_of(const char *content_type, enum page_packing otherwise);
 
 struct page *page_new(const struct page_settings *s, page_record_fn *each, void *arg);
 void page_free(struct page *p); /* accepts NULL */

@@ -38,6 +38,10 @@ struct page {
     int64_t offset, n_records; /* bytes fed before this piece */
     bool found;
 
+    /* Of a packed body: the file that is being read, and what was around the records before it. */
+    struct unpack *unpack;
+    struct page *inner;
+
     enum page_state state, value_back;
     bool escaped, begun; /* a scalar outside has begun */
     struct page_frame stack[PAGE_MAX_DEPTH];
@@ -73,6 +77,10 @@ void page_init_lines(struct page *p);
 void page_release_lines(struct page *p);
 CHECKED int page_feed_lines(struct page *p, const char *bytes, size_t n, struct error *err);
 CHECKED int page_end_lines(struct page *p, struct error *err);
+void page_init_packed(struct page *p);
+void page_release_packed(struct page *p);
+CHECKED int page_feed_packed(struct page *p, const char *bytes, size_t n, struct error *err);
+CHECKED int page_end_packed(struct page *p, struct error *err);
 int page_broken(const struct page *p, size_t at, const char *why, struct error *err);
 
 #endif

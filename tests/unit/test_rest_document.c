@@ -206,7 +206,7 @@ Test(rest_document, knows_what_answers_are)
     static const char *const bad[][2] = {
         {"\"decoder\": \"xml\"", "/client/decoder"},
         {"\"decoder\": 1", "/client/decoder"},
-        {"\"decoder\": {}", "/client/decoder/csv"},
+        {"\"decoder\": {}", "/client/decoder"},
         {"\"decoder\": {\"csv\": {\"delimiter\": \"\\n\"}}", "/client/decoder/csv/delimiter"},
         {"\"decoder\": {\"csv\": {\"delimiter\": \"ab\"}}", "/client/decoder/csv/delimiter"},
         {"\"decoder\": {\"csv\": {\"encoding\": \"ebcdic\"}}", "/client/decoder/csv/encoding"},

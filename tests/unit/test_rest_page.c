@@ -26,7 +26,7 @@ static int take(void *arg, struct slice record, struct error *err)
 
 static struct page_settings settings(struct arena *mem, const char *path)
 {
-    struct page_settings s = {0};
+    struct page_settings s = {.max_bytes = INT64_C(1) << 40};
 
     cr_assert_null(path_compile(mem, path, true, &s.records));
     return s;
