@@ -103,7 +103,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             body = gzip.compress(body)
             r.headers["Content-Encoding"] = "gzip"
         streamed = not isinstance(body, bytes)
-        self.send_response(r.status)
+        if "Date" in r.headers:
+            self.send_response_only(r.status)
+        else:
+            self.send_response(r.status)
         for name, value in r.headers.items():
             self.send_header(name, value)
         if streamed or r.chunk:
