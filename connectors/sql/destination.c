@@ -116,11 +116,13 @@ static const struct load *find_taken_over(struct sql_destination *d, const struc
     return NULL;
 }
 
-/* A worker that has slept finds its tables gone when another one has finished in the meantime:
- * that is what has to be said, not that a table is missing. */
+/* A worker that has slept finds its tables gone, or its rows there, when another one has written in
+ * the meantime: that is what has to be said. */
 static void blame_the_other(struct sql_destination *d, struct error *err)
 {
-    for (size_t i = 0; i < d->n_places && err->code == ERR_SCHEMA; i++) {
+    bool doubtful = err->code == ERR_SCHEMA || !strcmp(error_reason(err), "key_appeared");
+
+    for (size_t i = 0; i < d->n_places && doubtful; i++) {
         const struct load *taken = find_taken_over(d, &d->places[i]);
 
         if (!taken)
@@ -129,6 +131,7 @@ static void blame_the_other(struct sql_destination *d, struct error *err)
         (void)!error_set(err, ERR_FENCED,
                          "stream \"%s\": another worker has taken over this destination",
                          taken->id);
+        return;
     }
 }
 
@@ -136,6 +139,7 @@ static void blame_the_other(struct sql_destination *d, struct error *err)
 static int fail(struct sql_destination *d, struct error *err)
 {
     load_rollback(d);
+    straight_blame(d, err);
     blame_the_other(d, err);
     load_rollback(d);
     d->failed = true;
@@ -146,62 +150,6 @@ static int check_usable(const struct sql_destination *d, struct error *err)
 {
     if (d->failed)
         return error_set(err, ERR_INTERNAL, "the destination was used after a failure");
-    return 0;
-}
-
-/* Whether what is staged has to be folded at all: usually it has not, and folding costs most. */
-static void note_keys(struct load *l, const struct batch *rows, const bool *skip)
-{
-    const struct schema *schema = batch_schema(rows);
-    bool same_key = schema->n_key == l->want->schema->n_key;
-
-    if (!l->keys)
-        l->keys = keyset_new();
-    for (size_t i = 0; i < schema->n_key && same_key; i++)
-        same_key = schema->key[i] == l->key[i];
-    if (same_key)
-        keyset_add(l->keys, rows, skip);
-    else
-        keyset_give_up(l->keys);
-}
-
-static int put_rows(struct sql_destination *d, struct load *l, const struct batch *rows,
-                    struct error *err)
-{
-    struct sql_bulk bulk = {.into = l->staging ? &l->stage : &l->table,
-                            .fill = l->staging ? l->stage_fill : l->fill,
-                            .temporary = l->staging,
-                            .unseen = l->building && !l->staging && l->row.counts.inserted == 0 &&
-                                      l->pending.inserted == 0,
-                            .first_order = l->n_staged};
-    size_t n_rejected, n_rows = batch_rows(rows), n_skipped = 0;
-    int64_t inserted;
-    const char **meta;
-    bool *skip;
-
-    (void)batch_rejected(rows, &n_rejected);
-    l->pending.read += (int64_t)(n_rows + n_rejected);
-    l->pending.bytes_read += (int64_t)batch_bytes(rows);
-    bad_rows_add(&d->bad, (int64_t)(n_rows + n_rejected), 0);
-    if (quarantine_batch(d, l, rows, &rows, &skip, &meta, err) < 0)
-        return -1;
-    for (size_t i = 0; i < n_rows; i++)
-        n_skipped += skip[i];
-    bulk.skip = n_skipped > 0 ? skip : NULL;
-    bulk.meta = meta;
-    if (l->merging)
-        note_keys(l, rows, bulk.skip);
-    if (d->conn->driver->bulk(d->conn, &bulk, rows, &inserted, err) < 0)
-        return -1;
-    if (inserted != (int64_t)(n_rows - n_skipped))
-        return error_set(err, ERR_INTERNAL, "%zu rows were sent and %lld arrived",
-                         n_rows - n_skipped, (long long)inserted);
-    if (!l->staging) {
-        l->pending.inserted += inserted;
-        return 0;
-    }
-    l->n_staged += (int64_t)n_rows;             /* order numbers count skipped rows as well */
-    l->pending.unchanged -= (int64_t)n_skipped; /* merge_staged takes them for staged */
     return 0;
 }
 
@@ -216,15 +164,13 @@ static int write_rows(struct sql_destination *d, struct load *l, const struct ba
         return -1;
     if (!l->shape || !schema_equal(l->shape, schema)) {
         if (merge_staged(d, l, err) < 0 || shape_prepare(d, l, schema, err) < 0 ||
-            load_begin(d, err) < 0)
+            load_begin(d, err) < 0 || straight_look(d, l, err) < 0)
             return -1;
     }
-    if (l->staging && !l->stage_exists && alter_stage(d, l, err) < 0)
-        return -1;
     if (l->building && failpoint("building_generation", err) < 0)
         return -1;
     l->dirty = true;
-    if (put_rows(d, l, rows, err) < 0)
+    if (straight_put(d, l, rows, err) < 0)
         return error_wrap(err, "stream \"%s\"", l->id);
     return failpoint("after_stage", err);
 }
@@ -331,7 +277,8 @@ static int commit_all(struct sql_destination *d, const char *const *upto, long c
         counts_add(&l->unreported, &l->pending);
         l->pending = (struct counts){0};
         l->ordinal = 0;
-        l->dirty = false;
+        l->dirty = l->went_straight = false;
+        l->greatest_before = l->greatest;
     }
     return 0;
 }

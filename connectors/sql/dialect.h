@@ -105,9 +105,10 @@ struct sql_dialect {
     const char *create_stage, *create_stage_end; /* around the columns of a temporary table */
     const char *drop_stage;
     enum sql_emptying empty_stage;
-    const char *promote_key;  /* {table} {index}: the key index becomes the primary key; or NULL,
-                                 else key columns are NOT NULL */
-    const char *row_id[3];    /* names of the physical row number, in order of taste */
+    bool loads_new_keys;     /* rows whose keys are new are loaded, which costs less than merging */
+    const char *promote_key; /* {table} {index}: the key index becomes the primary key; or NULL,
+                                else key columns are NOT NULL */
+    const char *row_id[3];   /* names of the physical row number, in order of taste */
     const char *widen_column; /* {table} {column} {type} {using}; NULL with REBUILD */
     /* {column} as a value of the wider type, where {column}::{type} would alter it; the last one
      * has no text. Or NULL. */

@@ -138,6 +138,7 @@ const struct sql_dialect sql_postgres = {
     .create_stage = "CREATE TEMPORARY TABLE ", .create_stage_end = " ON COMMIT DELETE ROWS",
     .drop_stage = "DROP TABLE IF EXISTS ",
     .empty_stage = SQL_EMPTY_ON_COMMIT,
+    .loads_new_keys = true,
     /* A primary key, so that publications of all tables do not forbid updates. */
     .promote_key = "ALTER TABLE {table} ADD CONSTRAINT {index} PRIMARY KEY USING INDEX {index}",
     .row_id = {"ctid", "ctid", "ctid"},

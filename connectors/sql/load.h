@@ -12,6 +12,7 @@
  *   widen.c        columns that grow
  *   quarantine.c   odd cells and rejected rows
  *   fits.c         values that a column cannot hold
+ *   straight.c     rows that need no merging, since their keys are new
  *   merge.c        what is staged goes into its table
  *   swap.c         a generation becomes the live table
  *   carry.c        what others have made on the live table
@@ -87,6 +88,7 @@ struct load {
     bool keyed;           /* the key matters: all modes but append */
     bool merging;         /* rows are merged by key */
     bool staging;         /* rows are staged, to be merged or because the table is of others */
+    bool straight;        /* those with new keys are not; see straight.c */
     bool building;        /* rows go to a generation beside the live table */
     bool live_exists;
     int64_t live_delivered; /* rows of the live table that were committed there; -1 = unknown */
@@ -106,8 +108,13 @@ struct load {
     size_t n_columns;
     const struct name_list *left_out;
 
+    int64_t greatest;        /* no key of the table, or of a row that was written, is greater */
+    int64_t greatest_before; /* the same as of the last commit */
+    bool has_greatest;       /* they were asked for */
+
     /* Since the last commit. */
     struct counts pending;
+    bool went_straight; /* a row has gone into the table without being staged */
     int64_t n_staged, ordinal;
     struct keyset *keys; /* of what is staged; NULL before the first */
     bool dirty;
@@ -243,6 +250,14 @@ CHECKED int older_fill(struct sql_destination *d, struct load *l, struct error *
 CHECKED int widen_columns(struct sql_destination *d, struct load *l,
                           const struct known_column *from, const struct sql_column *to, size_t n,
                           struct error *err);
+
+/* straight.c: called when a shape is new; decides l->straight. */
+CHECKED int straight_look(struct sql_destination *d, struct load *l, struct error *err);
+/* A batch: into the table, into the stage, or some of it into each. */
+CHECKED int straight_put(struct sql_destination *d, struct load *l, const struct batch *rows,
+                         struct error *err);
+/* A key that is there nevertheless: the run is tried again. */
+void straight_blame(struct sql_destination *d, struct error *err);
 
 /* merge.c: moves what is staged into the table. */
 CHECKED int merge_staged(struct sql_destination *d, struct load *l, struct error *err);

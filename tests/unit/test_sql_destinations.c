@@ -139,6 +139,97 @@ Scenario(leave_rows_alone_that_are_there_when_it_only_inserts)
     rows_are(ALL, "1|a|1;2|b|2");
 }
 
+/* Keys above all others need no merging where the database merges dearly; nothing shows it. */
+Scenario(merge_keys_in_whatever_order_they_come)
+{
+    struct destination *d;
+
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    d = must_open();
+    ok(target_write(&t, d, 0, "5,a,1;6,b,2"));
+    ok(target_write(&t, d, 0, "7,c,3;6,B,2"));
+    ok(target_write(&t, d, 0, "9,x,1;8,y,1"));
+    ok(target_write(&t, d, 0, "10,z,1;9,X,1;-3,neg,0"));
+    ok(target_commit(&t, d, "{\"p\":1}"));
+    cr_assert(counts_balance(&t.did) && t.did.inserted == 7 && t.did.updated + t.did.folded == 2);
+    rows_are(ALL, "-3|neg|0;5|a|1;6|B|2;7|c|3;8|y|1;9|X|1;10|z|1");
+    ok(target_write(&t, d, 0, "11,p,1;12,q,1"));
+    ok(target_finish(&t, d, 0, "{\"p\":2}"));
+    d->ops->close(d);
+    ok(target_run(&t, "12,Q,1;13,r,1;13,R,1;14,s,1;1,low,1", "{\"p\":3}"));
+    rows_are("select id, v from t where id not between 5 and 10 order by id",
+             "-3|neg;1|low;11|p;12|Q;13|R;14|s");
+}
+
+Scenario(keep_the_first_of_a_key_in_whatever_order_they_come)
+{
+    struct destination *d;
+
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_INSERT_ONLY);
+    d = must_open();
+    ok(target_write(&t, d, 0, "2,b,1"));
+    ok(target_write(&t, d, 0, "2,x,1;3,c,1"));
+    ok(target_write(&t, d, 0, "1,a,1;3,x,1"));
+    ok(target_finish(&t, d, 0, "{\"p\":1}"));
+    d->ops->close(d);
+    rows_are("select id, v from t order by id", "1|a;2|b;3|c");
+}
+
+Scenario(merge_keys_that_become_text_on_the_way)
+{
+    struct destination *d;
+    const struct schema *wide;
+
+    begin(*engine);
+    wide = target_columns(&t, "id:string! v:string n:int");
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    ok(target_run(&t, "8,a,1;9,b,1", "{\"p\":1}"));
+    target_set_schema(&t, 0, wide);
+    ok(target_run(&t, "10,c,1;9,b2,1;x,d,1", "{\"p\":2}"));
+    target_set_schema(&t, 0, &target_schema);
+    d = must_open();
+    ok(target_write(&t, d, 0, "9,b3,1;10,c2,1;11,e,1"));
+    ok(target_finish(&t, d, 0, "{\"p\":3}"));
+    d->ops->close(d);
+    rows_are("select id, v from t order by v", "8|a;9|b3;10|c2;x|d;11|e");
+}
+
+Test(sql_destinations, postgres_tries_again_when_somebody_else_brought_a_new_key, .fini = release)
+{
+    struct destination *d;
+
+    begin(ENGINE_POSTGRES);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    d = must_open();
+    ok(target_write(&t, d, 0, "1,a,1"));
+    ok(target_commit(&t, d, "{\"p\":1}"));
+    target_exec(&t, "insert into t(id, v, n) values (5, 'theirs', 0)");
+    cr_assert(target_write(&t, d, 0, "4,b,1;5,ours,1") < 0 ||
+              target_commit(&t, d, "{\"p\":2}") < 0);
+    cr_assert_str_eq(error_reason(&t.err), "key_appeared", "%s", t.err.message);
+    cr_assert_eq(t.err.code, ERR_CONTENTION);
+    d->ops->close(d);
+    t.err = ERROR_INIT;
+    ok(target_run(&t, "4,b,1;5,ours,1", "{\"p\":2}"));
+    rows_are("select id, v from t order by id", "1|a;4|b;5|ours");
+}
+
+Test(sql_destinations, postgres_refuses_what_a_constraint_of_others_does, .fini = release)
+{
+    struct destination *d;
+
+    begin(ENGINE_POSTGRES);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    ok(target_run(&t, "1,a,1", "{\"p\":1}"));
+    target_exec(&t, "create unique index on t(n)");
+    d = must_open();
+    cr_assert(target_write(&t, d, 0, "2,b,1") < 0 || target_commit(&t, d, "{\"p\":2}") < 0);
+    cr_assert_str_eq(error_reason(&t.err), "constraint", "%s", t.err.message);
+    d->ops->close(d);
+}
+
 Scenario(tell_composite_text_keys_apart)
 {
     const struct schema *pair;
@@ -155,6 +246,27 @@ Scenario(tell_composite_text_keys_apart)
 }
 
 /* ------------------------------------------------------------ exactly once */
+
+Scenario(fence_the_older_of_two_workers_that_merge)
+{
+    struct destination *older, *newer;
+
+    begin(*engine);
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    older = must_open();
+    ok(target_write(&t, older, 0, "1,a,1"));
+    ok(target_commit(&t, older, "{\"n\":1}"));
+    newer = must_open();
+    ok(target_write(&t, newer, 0, "2,newer,2"));
+    ok(target_commit(&t, newer, "{\"n\":2}"));
+    cr_assert(target_write(&t, older, 0, "2,older,2") < 0 ||
+              target_commit(&t, older, "{\"n\":2}") < 0);
+    cr_assert_eq(t.err.code, ERR_FENCED, "%s: %s", engine_names[t.engine], t.err.message);
+    older->ops->close(older);
+    newer->ops->close(newer);
+    t.err = ERROR_INIT;
+    rows_are("select id, v from t order by id", "1|a;2|newer");
+}
 
 Scenario(fence_the_older_of_two_workers)
 {
