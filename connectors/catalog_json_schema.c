@@ -173,28 +173,59 @@ static bool read_branches(struct found *f, const struct doc *list)
     return doc_count(list) > 0;
 }
 
-/* A schema that names no type: by its alternatives, its words, its format; else it is anything. */
+/* The one branch that says what a value is, where the others only narrow it; NULL = none or several
+ * do. */
+static const struct doc *telling_branch(const struct doc *all)
+{
+    static const char *const words[] = {"type",   "anyOf", "oneOf",           "allOf", "enum",
+                                        "format", "const", "contentEncoding", NULL};
+    const struct doc *found = NULL;
+
+    for (size_t i = 0; i < doc_count(all); i++) {
+        const char *const *word = words;
+
+        while (*word && !doc_get(doc_at(all, i), *word))
+            word++;
+        if (*word && found)
+            return NULL;
+        if (*word)
+            found = doc_at(all, i);
+    }
+    return found;
+}
+
+/* One of the values that there can be. */
+static void add_value(struct found *f, const struct doc *value, const struct doc *schema)
+{
+    static const char *const types[] = {
+        [DOC_NULL] = "null",    [DOC_BOOL] = "boolean",  [DOC_INT] = "integer",
+        [DOC_REAL] = "number",  [DOC_STRING] = "string", [DOC_ARRAY] = "array",
+        [DOC_OBJECT] = "object"};
+
+    add_named(f, types[doc_kind(value)], schema);
+}
+
+/* A schema that names no type: by its alternatives, its values, its format; else it is anything. */
 static void read_untyped(struct found *f, const struct doc *schema)
 {
-    const struct doc *all = doc_get(schema, "allOf");
-    const struct doc *words = doc_get(schema, "enum");
-    bool only_strings = doc_count(words) > 0;
+    const struct doc *telling = telling_branch(doc_get(schema, "allOf"));
+    const struct doc *values = doc_get(schema, "enum"), *only = doc_get(schema, "const");
 
-    if (read_branches(f, doc_get(schema, "anyOf")) || read_branches(f, doc_get(schema, "oneOf")) ||
-        (doc_count(all) == 1 && read_branches(f, all)))
+    if (read_branches(f, doc_get(schema, "anyOf")) || read_branches(f, doc_get(schema, "oneOf")))
         return;
-    for (size_t i = 0; i < doc_count(words); i++) {
-        if (doc_is(doc_at(words, i), DOC_NULL))
-            f->nullable = true;
-        else
-            only_strings &= doc_is(doc_at(words, i), DOC_STRING);
-    }
-    if (only_strings || doc_get(schema, "format") || doc_get(schema, "contentEncoding")) {
+    if (telling) {
+        read_shape(f, telling);
+    } else if (only) {
+        add_value(f, only, schema);
+    } else if (doc_count(values) > 0) {
+        for (size_t i = 0; i < doc_count(values); i++)
+            add_value(f, doc_at(values, i), schema);
+    } else if (doc_get(schema, "format") || doc_get(schema, "contentEncoding")) {
         add(f, string_type(schema, f));
-        return;
+    } else {
+        f->nullable = true;
+        add(f, type_plain(TYPE_JSON));
     }
-    f->nullable = true;
-    add(f, type_plain(TYPE_JSON));
 }
 
 static void read_shape(struct found *f, const struct doc *schema)

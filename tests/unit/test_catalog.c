@@ -347,6 +347,19 @@ Test(catalog, reads_the_shapes_of_other_taps)
     assert_column("{\"type\":[\"number\",\"string\",\"null\"],\"format\":\"singer.decimal\"}",
                   "decimal", true);
     assert_column("{\"type\":\"string\",\"format\":\"uri\"}", "string", false);
+    assert_column("{\"const\":\"a\"}", "string", false);
+    assert_column("{\"const\":7}", "int", false);
+    assert_column("{\"const\":null}", "json", true);
+    assert_column("{\"enum\":[1,2,null]}", "int", true);
+    assert_column("{\"enum\":[true,false]}", "bool", false);
+    assert_column("{\"enum\":[1,2.5]}", "decimal", false);
+    assert_column("{\"enum\":[1,{}]}", "json", false);
+    assert_column("{\"allOf\":[{\"type\":[\"null\",\"string\"]},{\"maxLength\":5}]}", "string",
+                  true);
+    assert_column("{\"allOf\":[{\"description\":\"x\"},{\"anyOf\":[{\"type\":\"null\"},"
+                  "{\"type\":\"integer\"}]}]}",
+                  "int", true);
+    assert_column("{\"allOf\":[{\"type\":\"object\"},{\"type\":\"object\"}]}", "json", true);
     assert_column("{\"type\":\"string\",\"format\":\"interval\"}", "interval", false);
     assert_column("{\"type\":\"string\",\"format\":\"byte\"}", "bytes", false);
     assert_column("{\"type\":\"boolean\",\"nullable\":true}", "bool", true);
@@ -364,7 +377,7 @@ Test(catalog, reads_the_shapes_of_other_taps)
     assert_column("{\"type\":[\"null\",\"integer\",\"string\"]}", "string", true);
     assert_column("{\"type\":[\"string\",\"object\"]}", "json", false);
     assert_column("{\"enum\":[\"a\",\"b\"]}", "string", false);
-    assert_column("{\"enum\":[1,\"b\"]}", "json", true);
+    assert_column("{\"enum\":[1,\"b\"]}", "string", false);
     assert_column("{\"format\":\"date\"}", "date", false);
     assert_column("{}", "json", true);
     assert_column("true", "json", true);
