@@ -32,10 +32,34 @@ const char *document_text(struct compile *c, const char *s)
     return s ? arena_strdup(c->mem, s) : NULL;
 }
 
+static bool is_declared(const void *arg, const char *name)
+{
+    return option_find(arg, name) != NULL;
+}
+
+/* A name that nobody can give a value would fail every request. */
+static void check_declared(struct compile *c, const struct template *t, enum scope scope,
+                           const struct option *table, const char *section, const char *pointer)
+{
+    const char *name = template_unknown(t, scope, is_declared, table);
+
+    if (name)
+        problems_add(c->problems, pointer, "unknown_variable",
+                     "\"%s\" is not declared under %s of the document, and has no default", name,
+                     section);
+}
+
 const struct template *document_template(struct compile *c, const struct doc *value,
                                          unsigned allowed, const char *pointer)
 {
-    return value ? template_compile(c->mem, value, allowed, pointer, c->problems) : NULL;
+    const struct template *t =
+        value ? template_compile(c->mem, value, allowed, pointer, c->problems) : NULL;
+
+    if (t && c->vars)
+        check_declared(c, t, SCOPE_vars, c->vars, "vars", pointer);
+    if (t && c->secrets)
+        check_declared(c, t, SCOPE_secret, c->secrets, "secrets", pointer);
+    return t;
 }
 
 struct rest_pairs document_pairs(struct compile *c, const struct doc *object, unsigned allowed,
@@ -375,7 +399,7 @@ const struct rest_document *rest_document_compile(struct arena *mem, const struc
                                                   const char *pointer, struct problems *problems)
 {
     struct rest_document *d = arena_alloc(mem, sizeof *d);
-    struct compile c = {mem, problems};
+    struct compile c = {.mem = mem, .problems = problems};
     struct raw_document raw = {0};
     size_t before = problems->n + problems->dropped;
 
@@ -388,6 +412,8 @@ const struct rest_document *rest_document_compile(struct arena *mem, const struc
     d->vars = read_vars(&c, raw.vars, document_at(&c, pointer, "vars"), false, &d->n_vars);
     d->secrets =
         read_vars(&c, raw.secrets, document_at(&c, pointer, "secrets"), true, &d->n_secrets);
+    c.vars = d->vars;
+    c.secrets = d->secrets;
     if (doc_is(raw.client, DOC_OBJECT))
         document_client(&c, raw.client, document_at(&c, pointer, "client"), &d->client);
     if (doc_is(raw.check, DOC_OBJECT)) {

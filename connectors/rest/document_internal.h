@@ -21,6 +21,7 @@
 struct compile {
     struct arena *mem;
     struct problems *problems;
+    const struct option *vars, *secrets; /* that it declares; NULL = not read yet */
 };
 
 /* For OPTION_DOC members that may be anything. */

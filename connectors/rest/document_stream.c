@@ -378,6 +378,20 @@ static void compile_parts(struct compile *c, const struct raw_stream *raw, const
     out->errors = document_rules(c, raw->errors, document_at(c, pointer, "errors"));
 }
 
+/* A schema that is given is all there will be, but for what `types` adds. */
+static void check_key(struct compile *c, const char *pointer, const struct rest_stream *s)
+{
+    for (size_t i = 0; i < s->n_key && s->schema_kind == REST_SCHEMA_INLINE && s->schema; i++) {
+        bool found = schema_find(s->schema, s->key[i]) >= 0;
+
+        for (size_t t = 0; t < s->n_types; t++)
+            found |= strcmp(s->types[t].column, s->key[i]) == 0;
+        if (!found)
+            problems_add(c->problems, arena_printf(c->mem, "%s/key/%zu", pointer, i), "key_missing",
+                         "the schema has no column \"%s\"", s->key[i]);
+    }
+}
+
 void document_stream(struct compile *c, const struct doc *object, const char *pointer,
                      struct rest_stream *out, const char **out_parent)
 {
@@ -398,6 +412,7 @@ void document_stream(struct compile *c, const struct doc *object, const char *po
     out->max_pages = raw.max_pages;
     out->max_skipped = raw.max_skipped;
     compile_parts(c, &raw, pointer, out);
+    check_key(c, pointer, out);
     compile_for_each(c, raw.for_each, document_at(c, pointer, "for_each"), &out->for_each,
                      out_parent);
 }

@@ -173,6 +173,9 @@ static int on_page(void *arg, struct walk *w, bool more, struct error *err)
 
     if (failpoint("after_page", err) < 0)
         return -1;
+    /* The first rows at once: a sample has enough of them, and asks for no more pages. */
+    if (!r->wrote && rows_flush(r->rows, &r->to, err) < 0)
+        return -1;
     /* Between the pages of one parent there is no place to go on from. */
     if (!r->keyed || (w->parents ? more || w->page_records > 0 : !more))
         return 0;

@@ -320,6 +320,32 @@ const struct template *template_compile(struct arena *mem, const struct doc *val
     return compile(&c, value);
 }
 
+static bool has_default(const struct part *p)
+{
+    for (size_t i = 0; i < p->n_filters; i++) {
+        if (p->filters[i].filter->takes_missing)
+            return true;
+    }
+    return false;
+}
+
+const char *template_unknown(const struct template *t, enum scope scope,
+                             bool (*known)(const void *arg, const char *name), const void *arg)
+{
+    const char *name = NULL;
+
+    for (const struct part *p = t->kind == TEMPLATE_PARTS ? t->parts : NULL; p; p = p->next) {
+        if (p->kind != PART_EXPRESSION || p->path.scope != scope || p->path.path.n == 0 ||
+            p->path.path.steps[0].kind != PATH_KEY || has_default(p))
+            continue;
+        if (!known(arg, p->path.path.steps[0].key))
+            return p->path.path.steps[0].key;
+    }
+    for (size_t i = 0; i < t->n && !name; i++)
+        name = template_unknown(t->items[i], scope, known, arg);
+    return name;
+}
+
 unsigned template_scopes(const struct template *t)
 {
     return t->scopes;

@@ -67,6 +67,10 @@ CHECKED int template_render(const struct template *t, const struct scopes *s, st
 /* A path that is missing makes a comparison false. */
 CHECKED int condition_holds(const struct condition *c, const struct scopes *s, struct arena *mem,
                             bool *out, struct error *err);
+/* The first name that it reads in the scope without a default, and that `known` does not know;
+ * NULL = none. */
+const char *template_unknown(const struct template *t, enum scope scope,
+                             bool (*known)(const void *arg, const char *name), const void *arg);
 /* Which scopes it reads: SCOPE_BIT of each. */
 unsigned template_scopes(const struct template *t);
 

@@ -241,6 +241,14 @@ class Secrets(RestTest):
         self.assertEqual(sample["requests"][0]["url"], f"{self.api.url}/items?page=1&key=***")
         self.grep(SECRET)
 
+    def test_a_sample_asks_for_no_more_pages_than_it_shows(self):
+        """But for the one that was asked for ahead."""
+        self.api.on("/items", lambda r: reply({"data": items(100 * int(r.query["page"]) - 99, 100 * int(r.query["page"]))}))
+        self.rest(self.stream(schema=SCHEMA, paginate={"type": "page"}))
+        sample = self.ok(self.service.post(f"/v1/sources/{self.name}/sample", {"stream": "items", "limit": 3}))
+        self.assertEqual((len(sample["records"]), sample["truncated"]), (3, True))
+        self.assertLessEqual(len(self.api.asked("/items")), 2)
+
     def test_a_token_that_expires_in_mid_stream(self):
         """T30: one refresh, one more try of that page, no row twice."""
         good = {"token": 1}

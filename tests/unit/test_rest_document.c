@@ -138,6 +138,29 @@ Test(rest_document, merges_defaults_and_finds_parents)
     arena_free(mem);
 }
 
+Test(rest_document, knows_what_is_declared)
+{
+    static const char json[] =
+        "{\"vars\": {\"host\": {}}, \"secrets\": {\"key\": {}},"
+        " \"client\": {\"base_url\": \"https://{{ vars.hots }}/{{ vars.host }}\","
+        "   \"auth\": {\"type\": \"bearer\", \"token\": \"{{ secret.kye }}\"}},"
+        " \"streams\": [{\"name\": \"a\", \"path\": \"/{{ vars.part | default:'x' }}\","
+        "   \"method\": \"POST\", \"body\": {\"json\": {\"deep\": [\"{{ vars.size | int }}\"]}},"
+        "   \"key\": [\"id\", \"ids\", \"made\"], \"types\": {\"made\": \"int\"},"
+        "   \"schema\": {\"properties\": {\"id\": {\"type\": \"integer\"}}}}]}";
+    static const char *const want[] = {"/client/base_url", "/client/auth/token",
+                                       "/streams/0/body/json", "/streams/0/key/1"};
+    struct arena *mem = arena_new();
+    struct problems problems = PROBLEMS_INIT(mem);
+
+    cr_assert_null(compiled(mem, json, &problems));
+    cr_assert_eq(problems.n, sizeof want / sizeof want[0]);
+    for (size_t i = 0; i < problems.n; i++)
+        cr_assert_str_eq(problems.items[i].pointer, want[i], "%zu: %s", i,
+                         problems.items[i].pointer);
+    arena_free(mem);
+}
+
 Test(rest_document, reports_all_mistakes_at_once)
 {
     static const char json[] =
