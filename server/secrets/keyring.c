@@ -47,7 +47,7 @@ static struct keyring *ring_new(void)
     if (!r)
         abort();
     memset(r, 0, sizeof *r);
-    r->mutex = xalloc(sizeof *r->mutex);
+    r->mutex = xalloc(sizeof(pthread_mutex_t));
     pthread_mutex_init(r->mutex, NULL);
     return r;
 }
