@@ -53,17 +53,19 @@ static const struct flag *find_flag(const char *name, size_t n, enum main_kind k
 /* A switch is given once or twice the same; a value counts once. */
 static bool store(const struct flag *f, const char *value, struct main_line *out)
 {
-    char *at = (char *)out + f->offset;
+    void *at = (char *)out + f->offset;
+    const char **text = at;
+    bool *flag = at;
 
     if (!f->value) {
-        *(bool *)at = true;
+        *flag = true;
         return true;
     }
-    if (*(const char **)at) {
+    if (*text) {
         fprintf(stderr, "--%s is given twice\n", f->name);
         return false;
     }
-    *(const char **)at = value;
+    *text = value;
     return true;
 }
 

@@ -1,6 +1,6 @@
 #include "connectors/sql/dialect.h"
 
-#include <stdio.h>
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
 
@@ -133,12 +133,15 @@ size_t sql_key_characters(const struct sql_dialect *d, const struct sql_table *t
 /* `text` with its only %d replaced. */
 static void put_number(const char *text, size_t number, char out[static SQL_TYPE_BYTES])
 {
+    CLEANUP(buf_release) struct buf type = BUF_INIT(SQL_TYPE_BYTES - 1);
     const char *hole = strstr(text, "%d");
 
     if (!hole)
-        snprintf(out, SQL_TYPE_BYTES, "%s", text);
+        buf_puts(&type, text);
     else
-        snprintf(out, SQL_TYPE_BYTES, "%.*s%zu%s", (int)(hole - text), text, number, hole + 2);
+        buf_printf(&type, "%.*s%zu%s", (int)(hole - text), text, number, hole + 2);
+    assert(!type.failed); /* all of them are constants of the dialects */
+    memcpy(out, buf_str(&type), type.len + 1);
 }
 
 void sql_column_type(const struct sql_dialect *d, const struct sql_table *t,

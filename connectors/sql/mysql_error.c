@@ -1,7 +1,6 @@
 /* What the numbers of the server's and the library's errors mean to us. */
 #include <errmsg.h>
 #include <mysqld_error.h>
-#include <stdio.h>
 
 #include "connectors/sql/mysql_internal.h"
 
@@ -215,7 +214,7 @@ static const unsigned quoting[] = {
 };
 
 /* The value ends where "' for " begins last, or with the last quote: it may hold quotes itself. */
-static const char *without_value(unsigned number, const char *said, char *out, size_t size)
+static const char *without_value(unsigned number, const char *said, struct buf *out)
 {
     const char *begin = strchr(said, '\''), *end = NULL;
     bool quotes = false;
@@ -230,8 +229,8 @@ static const char *without_value(unsigned number, const char *said, char *out, s
         end = strrchr(said, '\'');
     if (end <= begin)
         end = said + strlen(said) - 1; /* cut off by the library */
-    snprintf(out, size, "%.*s'...'%s", (int)(begin - said), said, end + 1);
-    return out;
+    buf_printf(out, "%.*s'...'%s", (int)(begin - said), said, end + 1);
+    return buf_str(out);
 }
 
 /* The text may hold anything; a message is one line of UTF-8. */
@@ -250,7 +249,7 @@ int mysql_fail_as(struct mysql_conn *c, unsigned number, const char *said, const
     static const struct class broken = {0, ERR_TRANSIENT, "connection_lost"};
     const struct class *class = is_broken_handshake(number, said) ? &broken : find(number);
     CLEANUP(buf_release) struct buf line = BUF_INIT(2000);
-    char kept[MYSQL_ERRMSG_SIZE + 16];
+    CLEANUP(buf_release) struct buf kept = BUF_INIT(MYSQL_ERRMSG_SIZE + 16);
 
     /* The socket of a cancelled run is shut down, which looks like a lost connection. */
     if (cancel_check(c->run->cancel, err) < 0)
@@ -258,7 +257,7 @@ int mysql_fail_as(struct mysql_conn *c, unsigned number, const char *said, const
     if (number == CR_PLUGIN_NOT_ALLOWED)
         said = "the server wants the password in a way that is not safe without TLS, or that is "
                "not known here"; /* the library's own text quotes what it has overwritten */
-    put_line(without_value(number, said, kept, sizeof kept), &line);
+    put_line(without_value(number, said, &kept), &line);
     error_set_at(err, class->code, class->reason, __FILE__, __LINE__, "%s: %s: %s (error %u)",
                  c->server_name, what, line.len ? buf_str(&line) : "no reason was given", number);
     return -1;

@@ -99,7 +99,7 @@ static void put_field(struct buf *out, const PGresult *result, int field, const 
  * invalid input syntax for type y: "x". */
 static void put_unquoted(struct buf *out, const char *text)
 {
-    const char *value = text_starts_with(text, "value \"") ? text + 6 : NULL;
+    const char *value = strncmp(text, "value \"", 7) == 0 ? text + 6 : NULL;
     const char *end = value ? strrchr(value, '"') : strstr(text, ": \"");
 
     if (value) {

@@ -1,10 +1,10 @@
 #include "server/sync/credentials.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/base/buf.h"
 #include "connectors/base/doc.h"
 
 #define WAIT_MS    100 /* between two looks at whether the run was cancelled */
@@ -32,11 +32,10 @@ static bool is_held(const char *name, struct held **out)
 
 static char *name_of(const struct credentials *c, const char *pointer)
 {
-    size_t n = strlen(c->source_id) + strlen(pointer) + 2;
-    char *name = xalloc(n);
+    struct buf name = BUF_INIT(strlen(c->source_id) + strlen(pointer) + 1);
 
-    snprintf(name, n, "%s %s", c->source_id, pointer);
-    return name;
+    buf_printf(&name, "%s %s", c->source_id, pointer);
+    return name.data;
 }
 
 /* Waits until nobody else has it. */
