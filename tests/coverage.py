@@ -44,8 +44,9 @@ EVERY_BRANCH = ("server/secrets/*.c", "connectors/secret.c", "server/sync/sealed
                 "server/http/target.c", "connectors/option.c", "connectors/sql/state.c", "connectors/sql/destination.c")
 PURE = "^(unit|torture|conformance)/"
 # Those that meet much of the service in little time; the others go over the same ground for longer.
+# Not `lifecycle`: it looks at each line on standard error, where gcov adds some of its own.
 SOME = ("accounting|backup|bad_input|bookmarks|cancel|cli|commit|connections|database_errors|drift|egress|filters|"
-        "identity|jobs|keys|lifecycle|logs|metrics|modes|monitoring|rejects|refresh|reload|resources|rest_connectors|"
+        "identity|jobs|keys|logs|metrics|modes|monitoring|rejects|refresh|reload|resources|rest_connectors|"
         "rest_faults|rest_incremental|rest_language|rest_pages|rest_secrets|restore|runs|sealed|service|singer_deliver|"
         "singer_service|singer_source|singer_target|state|values|wrong_types")
 FOLDERS = ("connectors", "handlers", "openapi", "server")

@@ -431,8 +431,8 @@ int __wrap_getifaddrs(struct ifaddrs **out)
     }
     (void)at("198.20.7.7", 0, &outer);
     all[0] = (struct ifaddrs){.ifa_next = &all[1]}; /* a tunnel without an address */
-    all[1] = (struct ifaddrs){.ifa_next = &all[2], .ifa_addr = (struct sockaddr *)&local};
-    all[2] = (struct ifaddrs){.ifa_addr = (struct sockaddr *)&outer};
+    all[1] = (struct ifaddrs){.ifa_next = &all[2], .ifa_addr = (struct sockaddr *)&outer};
+    all[2] = (struct ifaddrs){.ifa_addr = (struct sockaddr *)&local};
     *out = all;
     return 0;
 }
@@ -536,4 +536,17 @@ Test(egress, names_for_a_proxy_that_are_no_address_are_names)
     }
     err = ERROR_INIT;
     cr_expect_eq(egress_check_name("10.1.2.3", 80, &err), 0);
+}
+
+/* E1: a datagram goes nowhere either. */
+Test(egress, judges_sockets_for_datagrams)
+{
+    struct sockaddr_storage to;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    configure("", "127.0.0.0/8:9", true);
+    cr_expect_lt(connect(fd, at("127.0.0.1", 9, &to), sizeof(struct sockaddr_in)), 0);
+    cr_expect_eq(errno, EACCES);
+    cr_expect_eq(connect(fd, at("127.0.0.1", 10, &to), sizeof(struct sockaddr_in)), 0);
+    close(fd);
 }

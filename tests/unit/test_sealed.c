@@ -303,6 +303,36 @@ static const char *stored(void)
     return text_of(opened);
 }
 
+/* Sources, destinations, and what runs were asked for: after it the new key alone opens them. */
+Test(sealed, a_rotation_leaves_nothing_under_the_old_key)
+{
+    CLEANUP(keyring_free_cleanup) struct keyring *again = NULL;
+    char before[KEYRING_ID_BYTES];
+    int64_t n = 0;
+
+    have_source("{\"host\":\"db\",\"password\":\"first-secret\"}");
+    make_resource(RESOURCE_DESTINATION, "lake");
+    snprintf(before, sizeof before, "%s", keyring_active(ring));
+    ok(vault_rotate(fx.store, ring, ring_path, &n, &fx.err));
+    cr_assert_eq(n, 1);
+    cr_assert_eq(keyring_count(ring), 1);
+    cr_assert_str_neq(keyring_active(ring), before);
+    cr_assert_str_eq(stored(), "{\"host\":\"db\",\"password\":\"first-secret\"}");
+    ok(keyring_load(ring_path, &again, &fx.err));
+    cr_assert_str_eq(keyring_active(again), keyring_active(ring));
+    ok(vault_fits(fx.store, again, &fx.err));
+    /* A value that was moved here from elsewhere stops it, and nothing is lost. */
+    {
+        struct doc *d = json("{\"password\":\"moved-secret\"}");
+
+        sealed_config(&vault, table, &other, d, NULL);
+        source.config = text_of(d);
+    }
+    ok(store_update_resource(fx.store, RESOURCE_SOURCE, &source, REVISION_ANY, fx.mem, &fx.err));
+    fails(vault_rotate(fx.store, ring, ring_path, &n, &fx.err), ERR_DATA, "unseal_failed");
+    drop_source();
+}
+
 Test(sealed, a_credential_is_exchanged_and_kept)
 {
     CLEANUP(buf_release) struct buf shown = BUF_INIT(100);
