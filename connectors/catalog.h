@@ -68,6 +68,8 @@ struct selected_stream {
     enum drift_policy drift;
     const struct column_rename *renames; /* see renames.h */
     size_t n_renames;
+    bool snake, snake_table;        /* columns, and the table, get names as snake.h writes them */
+    bool backfill;                  /* rows that are there are read again for a new column */
     bool allow_empty, allow_shrink; /* the shrink guard of a full refresh */
     bool unmerged; /* the destination keeps every row it is given, whatever the key */
     bool one_lane; /* in a parallel run it stays with its like: one lane, one snapshot */
@@ -123,8 +125,8 @@ struct doc *catalog_diff(const struct catalog *before, const struct catalog *aft
  * One entry: {"name", "namespace", "selected" (true), "sync_mode", "destination_sync_mode",
  * "cursor_field": ["c"] or "c", "primary_key": [["a"],["b"]] or ["a","b"], "fields":
  * {"include": [..] or null, "exclude": [..]}, "filter" (see filter.h), "alias", "new_columns":
- * "evolve|ignore|freeze", "renames": {"old": "new"}, "allow_empty", "allow_shrink",
- * "run_in_parallel" (true)}.
+ * "evolve|ignore|freeze", "backfill_new_columns" (false), "renames": {"old": "new"}, "naming":
+ * "preserve|snake", "allow_empty", "allow_shrink", "run_in_parallel" (true)}.
  */
 bool selection_resolve(const struct doc *streams, const struct catalog *catalog,
                        const char *pointer, struct arena *mem, struct selection *out,

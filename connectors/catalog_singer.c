@@ -159,6 +159,10 @@ static struct doc *stream_to_singer(struct arena *mem, const struct singer_strea
         doc_set(d, "allow_empty", doc_new_bool(true));
     if (s && s->allow_shrink)
         doc_set(d, "allow_shrink", doc_new_bool(true));
+    if (s && s->backfill)
+        doc_set(d, "backfill_new_columns", doc_new_bool(true));
+    if (s && s->snake)
+        doc_set(d, "naming", doc_new_string("snake"));
     if (s && s->n_renames)
         doc_set(d, "renames", renames_to_doc(s->renames, s->n_renames));
     if (s && s->n_filters)

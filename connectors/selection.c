@@ -11,13 +11,14 @@ struct entry {
     bool selected;
     const char *sync_mode, *destination_sync_mode;
     const struct doc *cursor_field, *primary_key, *fields, *filter, *renames;
-    const char *alias, *new_columns;
-    bool allow_empty, allow_shrink, run_in_parallel;
+    const char *alias, *new_columns, *naming;
+    bool backfill_new_columns, allow_empty, allow_shrink, run_in_parallel;
 };
 
 static const char *const sync_modes[] = {"full_refresh", "incremental", NULL};
 static const char *const write_modes[] = {"overwrite", "append", "append_dedup", "insert_only",
                                           NULL};
+static const char *const namings[] = {"preserve", "snake", NULL};
 static const char *const drift_policies[] = {"evolve", "ignore", "freeze", NULL};
 
 /* Names come as "c" or, as elsewhere, as the path ["c"]; NULL for anything else. */
@@ -99,6 +100,11 @@ static const struct option entry_options[] = {
            .help = "Table or file to write; the name of the stream by default."),
     OPTION(struct entry, new_columns, .title = "New columns", .choices = drift_policies,
            .def = "evolve", .help = "Add them, leave them out, or stop."),
+    OPTION(struct entry, backfill_new_columns, .title = "Fill new columns", .def = "false",
+           .help = "Read all rows again when a column is new, for what they have in it."),
+    OPTION(struct entry, naming, .title = "Names", .choices = namings, .def = "preserve",
+           .help = "Names of table and columns in a database: those of the source, or in small "
+                   "letters, digits and underscores."),
     OPTION(struct entry, renames, .title = "Renamed columns", .check = renames_check,
            .help = "Old and new names of columns that the source calls otherwise now."),
     OPTION(struct entry, allow_empty, .title = "Allow empty", .def = "false",
@@ -201,6 +207,10 @@ static void resolve_modes(struct resolving *r)
         problems_add(r->problems, at(r, "destination_sync_mode"), "mode_not_supported",
                      "overwrite would keep only what is new; use append, append_dedup or "
                      "insert_only with incremental");
+    if (r->e->backfill_new_columns &&
+        (s->write_mode == WRITE_APPEND || s->write_mode == WRITE_INSERT_ONLY))
+        problems_add(r->problems, at(r, "backfill_new_columns"), "mode_not_supported",
+                     "%s does not rewrite rows that are there", write_mode_name(s->write_mode));
     if ((s->write_mode == WRITE_APPEND_DEDUP || s->write_mode == WRITE_INSERT_ONLY) && !r->n_key)
         problems_add(r->problems, at(r, "primary_key"), "key_required",
                      "%s needs a key and stream \"%s\" declares none",
@@ -386,6 +396,9 @@ static void resolve_entry(struct resolving *r)
     r->out->stream = r->stream;
     r->out->alias = r->e->alias ? r->e->alias : r->stream->name;
     r->out->destination_namespace = "";
+    r->out->snake = choice_index(namings, r->e->naming) == 1;
+    r->out->snake_table = r->out->snake && !r->e->alias;
+    r->out->backfill = r->e->backfill_new_columns;
     renames_resolve(r->e->renames, r->mem, &r->out->renames, &r->out->n_renames);
     r->out->allow_empty = r->e->allow_empty;
     r->out->allow_shrink = r->e->allow_shrink;

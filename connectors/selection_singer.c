@@ -212,6 +212,8 @@ static struct doc *entry_of(const struct reading *r)
     put_drift(r, entry);
     put_copy(r, "allow_empty", entry, "allow_empty");
     put_copy(r, "allow_shrink", entry, "allow_shrink");
+    put_copy(r, "backfill_new_columns", entry, "backfill_new_columns");
+    put_copy(r, "naming", entry, "naming");
     put_copy(r, "renames", entry, "renames");
     put_copy(r, "filter", entry, "filter");
     if (!doc_bool(doc_get(r->stream, "run_in_parallel"), true))

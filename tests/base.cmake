@@ -19,6 +19,7 @@ unit_test(test_log base)
 unit_test(test_metric base)
 unit_test(test_problem base)
 unit_test(test_redact base Threads::Threads)
+unit_test(test_snake base)
 unit_test(test_text base m)
 
 fuzz_target(egress base)

@@ -115,6 +115,7 @@ static int announce(struct shaping *s, const struct changes *what, struct error 
     }
     next.columns = columns;
     next.n_columns = l->n_columns;
+    shape_start_anew(s->d, l, &next);
     if (load_begin(s->d, err) < 0 || state_update(s->d, l, &l->row, &next, err) < 0 ||
         load_commit(s->d, err) < 0)
         return -1;

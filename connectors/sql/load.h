@@ -107,6 +107,7 @@ struct load {
     const struct known_column *columns;
     size_t n_columns;
     const struct name_list *left_out;
+    bool starts_anew; /* and with them, that rows are read from the beginning again */
 
     int64_t greatest;        /* no key of the table, or of a row that was written, is greater */
     int64_t greatest_before; /* the same as of the last commit */
@@ -131,6 +132,7 @@ struct sql_destination {
     const struct write_plan *plan;
     struct arena *mem, *scratch; /* as long as the destination; one call */
     bool adopt, in_transaction, failed, over_limit;
+    bool recovering; /* rows are yet to come */
     struct load *streams;
     struct place *places;
     size_t n_places, n_stages;
@@ -194,6 +196,10 @@ CHECKED int shape_prepare(struct sql_destination *d, struct load *l, const struc
 bool shape_is_news(const struct load *l, const struct schema *schema);
 /* Writes the columns of now into the state row, in a transaction that the caller commits. */
 CHECKED int shape_record(struct sql_destination *d, struct load *l, struct error *err);
+
+/* The same for a position that columns which are new make useless: `next` goes back to the
+ * beginning. Together with those columns, or a crash between would lose it. */
+void shape_start_anew(struct sql_destination *d, struct load *l, struct state_row *next);
 
 /* Work on one new shape. */
 struct shaping {

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "connectors/base/hash.h"
+#include "connectors/base/snake.h"
 #include "connectors/base/text.h"
 
 #define NO_LIMIT   ((size_t)1 << 20)
@@ -166,11 +167,18 @@ static bool has_our_prefix(const char *s)
     return strncasecmp(s, NAMES_PREFIX, strlen(NAMES_PREFIX)) == 0;
 }
 
+/* The name that is asked for, whether it can be had or not. */
+static const char *wish_of(struct arena *mem, const struct name_pair *pair)
+{
+    return pair->snake ? snake_name(mem, pair->source) : pair->source;
+}
+
 /* The name by itself, before its siblings are looked at. */
 static const char *candidate(struct arena *mem, enum names_kind kind, const struct names_rule *rule,
                              const struct name_pair *pair)
 {
-    const char *source = pair->source, *full = pair->identity ? pair->identity : source;
+    const char *source = wish_of(mem, pair);
+    const char *full = pair->identity ? pair->identity : pair->source;
     const char *base = legal(mem, rule, source);
     size_t limit = limit_of(rule);
 
@@ -190,10 +198,11 @@ static const char *candidate(struct arena *mem, enum names_kind kind, const stru
 static const char *distinct(struct arena *mem, const struct name_pair *pairs, size_t n, size_t self,
                             const struct names_rule *rule)
 {
-    const char *source = pairs[self].source, *base = legal(mem, rule, source), *name = NULL;
+    const char *source = pairs[self].source, *name = NULL;
+    const char *base = legal(mem, rule, wish_of(mem, &pairs[self]));
     size_t limit = limit_of(rule);
 
-    if (has_our_prefix(source))
+    if (has_our_prefix(base))
         base++;
     for (size_t digits = HASH_BYTES; digits <= 64; digits += HASH_BYTES) {
         bool clash = false;

@@ -1,11 +1,12 @@
 /*
  * names.h - names at the destination: legal, short enough, distinct, and the same for ever.
  *
- * A name is kept as it is when it is a legal quoted identifier within the limit. One that is not
- * gets a suffix of eight hexadecimal digits of its SHA-256; so does every member of a set that
- * collides (upper and lower case are the same, in Latin, Greek and Cyrillic letters too) except one
- * that needed no change while the others did. A name that was given once is not computed again: a
- * later sibling cannot rename an existing column. Pure; memory belongs to the arena given.
+ * A name, or what snake.h makes of it, is kept as it is when it is a legal quoted identifier within
+ * the limit. One that is not gets a suffix of eight hexadecimal digits of its SHA-256; so does
+ * every member of a set that collides (upper and lower case are the same, in Latin, Greek and
+ * Cyrillic letters too) except one that needed no change while the others did. A name that was
+ * given once is not computed again: a later sibling cannot rename an existing column. Pure; memory
+ * belongs to the arena given.
  */
 #ifndef CONNECTORS_SQL_NAMES_H
 #define CONNECTORS_SQL_NAMES_H
@@ -32,6 +33,7 @@ struct names_rule {
 struct name_pair {
     const char *source, *name;
     const char *identity; /* what the suffix is made of; NULL = source */
+    bool snake;           /* asks for the source's name as snake.h writes it */
 };
 
 /*

@@ -209,7 +209,8 @@ static void name_tables(struct sql_destination *d, const struct place *p)
         found = state_find(p->rows, p->n_rows, l->id);
         pairs[n++] = (struct name_pair){
             l->wanted_name,
-            found && strcmp(found->wanted_name, l->wanted_name) == 0 ? found->target : NULL, l->id};
+            found && strcmp(found->wanted_name, l->wanted_name) == 0 ? found->target : NULL, l->id,
+            l->want->snake_table};
     }
     names_assign(d->mem, NAMES_TABLE, &d->dialect->names, pairs, n);
     n = 0;
@@ -433,11 +434,13 @@ int recover(struct destination *base, struct stream_position *out, struct error 
 {
     struct sql_destination *d = (struct sql_destination *)base;
 
+    d->recovering = true;
     if (recover_all(d, err) < 0 || prepare_tables(d, err) < 0) {
         load_rollback(d);
         d->failed = true;
         return -1;
     }
+    d->recovering = false;
     for (size_t i = 0; i < d->plan->n; i++) {
         const struct state_row *row = &d->streams[i].row;
 

@@ -74,8 +74,8 @@ static const char *name_column(const struct renaming *r, size_t at, const char *
     struct name_pair *pairs = arena_array(r->d->mem, l->n_columns + 1, sizeof *pairs);
 
     for (size_t i = 0; i < l->n_columns; i++)
-        pairs[i] = (struct name_pair){r->columns[i].source, r->columns[i].name, NULL};
-    pairs[at] = (struct name_pair){source, NULL, NULL};
+        pairs[i] = (struct name_pair){r->columns[i].source, r->columns[i].name, NULL, false};
+    pairs[at] = (struct name_pair){source, NULL, NULL, l->want->snake};
     names_assign(r->d->mem, NAMES_COLUMN, &r->d->dialect->names, pairs, l->n_columns);
     return pairs[at].name;
 }

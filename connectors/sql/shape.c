@@ -108,14 +108,14 @@ static void name_columns(struct shaping *s)
     size_t *at = arena_array(l->mem, n_columns + 1, sizeof *at);
 
     for (size_t i = 0; i < n; i++)
-        pairs[i] = (struct name_pair){l->columns[i].source, l->columns[i].name, NULL};
+        pairs[i] = (struct name_pair){l->columns[i].source, l->columns[i].name, NULL, false};
     for (size_t i = 0; i < n_columns; i++) {
         const char *source = s->schema->columns[i].name;
         const struct known_column *known = shape_find_known(l, source);
 
         at[i] = known ? (size_t)(known - l->columns) : n;
         if (!known)
-            pairs[n++] = (struct name_pair){source, adopted_name(s, source), NULL};
+            pairs[n++] = (struct name_pair){source, adopted_name(s, source), NULL, l->want->snake};
     }
     names_assign(l->mem, NAMES_COLUMN, &s->d->dialect->names, pairs, n);
     for (size_t i = 0; i < n_columns; i++)
@@ -291,6 +291,14 @@ static void remember_left_out(struct load *l, struct arena *mem)
     l->left_out = list;
 }
 
+/* Rows that are there get what they have in a new column by being merged once more. Only where
+ * reading has not begun yet: a column that comes to light later is one of the rows with it. */
+static bool backfills(const struct sql_destination *d, const struct load *l)
+{
+    return d->recovering && l->want->backfill && l->merging &&
+           l->want->sync_mode == SYNC_INCREMENTAL && l->row.position;
+}
+
 /* The columns the stream has had by now: written with the next commit. */
 static void remember_columns(struct shaping *s)
 {
@@ -322,8 +330,11 @@ static void remember_columns(struct shaping *s)
                                        s->steps[i].type, NULL, NULL};
         else
             c->type = s->steps[i].type;
-        if (!was && s->n_actual > 0 && !shape_find_actual(s, s->names[i]))
-            c->older = older_constant(s->d, l, c);
+        if (!was && s->n_actual > 0) {
+            l->starts_anew |= backfills(s->d, l);
+            if (!shape_find_actual(s, s->names[i]))
+                c->older = older_constant(s->d, l, c);
+        }
         n += c == &columns[n];
     }
     if (changed) {
@@ -394,6 +405,16 @@ bool shape_is_news(const struct load *l, const struct schema *schema)
     return false;
 }
 
+void shape_start_anew(struct sql_destination *d, struct load *l, struct state_row *next)
+{
+    if (!l->starts_anew)
+        return;
+    next->position = NULL;
+    l->starts_anew = false;
+    log_info(d->run->log, .message = "all rows are read again, for what they have in new columns",
+             .fields = {log_text("stream", l->id)});
+}
+
 int shape_record(struct sql_destination *d, struct load *l, struct error *err)
 {
     struct state_row next = l->row;
@@ -403,6 +424,7 @@ int shape_record(struct sql_destination *d, struct load *l, struct error *err)
     next.columns = l->columns;
     next.n_columns = l->n_columns;
     next.schema_version++;
+    shape_start_anew(d, l, &next);
     if (state_update(d, l, &l->row, &next, err) < 0)
         return -1;
     l->row = next;

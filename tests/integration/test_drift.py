@@ -404,6 +404,113 @@ class RenamesKilled(Renames):
         self.killed_at("after_renaming", *ANY)
 
 
+class Backfill:
+    """2.11, new column: with backfill_new_columns the rows that were delivered before get what they have in it."""
+    N = 3
+
+    def made(self, **more):
+        self.have()
+        self.src.create("t", "id {int} not null primary key, at {time}")
+        self.src.insert("t", [(i, f"2020-01-01 00:{i // 60 % 60:02}:{i % 60:02}") for i in range(1, self.N + 1)])
+        self.connect([self.incremental("t", backfill_new_columns=True, **more)], commit={"max_rows": 1000})
+        self.run_it()
+
+    def alter(self):
+        """A value of its own in every row, and none of them with a new time."""
+        self.src.execute(f"alter table t add column b {self.src.types['int']}")
+        self.src.execute("update t set b = id * 2")
+
+    def test_filled(self):
+        self.made()
+        self.alter()
+        counts = self.counts(self.run_it())
+        self.assertEqual((counts["read"], counts["updated"]), (self.N, self.N))
+        self.same_rows("t", "id, b")
+        self.assertEqual(self.counts(self.run_it())["read"], 0)
+
+    def test_left_out_until_now(self):
+        self.made()
+        self.alter()
+        self.src.execute(f"insert into t values (0, {self.src.now}, 7)")
+        self.ok(self.service.post(f"/v1/sources/{self.name}/discover"))
+        self.connect([self.incremental("t", backfill_new_columns=True, fields={"exclude": ["b"]})])
+        self.run_it()
+        self.assertNotIn("b", self.dst.columns("t"))
+        self.connect([self.incremental("t", backfill_new_columns=True)])
+        self.run_it()
+        self.same_rows("t", "id, b")
+
+    def test_refused(self):
+        self.have()
+        self.src.create("t", "id {int} not null primary key, at {time}")
+        self.source(self.src.connector, **self.src.config())
+        self.destination(self.dst.connector, **self.dst.config())
+        self.ok(self.service.post(f"/v1/sources/{self.name}/discover"))
+        for write in ("append", "insert_only"):
+            answer = self.service.put(f"/v1/connections/{self.name}", {
+                "source": self.name, "destination": self.name,
+                "streams": [self.incremental("t", write, backfill_new_columns=True)]})
+            self.assertEqual((answer.status, answer.json()["errors"][0]["code"]), (422, "mode_not_supported"), answer)
+
+
+class BackfillKilled(Backfill):
+    """The same, killed before the column, behind it, and among the rows."""
+    N = 5000
+    test_filled = test_left_out_until_now = test_refused = None
+
+    def killed_at(self, point, nth=1):
+        self.made()
+        self.alter()
+        self.assertTrue(self.die_at(point, nth))
+        self.again()
+        self.run_it()
+        self.same_rows("t", "id, b")
+
+    def test_behind_the_column(self):
+        self.killed_at("during_ddl")
+
+    def test_at_the_beginning(self):
+        self.killed_at("before_stage")
+
+    def test_among_the_rows(self):
+        self.killed_at("after_stage", 3)
+
+
+class Snake:
+    """2.11, names: small letters, digits and underscores, and what was named once keeps its name."""
+    COLUMNS = {"id": "id", "UserId": "userid", "Gr\u00f6\u00dfe (cm)": "grosse_cm_", "1st": "_1st", "plain": "plain", "_x": "_x"}
+
+    def test_names(self):
+        self.have()
+        table = self.src.name("Order Items")
+        self.src.execute(f"create table {table} (id {self.src.types['int']} not null primary key, "
+                         + ", ".join(f"{self.src.name(c)} {self.src.types['text']}" for c in list(self.COLUMNS)[1:]) + ")")
+        self.src.execute(f"insert into {table} values (1, {', '.join(self.src.literal(c) for c in list(self.COLUMNS)[1:])})")
+        self.connect([self.stream("Order Items", "full_refresh", "append_dedup", naming="snake")])
+        self.run_it()
+        self.assertIn("order_items", self.dst.tables())
+        self.assertEqual(self.dst.columns("order_items"), list(self.COLUMNS.values()))
+        row, = self.dst.execute(f"select {', '.join(map(self.dst.name, self.dst.columns('order_items')))} from order_items")
+        self.assertEqual(row[1:], tuple(list(self.COLUMNS)[1:]))
+        # A later sibling of one that has its name already, and the setting taken back.
+        for column in ("Plain!", "plain?"):
+            self.src.execute(f"alter table {table} add column {self.src.name(column)} {self.src.types['text']}")
+        self.run_it()
+        first = self.dst.columns("order_items")
+        self.assertEqual(first[:len(self.COLUMNS)], list(self.COLUMNS.values()))
+        self.assertEqual(sorted(n[:6] for n in first[len(self.COLUMNS):]), ["plain_", "plain_"])
+        self.connect([self.stream("Order Items", "full_refresh", "append_dedup")])
+        self.run_it()
+        self.assertEqual(self.dst.columns("order_items"), first)
+
+    def test_an_alias_is_taken_as_it_is(self):
+        self.have()
+        self.src.create("t", "id {int} not null primary key")
+        self.connect([self.stream("t", naming="snake", alias="As It Is")])
+        self.run_it()
+        self.assertIn("As It Is", self.dst.tables())
+
+
 class UnderWay:
     """2.11: the shape changes between the moment a run looks at it and the moment it reads. Either the rows are those
     of one of the two shapes, or the run says which column has changed; the next one brings the new shape whole."""
@@ -528,6 +635,10 @@ variants(globals(), DefaultsOfPartitions, source=("postgres",), destination=("sq
 variants(globals(), Renames, source=("sqlite",), destination=ANY)
 variants(globals(), Renames, source=SERVERS, destination=("postgres",))
 variants(globals(), RenamesKilled, OwnService, source=("sqlite",), destination=ANY)
+variants(globals(), Backfill, source=("sqlite",), destination=ANY)
+variants(globals(), Backfill, source=SERVERS, destination=("postgres",))
+variants(globals(), BackfillKilled, OwnService, source=("sqlite",), destination=ANY)
+variants(globals(), Snake, source=("sqlite",), destination=ANY)
 variants(globals(), UnderWay, source=SERVERS, destination=["sqlite"])
 variants(globals(), Columns, source=SERVERS, destination=("postgres",))
 variants(globals(), HostileNames, source=("postgres",), destination=ANY)

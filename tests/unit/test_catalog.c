@@ -523,6 +523,8 @@ Test(catalog, brings_selections_back_from_singer)
         "[{\"name\":\"u\",\"alias\":\"w\",\"new_columns\":\"freeze\","
         "\"allow_empty\":true,\"allow_shrink\":true,\"run_in_parallel\":false}]");
     assert_selection_returns("[{\"name\":\"u\",\"new_columns\":\"ignore\"}]");
+    assert_selection_returns("[{\"name\":\"u\",\"naming\":\"snake\"}]");
+    assert_selection_returns("[{\"name\":\"u\",\"backfill_new_columns\":true}]");
     assert_selection_returns("[{\"name\":\"u\",\"renames\":{\"x\":\"a\",\"y\":\"z\"}}]");
     assert_selection_returns("[{\"name\":\"v\",\"sync_mode\":\"incremental\"}]");
 }

@@ -243,3 +243,29 @@ Test(names, knows_capitals_of_other_alphabets)
         cr_assert_str_eq(pairs[i].name, suffixed(pairs[i].source, pairs[i].source));
     cr_assert_str_eq(pairs[4].name, "e");
 }
+
+Test(names, asks_for_small_letters_where_told)
+{
+    struct name_pair pairs[] = {
+        {"Order Items", NULL, NULL, true},  {"user_id", NULL, NULL, true},
+        {"User Id", NULL, NULL, true},      {"\u0438\u043c\u044f", NULL, NULL, true},
+        {"\u0434\u0430", NULL, NULL, true}, {"Given", "Given", NULL, false},
+        {"given", NULL, NULL, true}};
+
+    names_assign(mem, NAMES_COLUMN, &postgres, pairs, 7);
+    cr_assert_str_eq(pairs[0].name, "order_items");
+    cr_assert_str_eq(pairs[1].name, "user_id");
+    cr_assert_str_eq(pairs[2].name, suffixed("user_id", "User Id"));
+    cr_assert_str_eq(pairs[3].name, suffixed("", "\u0438\u043c\u044f"));
+    cr_assert_str_eq(pairs[4].name, suffixed("", "\u0434\u0430"));
+    cr_assert_str_eq(pairs[6].name, suffixed("given", "given"));
+}
+
+Test(names, gives_every_member_of_a_set_a_suffix_when_none_is_as_it_was)
+{
+    struct name_pair pairs[] = {{"User Id", NULL, NULL, true}, {"User-Id", NULL, NULL, true}};
+
+    names_assign(mem, NAMES_COLUMN, &postgres, pairs, 2);
+    cr_assert_str_eq(pairs[0].name, suffixed("user_id", "User Id"));
+    cr_assert_str_eq(pairs[1].name, suffixed("user_id", "User-Id"));
+}
