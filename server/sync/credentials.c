@@ -19,15 +19,24 @@ struct held {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct held *all;
 
-static bool is_held(const char *name, struct held **out)
+/* What points at it, or at the end of the list. With the lock held. */
+static struct held **place_of(const char *name)
 {
-    for (struct held *h = all; h; h = h->next) {
-        if (strcmp(h->name, name) == 0) {
-            *out = h;
-            return true;
-        }
-    }
-    return false;
+    struct held **at = &all;
+
+    while (*at && strcmp((*at)->name, name) != 0)
+        at = &(*at)->next;
+    return at;
+}
+
+/* The one that we have taken before. With the lock held. */
+static struct held **place_of_mine(const char *name)
+{
+    struct held **at = place_of(name);
+
+    if (!*at)
+        abort();
+    return at;
 }
 
 static char *name_of(const struct credentials *c, const char *pointer)
@@ -44,11 +53,10 @@ static int take(const struct credentials *c, const char *pointer, struct error *
     char *name = name_of(c, pointer);
 
     for (;;) {
-        struct held *other;
         bool taken;
 
         pthread_mutex_lock(&lock);
-        taken = is_held(name, &other);
+        taken = *place_of(name) != NULL;
         if (!taken) {
             struct held *mine = xalloc(sizeof *mine);
 
@@ -68,19 +76,15 @@ static int take(const struct credentials *c, const char *pointer, struct error *
 static void give_back(const struct credentials *c, const char *pointer)
 {
     char *name = name_of(c, pointer);
+    struct held **at, *h;
 
     pthread_mutex_lock(&lock);
-    for (struct held **at = &all; *at; at = &(*at)->next) {
-        struct held *h = *at;
-
-        if (strcmp(h->name, name) != 0)
-            continue;
-        *at = h->next;
-        free(h->name);
-        free(h->value);
-        free(h);
-        break;
-    }
+    at = place_of_mine(name);
+    h = *at;
+    *at = h->next;
+    free(h->name);
+    free(h->value);
+    free(h);
     pthread_mutex_unlock(&lock);
     free(name);
 }
@@ -89,11 +93,9 @@ static void give_back(const struct credentials *c, const char *pointer)
 static void note_value(const struct credentials *c, const char *pointer, const char *value)
 {
     char *name = name_of(c, pointer);
-    struct held *mine;
 
     pthread_mutex_lock(&lock);
-    if (is_held(name, &mine))
-        mine->value = xstrdup(value);
+    (*place_of_mine(name))->value = xstrdup(value);
     pthread_mutex_unlock(&lock);
     free(name);
 }
@@ -101,11 +103,12 @@ static void note_value(const struct credentials *c, const char *pointer, const c
 static bool is_noted(const struct credentials *c, const char *pointer, const char *value)
 {
     char *name = name_of(c, pointer);
-    struct held *mine;
+    const char *noted;
     bool same;
 
     pthread_mutex_lock(&lock);
-    same = is_held(name, &mine) && mine->value && strcmp(mine->value, value) == 0;
+    noted = (*place_of_mine(name))->value;
+    same = noted && strcmp(noted, value) == 0;
     pthread_mutex_unlock(&lock);
     free(name);
     return same;

@@ -480,3 +480,80 @@ Test(sealed, a_credential_is_kept_although_others_write)
     fx.err = ERROR_INIT;
     drop_source();
 }
+
+static const char *request_of(int64_t run)
+{
+    struct run_row row;
+
+    ok(store_get_run(fx.store, run, fx.mem, &row, &fx.err));
+    return row.request;
+}
+
+/* What a run was asked for holds configurations of its own; each gets an id to be sealed for. */
+Test(sealed, a_rotation_takes_the_requests_of_runs_along)
+{
+    static const char *const requests[] = {
+        "{\"source\":{\"connector\":\"sample\",\"config\":{\"a\":1}},\"destination\":{"
+        "\"connector\":"
+        "\"nobody\",\"config\":{}}}",
+        "{\"kind\":\"destination\",\"connector\":\"sqlite\",\"config\":{}}",
+        "{\"connector\":\"sample\",\"config\":[]}", "{\"source\":{}}"};
+    int64_t runs[4], n = 0, active;
+
+    for (size_t i = 0; i < 4; i++) {
+        struct run_row r = {.kind = RUN_CHECK, .trigger = "api", .request = requests[i]};
+
+        ok(store_create_run(fx.store, &r, true, &active, &fx.err));
+        runs[i] = r.id;
+    }
+    ok(vault_rotate(fx.store, ring, ring_path, &n, &fx.err));
+    cr_assert_not_null(strstr(request_of(runs[0]), SEALED_FOR), "%s", request_of(runs[0]));
+    cr_assert_not_null(strstr(request_of(runs[1]), SEALED_FOR), "%s", request_of(runs[1]));
+    cr_assert_str_eq(request_of(runs[2]), requests[2]);
+    cr_assert_str_eq(request_of(runs[3]), requests[3]);
+    ok(vault_rotate(fx.store, ring, ring_path, &n, &fx.err));
+    cr_assert_eq(n, 0); /* they have their ids */
+}
+
+/* A key of the same name that is another one opens nothing of this store. */
+Test(sealed, a_ring_with_another_key_of_the_same_name_is_told_apart)
+{
+    CLEANUP(keyring_free_cleanup) struct keyring *forged = NULL;
+    char text[4096];
+    FILE *f = fopen(ring_path, "r");
+    char *key;
+
+    text[fread(text, 1, sizeof text - 1, f)] = '\0';
+    fclose(f);
+    key = strstr(text, "\"key\": \"");
+    cr_assert_not_null(key);
+    memset(key + 8, 'A', 43);
+    f = fopen(ring_path, "w");
+    fputs(text, f);
+    fclose(f);
+    ok(vault_join(fx.store, ring, &fx.err));
+    ok(keyring_load(ring_path, &forged, &fx.err));
+    cr_assert_lt(vault_fits(fx.store, forged, &fx.err), 0);
+    cr_assert_not_null(strstr(fx.err.message, "is another one"), "%s", fx.err.message);
+    fx.err = ERROR_INIT;
+    cr_assert_lt(vault_rotate(fx.store, forged, ring_path, &(int64_t){0}, &fx.err), 0);
+    cr_assert_str_eq(error_reason(&fx.err), "keyring_mismatch");
+    fx.err = ERROR_INIT;
+}
+
+Test(sealed, a_configuration_that_is_broken_stops_a_rotation)
+{
+    const char *value;
+    int64_t n;
+
+    have_source("{\"password\":\"first-secret\"}");
+    source.config = "{";
+    ok(store_update_resource(fx.store, RESOURCE_SOURCE, &source, REVISION_ANY, fx.mem, &fx.err));
+    cr_assert_lt(vault_rotate(fx.store, ring, ring_path, &n, &fx.err), 0);
+    cr_assert_not_null(strstr(fx.err.message, "the configuration of"), "%s", fx.err.message);
+    fx.err = ERROR_INIT;
+    cr_assert_lt(credentials_begin(&credentials, "/password", fx.mem, &value, &fx.err), 0);
+    cr_assert_not_null(strstr(fx.err.message, "the credential of the source"));
+    fx.err = ERROR_INIT;
+    drop_source();
+}
