@@ -3,7 +3,7 @@ target_link_libraries(mysql_fixture PUBLIC test_support destinations sql_mysql s
     base databases)
 
 unit_test(test_mysql_connect mysql_fixture)
-unit_test(test_mysql_bulk mysql_fixture m)
+unit_test(test_mysql_bulk mysql_fixture PkgConfig::LIBMARIADB m)
 unit_test(test_mysql_destination mysql_fixture sqlite_fixture)
 with_databases(unit/test_mysql_connect unit/test_mysql_bulk unit/test_mysql_destination)
 

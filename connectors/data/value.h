@@ -50,6 +50,8 @@ bool value_parse_interval(const char *s, size_t n, struct interval *out); /* ISO
 bool value_parse_uuid(const char *s, size_t n, unsigned char out[static 16]);
 /* A date in three numbers; false for one that is none, such as 2024-02-30 or 2024-00-00. */
 bool value_days_from_date(int64_t year, unsigned month, unsigned day, int64_t *out);
+/* The other way: returns the year. Every number of days is a date. */
+int64_t value_date_from_days(int64_t days, unsigned *out_month, unsigned *out_day);
 /* Appends the canonical form of a decimal in any notation: "1e3" gives "1000"; NaN and infinities
  * are kept as "NaN", "Infinity", "-Infinity". Exponents beyond +-20000 are refused. */
 bool value_put_decimal(struct buf *out, const char *s, size_t n);

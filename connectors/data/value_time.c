@@ -72,7 +72,7 @@ bool value_days_from_date(int64_t year, unsigned month, unsigned day, int64_t *o
            !__builtin_add_overflow(era, rest, out);
 }
 
-static int64_t date_from_days(int64_t days, unsigned *month, unsigned *day)
+int64_t value_date_from_days(int64_t days, unsigned *month, unsigned *day)
 {
     /* Divided before the origin is moved: every 64-bit number of days has a date. */
     int64_t era = days / DAYS_PER_ERA;
@@ -296,7 +296,7 @@ static size_t put_year(int64_t year, char *out)
 static size_t put_date(int64_t days, char *out)
 {
     unsigned month, day;
-    size_t n = put_year(date_from_days(days, &month, &day), out);
+    size_t n = put_year(value_date_from_days(days, &month, &day), out);
 
     out[n] = '-';
     put_two(out + n + 1, month);

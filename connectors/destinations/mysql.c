@@ -13,9 +13,10 @@ static const struct option options[] = {
                    "Their columns keep their types; new columns are added."),
     OPTION(struct mysql_destination, load, .title = "How rows are written", .def = "auto",
            .choices = loads,
-           .help = "local_infile is LOAD DATA LOCAL from memory, which costs least and which the "
-                   "server must allow; insert is prepared INSERTs of many rows; auto takes the "
-                   "first where the server allows it."),
+           .help = "insert is a prepared INSERT, which MariaDB is given arrays of rows for, and "
+                   "others are given lists of rows in; local_infile is LOAD DATA LOCAL from "
+                   "memory, which the server must allow. auto takes what costs least: arrays, "
+                   "else local_infile where it is allowed, else lists."),
     OPTIONS_END,
 };
 /* clang-format on */

@@ -234,7 +234,11 @@ static int send(struct mysql_conn *c, struct error *err)
 
 int mysql_bulk_end(struct mysql_conn *c, struct error *err)
 {
-    if (!c->bulk || c->bulk->n_rows == 0)
+    if (!c->bulk)
+        return 0;
+    if (mysql_array_end(c, err) < 0)
+        return -1;
+    if (c->bulk->n_rows == 0)
         return 0;
     if (send(c, err) < 0) {
         forget(c->bulk);
@@ -245,8 +249,10 @@ int mysql_bulk_end(struct mysql_conn *c, struct error *err)
 
 void mysql_bulk_drop(struct mysql_conn *c)
 {
-    if (c->bulk)
-        forget(c->bulk);
+    if (!c->bulk)
+        return;
+    mysql_array_drop(c);
+    forget(c->bulk);
 }
 
 /* What is the same in all rows goes to the server once, into variables of the session: that is a
@@ -358,6 +364,29 @@ static int load_rows(struct mysql_conn *c, const struct sql_bulk *what, const st
     return 0;
 }
 
+int mysql_bulk_one(struct mysql_conn *c, const struct sql_bulk *what, const struct batch *rows,
+                   size_t row, struct error *err)
+{
+    CLEANUP(free_cleanup) bool *skip = xalloc(batch_rows(rows));
+    struct sql_bulk alone = *what;
+    int64_t inserted = 0;
+
+    if (!c->bulk->may_load)
+        return error_set(err, ERR_TOO_LARGE,
+                         "%s: a row is larger than the server takes (max_allowed_packet is %zu)",
+                         c->server_name, c->max_packet);
+    for (size_t i = 0; i < batch_rows(rows); i++)
+        skip[i] = i != row;
+    alone.skip = skip;
+    return load_rows(c, &alone, rows, &inserted, err) < 0 ? -1 : mysql_bulk_end(c, err);
+}
+
+static mysql_bulk_fn *const ways[] = {
+    [MYSQL_BY_ARRAY] = mysql_array_rows,
+    [MYSQL_BY_LOAD] = load_rows,
+    [MYSQL_BY_LISTS] = mysql_insert_rows,
+};
+
 int mysql_bulk(struct sql_conn *conn, const struct sql_bulk *what, const struct batch *rows,
                int64_t *out_inserted, struct error *err)
 {
@@ -371,8 +400,7 @@ int mysql_bulk(struct sql_conn *conn, const struct sql_bulk *what, const struct 
     free(b->places);
     b->places = xalloc((what->into->n_columns + 1) * sizeof *b->places);
     mysql_place_cells(what, rows, b->mem, b->places);
-    rc = b->by_insert ? mysql_insert_rows(c, what, rows, out_inserted, err)
-                      : load_rows(c, what, rows, out_inserted, err);
+    rc = ways[b->way](c, what, rows, out_inserted, err);
     arena_clear(b->mem);
     if (rc < 0)
         forget(b);
@@ -393,7 +421,10 @@ int mysql_bulk_open(struct mysql_conn *c, const char *load, struct error *err)
     c->bulk->text = BUF_INIT(TEXT_MAX);
     c->bulk->load = BUF_INIT(SQL_MAX_STATEMENT);
     c->bulk->shared = BUF_INIT(SQL_MAX_STATEMENT);
-    c->bulk->by_insert = !must && (!c->server_loads || strcmp(load, "insert") == 0);
+    c->bulk->may_load = c->server_loads && strcmp(load, "insert") != 0;
+    c->bulk->way = !must && c->server_binds ? MYSQL_BY_ARRAY
+                   : c->bulk->may_load      ? MYSQL_BY_LOAD
+                                            : MYSQL_BY_LISTS;
     allow_file(c, false);
     return 0;
 }
@@ -404,6 +435,8 @@ void mysql_bulk_free(struct mysql_conn *c)
 
     if (!b)
         return;
+    mysql_array_drop(c);
+    mysql_array_free(b->array);
     mysql_insert_free(b);
     free(b->places);
     buf_release(&b->text);

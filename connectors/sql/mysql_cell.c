@@ -135,28 +135,64 @@ static mysql_read_cell *const readers[TYPE_COUNT] = {
     [TYPE_JSON] = read_text,
 };
 
-static mysql_read_cell *reader_of(const struct mysql_place *p)
+static const enum sql_kind kinds[TYPE_COUNT] = {
+    [TYPE_BOOL] = SQL_INT,         [TYPE_INT] = SQL_INT,       [TYPE_DECIMAL] = SQL_TEXT,
+    [TYPE_FLOAT] = SQL_REAL,       [TYPE_STRING] = SQL_TEXT,   [TYPE_BYTES] = SQL_BLOB,
+    [TYPE_DATE] = SQL_TEXT,        [TYPE_TIME] = SQL_TEXT,     [TYPE_TIMESTAMP] = SQL_TEXT,
+    [TYPE_TIMESTAMPTZ] = SQL_TEXT, [TYPE_INTERVAL] = SQL_TEXT, [TYPE_UUID] = SQL_TEXT,
+    [TYPE_JSON] = SQL_TEXT,
+};
+static const enum mysql_moment moments[TYPE_COUNT] = {
+    [TYPE_DATE] = MYSQL_DATE,
+    [TYPE_TIMESTAMP] = MYSQL_INSTANT,
+    [TYPE_TIMESTAMPTZ] = MYSQL_INSTANT,
+};
+
+static void place_column(const struct sql_bulk_column *fill, const struct sql_column *column,
+                         struct mysql_place *p)
 {
-    if (p->type.type != p->to.type)
-        return read_converted;
-    /* 1.0 and 1.00 are one key, also where decimals are text. */
-    if (p->key && p->type.type == TYPE_DECIMAL)
-        return read_key_decimal;
-    return readers[p->type.type];
+    enum type type = fill->type.type;
+
+    p->view = batch_column(p->rows, fill->from);
+    p->has_view = true;
+    p->type = fill->type;
+    p->to = column->type;
+    p->key = column->role == SQL_ROLE_KEY;
+    p->read = readers[type];
+    p->holds = kinds[type];
+    /* A column of others may be text, or drop digits from a number without a word. */
+    if (!column->declared)
+        p->moment = moments[type];
+    if (type != p->to.type) {
+        p->read = read_converted;
+        p->holds = SQL_TEXT;
+        p->moment = MYSQL_NO_MOMENT;
+    } else if (p->key && type == TYPE_DECIMAL) {
+        p->read = read_key_decimal; /* 1.0 and 1.00 are one key, also where decimals are text */
+    }
+}
+
+static void share(struct sql_value v, struct mysql_place *p)
+{
+    p->read = read_shared;
+    p->is_shared = true;
+    p->shared = v;
+    p->holds = v.kind;
 }
 
 /* Text of the engine is canonical, with a 'Z' behind an instant that no column here takes. */
-static struct sql_value shared_text(const char *text, enum type to, struct arena *mem)
+static void share_text(const char *text, const struct sql_column *column, struct mysql_place *p)
 {
     char out[VALUE_TEXT_BYTES];
-    int64_t us;
 
-    if (to == TYPE_TIMESTAMPTZ && text && value_parse_timestamptz(text, strlen(text), &us)) {
-        size_t n = format_timestamp(us, out);
+    share(sql_text(text), p);
+    if (column->type.type == TYPE_TIMESTAMPTZ && text &&
+        value_parse_timestamptz(text, strlen(text), &p->shared_moment)) {
+        size_t n = format_timestamp(p->shared_moment, out);
 
-        return text_of(arena_memdup(mem, out, n), n);
+        p->shared = text_of(arena_memdup(p->mem, out, n), n);
+        p->moment = column->declared ? MYSQL_NO_MOMENT : MYSQL_INSTANT;
     }
-    return sql_text(text);
 }
 
 void mysql_place_cells(const struct sql_bulk *what, const struct batch *rows, struct arena *mem,
@@ -170,35 +206,26 @@ void mysql_place_cells(const struct sql_bulk *what, const struct batch *rows, st
         *p = (struct mysql_place){.mem = mem, .rows = rows, .from = fill->from};
         switch (fill->fill) {
         case SQL_FILL_COLUMN:
-            p->view = batch_column(rows, fill->from);
-            p->has_view = true;
-            p->type = fill->type;
-            p->to = column->type;
-            p->key = column->role == SQL_ROLE_KEY;
-            p->read = reader_of(p);
+            place_column(fill, column, p);
             break;
         case SQL_FILL_NULL:
-            p->read = read_shared;
-            p->is_shared = true;
-            p->shared = (struct sql_value){.kind = SQL_NULL};
+            share((struct sql_value){.kind = SQL_NULL}, p);
             break;
         case SQL_FILL_TEXT:
-            p->read = read_shared;
-            p->is_shared = true;
-            p->shared = shared_text(fill->text, column->type.type, mem);
+            share_text(fill->text, column, p);
             break;
         case SQL_FILL_INT:
-            p->read = read_shared;
-            p->is_shared = true;
-            p->shared = sql_int(fill->number);
+            share(sql_int(fill->number), p);
             break;
         case SQL_FILL_META:
             p->read = read_meta;
+            p->holds = SQL_TEXT;
             p->meta = what->meta;
             p->is_shared = !what->meta; /* NULL in all of them */
             break;
         case SQL_FILL_ORDER:
             p->read = read_order;
+            p->holds = SQL_INT;
             p->shared = sql_int(what->first_order);
             break;
         }

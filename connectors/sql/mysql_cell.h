@@ -11,17 +11,24 @@
 #include "connectors/sql/dialect.h"
 
 struct mysql_place;
+
+/* Cells that MariaDB may also be given as numbers: days, or microseconds. */
+enum mysql_moment { MYSQL_NO_MOMENT, MYSQL_DATE, MYSQL_INSTANT };
+
 typedef struct sql_value mysql_read_cell(const struct mysql_place *p, size_t row, char *scratch);
 
 /* Where the cells of one column of the table come from. */
 struct mysql_place {
     mysql_read_cell *read; /* of a row that has a value */
     bool has_view, key;
-    bool is_shared; /* every row has the value `shared` */
+    bool is_shared;           /* every row has the value `shared` */
+    enum sql_kind holds;      /* of every cell that has a value */
+    enum mysql_moment moment; /* then the cell is also view.ints[row], or shared_moment */
     struct column_view view;
     size_t from;
     struct column_type type, to; /* of the batch, of the table */
     struct sql_value shared;     /* or the first number of an order */
+    int64_t shared_moment;
     const char *const *meta;
     const struct batch *rows;
     struct arena *mem;

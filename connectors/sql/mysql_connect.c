@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -156,18 +157,24 @@ void mysql_unwatch(struct mysql_conn *c)
     stop_watching(c);
 }
 
-/* What has happened of the events that the library waits for, or that it took too long. */
-static int wait_for(struct mysql_conn *c, int events, int64_t end_us)
+static int64_t left_ms(int64_t end_us)
 {
-    int64_t left_ms = (end_us - clock_monotonic_us()) / 1000;
+    int64_t ms = (end_us - clock_monotonic_us()) / 1000;
+
+    return ms < INT_MAX ? ms : INT_MAX;
+}
+
+int mysql_wait(struct mysql_conn *c, int events, int64_t end_us)
+{
+    int64_t left = left_ms(end_us);
     struct pollfd p = {.fd = mysql_get_socket(c->my)};
     int happened = 0;
 
     p.events = (short)((events & MYSQL_WAIT_READ ? POLLIN : 0) |
                        (events & MYSQL_WAIT_WRITE ? POLLOUT : 0));
-    while (left_ms > 0 && poll(&p, 1, (int)left_ms) < 0 && errno == EINTR)
-        left_ms = (end_us - clock_monotonic_us()) / 1000;
-    if (left_ms <= 0 || p.revents == 0)
+    while (left > 0 && poll(&p, 1, (int)left) < 0 && errno == EINTR)
+        left = left_ms(end_us);
+    if (left <= 0 || p.revents == 0)
         return MYSQL_WAIT_TIMEOUT;
     happened |= p.revents & POLLIN ? MYSQL_WAIT_READ : 0;
     happened |= p.revents & POLLOUT ? MYSQL_WAIT_WRITE : 0;
@@ -191,7 +198,7 @@ static int connect_within(struct mysql_conn *c, const struct mysql_server *to, s
                                       (unsigned)to->port, NULL, CLIENT_FOUND_ROWS);
     while (events) {
         mysql_watch(c);
-        events = mysql_real_connect_cont(&done, c->my, wait_for(c, events, end));
+        events = mysql_real_connect_cont(&done, c->my, mysql_wait(c, events, end));
     }
     if (!done) {
         stop_watching(c);
@@ -267,6 +274,15 @@ static int limit_session(struct mysql_conn *c, const struct mysql_server *to, st
     return run_plain(c, sql, err);
 }
 
+static bool takes_arrays(const struct mysql_conn *c)
+{
+    unsigned long can = 0;
+
+    return c->is_mariadb &&
+           mariadb_get_infov(c->my, MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES, &can) == 0 &&
+           can & (unsigned long)(MARIADB_CLIENT_STMT_BULK_OPERATIONS >> 32);
+}
+
 /* The server's number of this session, unless something in between gave us another. */
 static int ask_session(struct mysql_conn *c, struct error *err)
 {
@@ -274,20 +290,34 @@ static int ask_session(struct mysql_conn *c, struct error *err)
     MYSQL_ROW row;
     int64_t thread = 0, packet = 0;
 
-    if (run_plain(c, "SELECT connection_id(), @@max_allowed_packet, @@local_infile", err) < 0)
+    if (run_plain(c,
+                  "SELECT connection_id(), @@max_allowed_packet, @@local_infile,"
+                  " @@log_bin AND @@binlog_format = 'STATEMENT'",
+                  err) < 0)
         return -1;
     rows = mysql_store_result(c->my);
     row = rows ? mysql_fetch_row(rows) : NULL;
-    if (row && row[0] && row[1] && row[2]) {
+    if (row && row[0] && row[1] && row[2] && row[3]) {
         (void)text_to_int64(row[0], strlen(row[0]), &thread);
         (void)text_to_int64(row[1], strlen(row[1]), &packet);
         c->server_loads = row[2][0] == '1';
+        c->server_binds = takes_arrays(c);
+        c->server_logs_statements = row[3][0] == '1';
     }
     mysql_free_result(rows);
     if (thread <= 0 || packet <= 0)
         return mysql_fail(c, NULL, "asking for the session", err);
     c->thread = (unsigned long)thread == mysql_thread_id(c->my) ? (unsigned long)thread : 0;
     c->max_packet = (size_t)packet;
+    return 0;
+}
+
+/* What others changed meanwhile is seen (READ COMMITTED) and rows come in arrays: a log of
+ * statements holds neither, and the server would refuse to write. */
+static int log_rows(struct mysql_conn *c, struct error *err)
+{
+    if (c->server_logs_statements && run_plain(c, "SET SESSION binlog_format = 'ROW'", err) < 0)
+        return error_wrap(err, "the server's binlog_format is STATEMENT, and must be another one");
     return 0;
 }
 
@@ -298,7 +328,7 @@ static int set_session(struct mysql_conn *c, const struct mysql_server *to, bool
         run_plain(c, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", err) < 0 ||
         limit_session(c, to, err) < 0 || ask_session(c, err) < 0)
         return -1;
-    return read_only ? run_plain(c, "SET SESSION TRANSACTION READ ONLY", err) : 0;
+    return read_only ? run_plain(c, "SET SESSION TRANSACTION READ ONLY", err) : log_rows(c, err);
 }
 
 static struct mysql_conn *new_conn(const struct mysql_server *to, struct run *run)

@@ -8,7 +8,9 @@
 #include "connectors/sql/mysql_bulk.h"
 
 /* Rows per VALUES, largest first. Measured: more than some hundred gain nothing. */
-static const size_t steps[MYSQL_INSERTS] = {512, 64, 8, 1};
+static const size_t steps[] = {512, 64, 8, 1};
+#define N_STEPS (sizeof steps / sizeof *steps)
+_Static_assert(N_STEPS <= MYSQL_INSERTS, "the statements of a table are kept");
 /* Of a packet, for what stands before and between the values. */
 #define PACKET_SLACK ((size_t)16 << 10)
 
@@ -41,28 +43,39 @@ void mysql_insert_free(struct mysql_bulk *b)
         close_insert(b, i);
 }
 
-/* The prepared statement for steps[i] rows. */
-static int prepare(struct mysql_conn *c, const struct sql_bulk *what, size_t i, MYSQL_STMT **out,
-                   struct error *err)
+static MYSQL_STMT *find_insert(const struct mysql_bulk *b, const char *sql)
+{
+    for (size_t i = 0; i < MYSQL_INSERTS; i++) {
+        if (b->inserts[i].sql && strcmp(b->inserts[i].sql, sql) == 0)
+            return b->inserts[i].stmt;
+    }
+    return NULL;
+}
+
+int mysql_insert_prepare(struct mysql_conn *c, const struct sql_bulk *what, size_t n_rows,
+                         MYSQL_STMT **out, struct error *err)
 {
     struct mysql_bulk *b = c->bulk;
     CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    size_t i = b->next_insert;
 
-    sql_put_insert(c->base.dialect, what->into, what->fill, steps[i], &sql);
+    sql_put_insert(c->base.dialect, what->into, what->fill, n_rows, &sql);
     if (buf_ok(&sql, "the INSERT statement", err) < 0)
         return -1;
-    if (!b->inserts[i].sql || strcmp(b->inserts[i].sql, buf_str(&sql)) != 0) {
+    *out = find_insert(b, buf_str(&sql));
+    if (*out)
+        return 0;
+    close_insert(b, i);
+    b->inserts[i].stmt = mysql_stmt_init(c->my);
+    if (!b->inserts[i].stmt)
+        return mysql_fail(c, NULL, "preparing an INSERT", err);
+    if (mysql_stmt_prepare(b->inserts[i].stmt, buf_str(&sql), sql.len) != 0) {
+        mysql_fail(c, b->inserts[i].stmt, "preparing an INSERT", err);
         close_insert(b, i);
-        b->inserts[i].stmt = mysql_stmt_init(c->my);
-        if (!b->inserts[i].stmt)
-            return mysql_fail(c, NULL, "preparing an INSERT", err);
-        if (mysql_stmt_prepare(b->inserts[i].stmt, buf_str(&sql), sql.len) != 0) {
-            mysql_fail(c, b->inserts[i].stmt, "preparing an INSERT", err);
-            close_insert(b, i);
-            return -1;
-        }
-        b->inserts[i].sql = xstrdup(buf_str(&sql));
+        return -1;
     }
+    b->inserts[i].sql = xstrdup(buf_str(&sql));
+    b->next_insert = (i + 1) % MYSQL_INSERTS;
     *out = b->inserts[i].stmt;
     return 0;
 }
@@ -110,7 +123,7 @@ static int insert_some(struct mysql_conn *c, const struct sql_bulk *what, const 
     size_t width = what->into->n_columns;
     MYSQL_STMT *stmt = NULL;
 
-    for (size_t i = 0; i < MYSQL_INSERTS; i++) {
+    for (size_t i = 0; i < N_STEPS; i++) {
         size_t bytes;
 
         if (steps[i] > n || steps[i] * width > c->base.dialect->max_params)
@@ -126,7 +139,7 @@ static int insert_some(struct mysql_conn *c, const struct sql_bulk *what, const 
                              c->server_name, bytes, c->max_packet);
         }
         *out_n = steps[i];
-        return prepare(c, what, i, &stmt, err) < 0
+        return mysql_insert_prepare(c, what, steps[i], &stmt, err) < 0
                    ? -1
                    : run_insert(c, stmt, b, steps[i], out_inserted, err);
     }

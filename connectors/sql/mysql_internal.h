@@ -29,7 +29,9 @@ struct mysql_conn {
     int watched_fd;       /* our own descriptor of the socket; -1 = none */
     unsigned long thread; /* the server's number of this session; 0 = cannot be told */
     bool connected, is_mariadb;
-    bool server_loads;       /* LOAD DATA LOCAL is allowed there */
+    bool server_loads; /* LOAD DATA LOCAL is allowed there */
+    bool server_binds; /* it takes arrays of parameters */
+    bool server_logs_statements;
     long version;            /* 101119 for 10.11.19 */
     size_t max_packet;       /* the longest statement or row that the server takes */
     char server_name[360];   /* "host:port/database", for messages */
@@ -45,6 +47,8 @@ void mysql_disconnect(struct mysql_conn *c); /* accepts NULL */
 /* Whether a cancelled run ends the connection's calls at once: always, but for a COMMIT. */
 void mysql_watch(struct mysql_conn *c);
 void mysql_unwatch(struct mysql_conn *c);
+/* What has happened of the events that the library waits for, or that it took too long. */
+int mysql_wait(struct mysql_conn *c, int events, int64_t end_us);
 
 /* Sets *err from the connection's (or the statement's, when not NULL) last error; returns -1. */
 int mysql_fail(struct mysql_conn *c, MYSQL_STMT *stmt, const char *what, struct error *err);

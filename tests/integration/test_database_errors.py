@@ -358,6 +358,37 @@ class ReadOnlyMysql(ReadOnly, DatabaseTest):
     own = "mysql"
 
 
+class BinaryLog(DatabaseTest):
+    """A server that logs statements would refuse ours: rows are logged, by those who may choose."""
+
+    def made(self, form):
+        self.src, self.dst = self.new(ENGINES["sqlite"]), OwnMysql.shared(log_bin="binlog", server_id=1, binlog_format=form)
+        self.addCleanup(self.dst.drop)
+        self.src.create("t", "id {int} not null primary key, s {text}, at {time}")
+        self.src.insert("t", [(i, f"s{i}", "2024-01-01 00:00:00.5") for i in range(5000)])
+
+    def test_of_any_format(self):
+        for form in ("STATEMENT", "MIXED", "ROW"):
+            self.name = f"binary-log-{form.lower()}"
+            with self.subTest(form):
+                self.made(form)
+                self.load()
+
+    def load(self):
+        for write in ("overwrite", "append_dedup"):
+            self.connect([self.stream("t", write=write)], prefix=f"{write}_")
+            self.run_it()
+            self.equal_rows(self.dst.rows(f"{write}_t", "id, s"), self.src.rows("t", "id, s"))
+            self.assertEqual(self.dst.execute(f"select count(*) from {write}_t where at = '2024-01-01 00:00:00.5'"), [(5000,)])
+
+    def test_who_may_not_choose(self):
+        self.made("STATEMENT")
+        self.connect([self.stream("t")], destination_config=self.dst.limited())
+        run = self.run_it(status="failed")
+        self.assertEqual((run["error"]["code"], run["attempts"]), ("permission_denied", 1), run["error"])
+        self.assertIn("binlog_format", run["error"]["message"])
+
+
 class FullDisk:
     """The disk of the destination is full: no damage, a long pause, and the next run goes on."""
     source_engine = ENGINES["sqlite"]

@@ -147,6 +147,8 @@ def start_mysql(parent, durable, **more):
                 "pid-file": folder / "server.pid", "init-file": init,
                 "ssl-cert": folder / "server.crt", "ssl-key": folder / "server.key"}
     settings.update({n.replace("_", "-"): v for n, v in more.items()})
+    if "log-bin" in settings:
+        del settings["skip-log-bin"]
     command = prefix + [shutil.which("mariadbd") or "/usr/sbin/mariadbd", "--no-defaults"]
     command += [f"--{n}={v}" if v is not None else f"--{n}" for n, v in settings.items()]
     server = {"port": port, "socket": str(folder / "server.sock"), "certificate": str(folder / "server.crt"),

@@ -114,14 +114,14 @@ static bool put_end(struct fake_mysql *s)
     return put_packet(s, "\xfe\0\0\2\0", 5);
 }
 
-/* Three columns, one row: "7", "16777216", "1". */
+/* Four columns, one row: "7", "16777216", "1", "0". */
 static bool answer_session(struct fake_mysql *s)
 {
     static const char column[] = "\3def\0\0\0\1x\0\x0c\x2d\0\x14\0\0\0\x08\0\0\0\0\0";
 
-    if (!put_packet(s, "\3", 1))
+    if (!put_packet(s, "\4", 1))
         return false;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         if (!put_packet(s, column, sizeof column - 1))
             return false;
     }
@@ -133,8 +133,10 @@ static bool answer_session(struct fake_mysql *s)
                       "\x08"
                       "16777216"
                       "\1"
-                      "1",
-                      13) &&
+                      "1"
+                      "\1"
+                      "0",
+                      15) &&
            put_end(s);
 }
 

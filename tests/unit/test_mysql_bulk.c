@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "connectors/sql/mysql_cell.h"
+#include "connectors/sql/mysql_bulk.h"
 #include "tests/support/mysql_fixture.h"
 
 static struct mysql_fixture f;
@@ -23,14 +23,19 @@ static void teardown(void)
 
 TestSuite(mysql_bulk, .init = setup, .fini = teardown);
 
-static const char *const loads[] = {"local_infile", "insert"};
+/* An INSERT is given arrays by a MariaDB, and lists of rows by others. */
+static const char *const loads[] = {"local_infile", "insert", "lists"};
 #define N_LOADS (sizeof loads / sizeof *loads)
 
 static void open_by(const char *load)
 {
+    bool lists = strcmp(load, "lists") == 0;
+
     mysql_fixture_close(&f);
-    f.to.load = load;
+    f.to.load = lists ? "insert" : load;
     mysql_fixture_open(&f);
+    if (lists)
+        ((struct mysql_conn *)f.conn)->bulk->way = MYSQL_BY_LISTS;
 }
 
 /* A table and a batch of the same columns. */
@@ -299,6 +304,8 @@ static const struct refusal refusals[] = {
     {"v float", TYPE_FLOAT, "1e300", "value_rejected"},
     {"v date", TYPE_STRING, "2023-02-29", "value_rejected"},
     {"v date", TYPE_STRING, "2023-02-28 10:11:12", "value_rejected"}, /* only a note */
+    {"v date", TYPE_TIMESTAMP, "2024-01-01T12:00:00", "value_rejected"},
+    {"v varchar(5)", TYPE_DATE, "2024-01-01", "value_rejected"},
     {"v enum('a','b')", TYPE_STRING, "c", "value_rejected"},
     {"v json", TYPE_STRING, "{", "constraint"},
     {"v varbinary(3)", TYPE_BYTES, "YWJjZA==", "value_rejected"},
@@ -511,36 +518,185 @@ Test(mysql_bulk, a_grown_column_takes_the_narrower_type)
 }
 
 /* More than is gathered for one statement, and rows that make INSERT take fewer at a time. */
+static void write_many(const char *load)
+{
+    struct shape s = {0};
+    int64_t n = 0, bytes = 0;
+    char *text = malloc(300000);
+
+    memset(text, 'x', 300000);
+    open_by(load);
+    mysql_fixture_run(&f, "CREATE OR REPLACE TABLE t (n bigint, t longtext)");
+    add(&s, "n", type_plain(TYPE_INT));
+    add(&s, "t", type_plain(TYPE_STRING));
+    ready(&s, "t");
+    mysql_fixture_run(&f, "START TRANSACTION");
+    for (size_t round = 0; round < 40; round++) {
+        size_t rows = round * 137 % 1500 + 1, size = round % 5 ? round * 7 : 300000 / rows;
+
+        batch_clear(s.rows);
+        for (size_t i = 0; i < rows; i++) {
+            batch_put_int64(s.rows, 0, n++);
+            batch_put_text(s.rows, 1, text, size);
+            batch_end_row(s.rows);
+            bytes += (int64_t)size;
+        }
+        must_bulk(&s, (int64_t)rows);
+    }
+    mysql_fixture_run(&f, "COMMIT");
+    cr_expect_eq(mysql_fixture_int(&f, "SELECT count(DISTINCT n) FROM t"), n);
+    cr_expect_eq(mysql_fixture_int(&f, "SELECT cast(sum(length(t)) AS signed) FROM t"), bytes);
+    free(text);
+    batch_free(s.rows);
+}
+
 Test(mysql_bulk, many_rows_of_many_sizes)
 {
+    for (size_t by = 0; by < N_LOADS; by++)
+        write_many(loads[by]);
+}
+
+Test(mysql_bulk, the_same_through_tls)
+{
+    f.to.ssl_mode = "require";
+    for (size_t by = 0; by < N_LOADS; by++)
+        write_many(loads[by]);
+}
+
+/* A packet has a limit, a stream has none: such a row goes by LOAD DATA among the others. */
+Test(mysql_bulk, a_row_larger_than_a_packet)
+{
+    static const char *const tried[] = {"auto", "insert"};
+    size_t n = 10 << 20;
+    char *big = malloc(n);
+    struct shape s = {0};
+
+    memset(big, 'x', n);
+    add(&s, "n", type_plain(TYPE_INT));
+    add(&s, "a", type_plain(TYPE_STRING));
+    add(&s, "b", type_plain(TYPE_STRING));
+    add(&s, "at", type_plain(TYPE_TIMESTAMP));
+    ready(&s, "t");
+    for (int64_t i = 0; i < 5; i++) {
+        batch_put_int64(s.rows, 0, i);
+        batch_put_text(s.rows, 1, big, i == 2 ? n : 3);
+        batch_put_text(s.rows, 2, big, i == 2 ? n : 3);
+        put(&s, 3, "2024-01-01T00:00:00.5");
+        batch_end_row(s.rows);
+    }
+    for (size_t by = 0; by < 2; by++) {
+        struct error err = ERROR_INIT;
+        int64_t inserted;
+
+        open_by(tried[by]);
+        mysql_fixture_run(&f, "CREATE OR REPLACE TABLE t (n bigint, a longtext, b longtext,"
+                              " at datetime(6))");
+        if (by == 0) {
+            must_bulk(&s, 5);
+            cr_expect_str_eq(mysql_fixture_text(&f,
+                                                "SELECT group_concat(concat_ws('|', n,"
+                                                " length(a), length(b), at) ORDER BY n) FROM t"),
+                             "0|3|3|2024-01-01 00:00:00.500000,1|3|3|2024-01-01 00:00:00.500000,"
+                             "2|10485760|10485760|2024-01-01 00:00:00.500000,"
+                             "3|3|3|2024-01-01 00:00:00.500000,4|3|3|2024-01-01 00:00:00.500000");
+        } else {
+            cr_expect_eq(bulk(&s, &inserted, &err), -1);
+            cr_expect_eq(err.code, ERR_TOO_LARGE, "%s", err.message);
+        }
+    }
+    batch_free(s.rows);
+    free(big);
+}
+
+/* The statement stays prepared while its table becomes another one. */
+Test(mysql_bulk, a_table_that_changes_between_two_batches)
+{
+    static const char *const changes[] = {
+        "ALTER TABLE t MODIFY v longtext",
+        "ALTER TABLE t ADD COLUMN w bigint FIRST",
+        "DROP TABLE t",
+        "CREATE TABLE t (v decimal(20), n bigint)",
+        "CREATE TEMPORARY TABLE t (n bigint, v varchar(20))",
+    };
+
     for (size_t by = 0; by < N_LOADS; by++) {
         struct shape s = {0};
-        int64_t n = 0, bytes = 0;
-        char *text = malloc(300000);
+        struct error err = ERROR_INIT;
+        int64_t inserted;
 
-        memset(text, 'x', 300000);
         open_by(loads[by]);
-        mysql_fixture_run(&f, "CREATE OR REPLACE TABLE t (n bigint, t longtext)");
+        mysql_fixture_run(&f, "CREATE OR REPLACE TABLE t (n bigint, v bigint)");
         add(&s, "n", type_plain(TYPE_INT));
-        add(&s, "t", type_plain(TYPE_STRING));
+        add(&s, "v", type_plain(TYPE_INT));
         ready(&s, "t");
-        mysql_fixture_run(&f, "START TRANSACTION");
-        for (size_t round = 0; round < 40; round++) {
-            size_t rows = round * 137 % 1500 + 1, size = round % 5 ? round * 7 : 300000 / rows;
-
-            batch_clear(s.rows);
-            for (size_t i = 0; i < rows; i++) {
-                batch_put_int64(s.rows, 0, n++);
-                batch_put_text(s.rows, 1, text, size);
-                batch_end_row(s.rows);
-                bytes += (int64_t)size;
-            }
-            must_bulk(&s, (int64_t)rows);
+        for (int64_t i = 0; i < 3; i++) {
+            batch_put_int64(s.rows, 0, i);
+            batch_put_int64(s.rows, 1, -i);
+            batch_end_row(s.rows);
         }
-        mysql_fixture_run(&f, "COMMIT");
-        cr_expect_eq(mysql_fixture_int(&f, "SELECT count(DISTINCT n) FROM t"), n);
-        cr_expect_eq(mysql_fixture_int(&f, "SELECT cast(sum(length(t)) AS signed) FROM t"), bytes);
-        free(text);
+        must_bulk(&s, 3);
+        for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+            bool gone = strncmp(changes[i], "DROP", 4) == 0;
+            int rc;
+
+            mysql_fixture_run(&f, changes[i]);
+            rc = bulk(&s, &inserted, &err);
+            if (rc == 0)
+                rc = sql_exec(f.conn, "COMMIT", &err);
+            cr_expect_eq(rc, gone ? -1 : 0, "%s by %s: %s", changes[i], loads[by], err.message);
+            if (gone)
+                cr_expect_eq(err.code, ERR_SCHEMA, "%s", err.message);
+            err = ERROR_INIT;
+        }
+        cr_expect_str_eq(mysql_fixture_text(&f, "SELECT concat_ws('|', count(*), sum(n), sum(v))"
+                                                " FROM t"),
+                         "3|3|-3");
+        mysql_fixture_run(&f, "DROP TEMPORARY TABLE t");
+        cr_expect_str_eq(mysql_fixture_text(&f, "SELECT concat_ws('|', count(*), sum(n), sum(v))"
+                                                " FROM t"),
+                         "3|3|-3");
         batch_free(s.rows);
     }
+}
+
+/* The server waits for a lock, and we for nobody. */
+Test(mysql_bulk, cancelled_while_rows_are_under_way)
+{
+    struct mysql_fixture other;
+    struct shape s = {0};
+    struct error err = ERROR_INIT;
+    int64_t inserted;
+
+    open_by("auto");
+    mysql_fixture_run(&f, "CREATE OR REPLACE TABLE t (n bigint)");
+    mysql_fixture_init(&other);
+    other.to.database = f.database;
+    mysql_fixture_open(&other);
+    mysql_fixture_run(&other, "LOCK TABLES t WRITE");
+    fill_ints(&s, "t", 0, 3);
+    must_bulk(&s, 3);
+    cancel_request(f.cancel, CANCEL_USER);
+    cr_expect_eq(sql_exec(f.conn, "COMMIT", &err), -1);
+    cr_expect_eq(err.code, ERR_CANCELLED, "%s", err.message);
+    err = ERROR_INIT;
+    cr_expect_eq(bulk(&s, &inserted, &err), -1);
+    mysql_fixture_close(&f);
+    cr_expect_eq(mysql_fixture_int(&other, "SELECT count(*) FROM t"), 0);
+    mysql_fixture_release(&other);
+    batch_free(s.rows);
+}
+
+/* A connection that is closed with rows under way rolls them back. */
+Test(mysql_bulk, closed_while_rows_are_under_way)
+{
+    struct shape s = {0};
+
+    open_by("auto");
+    mysql_fixture_run(&f, "CREATE OR REPLACE TABLE t (n bigint)");
+    fill_ints(&s, "t", 0, 3);
+    mysql_fixture_run(&f, "START TRANSACTION");
+    must_bulk(&s, 3);
+    open_by("auto");
+    cr_expect_eq(mysql_fixture_int(&f, "SELECT count(*) FROM t"), 0);
+    batch_free(s.rows);
 }
