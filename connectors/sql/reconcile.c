@@ -182,7 +182,9 @@ static int decide_anew(struct sql_destination *d, struct load *l, const struct s
     row->schema_version = was->schema_version;
     row->fence = was->fence;
     row->seq = 0;
-    if (was->live_generation == was->generation && !was->adopted)
+    /* In another mode it may have been one of several generations that were appended. */
+    if (was->live_generation == was->generation && !was->adopted &&
+        strcmp(was->identity, l->identity) == 0)
         l->live_delivered = was->counts.inserted - was->counts.deleted;
     if (strcmp(was->target, row->target) == 0 && l->live_exists) {
         row->adopted = was->adopted;

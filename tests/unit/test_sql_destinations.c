@@ -599,6 +599,30 @@ Scenario(guard_against_a_source_that_is_suddenly_empty)
     rows_are("select count(*) from t", "0");
 }
 
+Scenario(guard_by_what_is_there_when_others_have_deleted)
+{
+    begin(*engine);
+    ok(target_run(&t, "1,a,1;2,b,2;3,c,3", NULL));
+    target_exec(&t, "delete from t where id > 1");
+    ok(target_run(&t, "1,a,1", NULL));
+    rows_are("select count(*) from t", "1");
+}
+
+Scenario(guard_by_what_is_there_when_rows_came_in_another_mode)
+{
+    begin(*engine);
+    target_modes(&t, 0, SYNC_FULL_REFRESH, WRITE_APPEND);
+    ok(target_run(&t, "1,a,1;2,b,2", NULL));
+    ok(target_run(&t, "3,c,3", NULL));
+    target_modes(&t, 0, SYNC_FULL_REFRESH, WRITE_OVERWRITE);
+    refused(target_run(&t, "1,a,1", NULL), "shrink_guard");
+    rows_are("select count(*) from t", "3");
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    ok(target_run(&t, "1,a,1;2,b,2;3,c,3;4,d,4;5,e,5", "{}"));
+    target_modes(&t, 0, SYNC_FULL_REFRESH, WRITE_OVERWRITE);
+    refused(target_run(&t, "1,a,1;2,b,2", NULL), "shrink_guard");
+}
+
 /* ---------------------------------------------------------------------- drift */
 
 Scenario(add_columns_between_runs_and_keep_those_that_are_gone)
