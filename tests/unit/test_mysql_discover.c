@@ -132,6 +132,29 @@ Test(mysql_discover, suggests_cursors_best_first)
     cr_assert_not(source_fixture_stream(&f, "none")->incremental);
 }
 
+/* Where tables are many, the numbers are those that the server keeps, which name partitions. */
+Test(mysql_discover, knows_how_many_rows_many_tables_have)
+{
+    CLEANUP(buf_release) struct buf sql = BUF_INIT(1 << 20);
+
+    for (size_t i = 0; i < 520; i++)
+        buf_printf(&sql, "create table t%zu(id int primary key); ", i);
+    buf_puts(&sql, "create table full(id int primary key);"
+                   "insert into full select seq from seq_1_to_500; analyze table full;"
+                   "create table parts(id int primary key) partition by hash(id) partitions 2;"
+                   "insert into parts select seq from seq_1_to_500; analyze table parts;"
+                   "create view v as select * from full");
+    source_fixture_run(&f, buf_str(&sql));
+    source_fixture_select(&f, NULL);
+    cr_assert_eq(f.h.catalog.n, 523);
+    cr_assert_geq(source_fixture_stream(&f, "full")->row_estimate, 400);
+    cr_assert_leq(source_fixture_stream(&f, "full")->row_estimate, 600);
+    cr_assert_geq(source_fixture_stream(&f, "parts")->row_estimate, 400);
+    cr_assert_leq(source_fixture_stream(&f, "parts")->row_estimate, 600);
+    cr_assert_eq(source_fixture_stream(&f, "t7")->row_estimate, 0);
+    cr_assert_eq(source_fixture_stream(&f, "v")->row_estimate, -1);
+}
+
 Test(mysql_discover, knows_names_of_every_kind)
 {
     source_fixture_run(
