@@ -1,8 +1,10 @@
 """Measures with PostgreSQL and MariaDB on servers of our own, durable as in production."""
 import json
 import shlex
+import statistics
 import subprocess
 import sys
+import time
 
 from measure import BENCH, ROOT, Service, remove, timed
 
@@ -225,6 +227,29 @@ class Relational:
                    lambda: self.load_data(other), 0.8, "LOAD DATA LOCAL")
         self.memory("  peak memory", service, 64)
         service.stop()
+
+    def discovery(self, tables=10_000):
+        """From the request to the whole answer, of a database of many tables."""
+        self.start_servers()
+        columns = ("id bigint not null primary key, a int not null, b varchar(40), c text, d decimal(10, 2), e date, "
+                   "f timestamp null, g double precision, h smallint, i varchar(10) not null, unique (a)")
+        for name, connector in (("PostgreSQL", "postgres"), ("MariaDB", "mysql")):
+            database = getattr(databases, f"new_{connector}")("many")
+            cursor = getattr(databases, connector)(database).cursor()
+            for i in range(tables):
+                cursor.execute(f"create table t{i:05} ({columns})")
+            service = Service(self.folder)
+            service.call("PUT", "/v1/sources/many", {"connector": connector, "config":
+                                                     getattr(databases, f"{connector}_config")(database)})
+            took = []
+            for _ in range(self.pairs):
+                began = time.monotonic()
+                found = service.call("POST", "/v1/sources/many/discover")
+                took.append(time.monotonic() - began)
+                assert len(found["streams"]) == tables, len(found["streams"])
+            seconds = statistics.median(took)
+            self.report(f"discovery of {tables:,} tables, {name}", f"{seconds:.1f} s", "< 5 s", seconds < 5)
+            service.stop()
 
     def postgres_to_sqlite(self):
         source, target, other = self.postgres_lineitem(), self.folder / "ours.db", self.folder / "theirs.db"
