@@ -43,6 +43,7 @@ struct stream {
     bool source_defined_cursor; /* the source keeps its own position; no cursor_field is needed */
     bool incremental;           /* INCREMENTAL is supported */
     bool resumable;             /* a full read can continue after a crash */
+    bool as_found;              /* the schema is all that discovery has just found */
     int64_t row_estimate;       /* -1 = unknown */
     /* Why rows may be missed, or come twice, although nothing fails: whatever is selected, and
      * where rows are not merged by a key. NULL = they do not. */

@@ -3,7 +3,7 @@
 
     coverage.py            builds the preset `coverage`, runs unit, torture and conformance tests and
                            the integration tests of SOME, and reports
-    coverage.py --all      runs every integration test, too, and crash tests that end in errors
+    coverage.py --all      runs every integration test, too
     coverage.py --report   only reports again what was counted last
     FILE...                each branch of these that no test takes, line by line; without any, of
                            the files of EVERY_BRANCH

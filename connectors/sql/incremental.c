@@ -314,13 +314,33 @@ static int finish_window(struct reading *s, const struct cursor_position *from, 
                            err));
 }
 
+/*
+ * A row that was written between discovery and the snapshot has what the source has in its new
+ * columns. It would be delivered without them, and not be read again when they are known.
+ */
+static int check_columns(struct reading *s, struct error *err)
+{
+    const struct sql_value table[] = {sql_text(s->scan.schema), sql_text(s->scan.table)};
+    struct maybe_int n;
+
+    if (!s->want->stream->as_found || s->scan.query)
+        return 0;
+    if (reading_ask(s, s->r->driver->count_columns, table, 2, &n, err) < 0)
+        return -1;
+    if (n.known && n.value > (int64_t)s->want->stream->schema->n_columns)
+        return error_set_reason(err, ERR_TRANSIENT, "schema_changed",
+                                "table \"%s\" has got columns since it was discovered",
+                                s->scan.table);
+    return 0;
+}
+
 int reading_incremental(struct reading *s, struct error *err)
 {
     static const struct cursor_position beginning = {0};
     struct cursor_position from = {0};
     enum nulls nulls = s->position ? NULLS_LATER : NULLS_FIRST;
 
-    if (reading_use_cursor(s, err) < 0)
+    if (reading_use_cursor(s, err) < 0 || check_columns(s, err) < 0)
         return -1;
     if (s->number->failed) {
         *err = s->number->why;

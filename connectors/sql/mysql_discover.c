@@ -389,6 +389,7 @@ static void add_stream(const struct building *b, const struct table *t, const ch
     s->schema = schema;
     s->resumable = t->n_key > 0;
     s->row_estimate = t->rows;
+    s->as_found = true;
     candidates_choose(b->r->base.dialect, out->mem, s);
 }
 

@@ -165,6 +165,7 @@ static int end_table(struct building *b, struct error *err)
     s->name = arena_strdup(mem, b->name);
     s->schema = schema;
     s->row_estimate = b->estimate;
+    s->as_found = true;
     s->resumable = schema->n_key > 0;
     choose_cursors(mem, schema, s);
     return 0;

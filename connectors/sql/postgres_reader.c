@@ -271,6 +271,14 @@ const struct sql_source_driver postgres_source_driver = {
     .snapshot = snapshot,
     .number = number,
     .last_number = postgres_last_number,
+    /* Where names are in no encoding, discovery leaves out those that are not UTF-8. */
+    .count_columns =
+        "SELECT CASE WHEN pg_catalog.current_setting('server_encoding') <> 'SQL_ASCII' THEN"
+        " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute AS a"
+        " JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid"
+        " JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped"
+        " AND pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')) END",
     .select = postgres_select,
     .fetch = postgres_fetch,
     .put_key = postgres_put_key,

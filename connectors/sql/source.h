@@ -88,6 +88,8 @@ struct sql_source_driver {
      * column does not belong to a table of that name. */
     int (*last_number)(struct sql_reader *r, const char *schema, const char *table,
                        const char *column, int64_t *out, bool *out_known, struct error *err);
+    /* Schema, table: a query, how many columns discovery finds now; NULL = it cannot be told. */
+    const char *count_columns;
     int (*select)(struct sql_reader *r, const struct sql_scan *scan, struct sql_cursor **out,
                   struct error *err);
     /* Fills the batch until it is full or the rows end. */

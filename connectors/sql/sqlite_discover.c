@@ -330,6 +330,7 @@ static int discover_table(struct sqlite_conn *c, const struct table *t, struct b
     s->name = t->name;
     s->schema = schema;
     choose_cursors(b, schema, s);
+    s->as_found = true;
     s->incremental = can_be_incremental(b);
     s->resumable = schema->n_key > 0;
     return estimate(c, t, &s->row_estimate, err);

@@ -132,6 +132,8 @@ const struct sql_source_driver sqlite_source_driver = {
     .snapshot = snapshot,
     .number = number,
     .last_number = last_number,
+    .count_columns = "SELECT count(*) FROM pragma_table_xinfo(?2, 'main')"
+                     " WHERE hidden <> 1 AND ?1 IS NOT NULL",
     .select = sqlite_select,
     .fetch = sqlite_fetch,
     .put_key = sqlite_put_key,

@@ -444,6 +444,24 @@ Test(sqlite_source, overlaps_by_one_where_rows_are_merged)
     cr_assert_eq(read_well()->n_lines, 2, "a tie that was committed later is not lost");
 }
 
+/* A row that has something in a column of which the run does not know is not delivered without. */
+Test(sqlite_source, begins_anew_when_columns_have_come_since_discovery)
+{
+    const struct fake_stream *s;
+
+    fill("id integer primary key, v text", 5);
+    fixture_select(&f, INCREMENTAL("append_dedup", "id"));
+    fixture_exec(f.from, "alter table t add column w int default 7;"
+                         "insert into t values (6, 'x', 8)");
+    s = read_on();
+    cr_assert(s->failed);
+    cr_assert_str_eq(error_reason(&s->why), "schema_changed");
+    cr_assert(error_is_retryable(&s->why));
+    fixture_select(&f, INCREMENTAL("append_dedup", "id"));
+    position[0] = '\0';
+    cr_assert_eq(read_well()->n_lines, 6);
+}
+
 Test(sqlite_source, says_when_an_integer_cursor_went_back)
 {
     fill("id integer primary key, v text", 5);
