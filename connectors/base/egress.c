@@ -366,9 +366,9 @@ static bool is_our_listener(const struct address *a)
     return false;
 }
 
-static struct egress_decision decide(const char *host, const struct address *a)
+static struct egress_decision decide_by(const struct egress_rules *by, const char *host,
+                                        const struct address *a)
 {
-    const struct egress_rules *by = atomic_load(&in_force);
     const struct rule *rule;
 
     if (a->kind.class == EGRESS_FORBIDDEN)
@@ -389,6 +389,11 @@ static struct egress_decision decide(const char *host, const struct address *a)
     return (struct egress_decision){true, a->kind.name, "nothing speaks against it", ""};
 }
 
+static struct egress_decision decide(const char *host, const struct address *a)
+{
+    return decide_by(atomic_load(&in_force), host, a);
+}
+
 static bool read_address(const struct sockaddr *to, struct address *out)
 {
     if (!egress_bytes(to, out->outer, &out->port))
@@ -398,20 +403,26 @@ static bool read_address(const struct sockaddr *to, struct address *out)
     return true;
 }
 
-static struct egress_decision decide_at(const char *host, const struct sockaddr *to,
-                                        struct address *out)
+static struct egress_decision decide_at(const struct egress_rules *by, const char *host,
+                                        const struct sockaddr *to, struct address *out)
 {
     if (!read_address(to, out))
         return (struct egress_decision){false, "no network address", "never allowed",
                                         "never_allowed"};
-    return decide(host, out);
+    return decide_by(by, host, out);
+}
+
+void egress_decide_by(const struct egress_rules *by, const char *host, const struct sockaddr *to,
+                      struct egress_decision *out)
+{
+    struct address ignored;
+
+    *out = decide_at(by, host, to, &ignored);
 }
 
 void egress_decide(const char *host, const struct sockaddr *to, struct egress_decision *out)
 {
-    struct address ignored;
-
-    *out = decide_at(host, to, &ignored);
+    egress_decide_by(atomic_load(&in_force), host, to, out);
 }
 
 /* One refusal, however often it is told. */
@@ -430,7 +441,7 @@ static int refuse(const char *host, const char *kind, const char *rule, struct e
 int egress_check(const char *host, const struct sockaddr *to, struct error *err)
 {
     struct address a;
-    struct egress_decision d = decide_at(host, to, &a);
+    struct egress_decision d = decide_at(atomic_load(&in_force), host, to, &a);
     size_t at;
 
     if (!d.allowed) {

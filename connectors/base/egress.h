@@ -67,6 +67,9 @@ struct egress_decision {
 
 /* `host` is what was asked for: a name or an address. */
 void egress_decide(const char *host, const struct sockaddr *to, struct egress_decision *out);
+/* The same by rules that need not be in force. */
+void egress_decide_by(const struct egress_rules *by, const char *host, const struct sockaddr *to,
+                      struct egress_decision *out);
 
 /*
  * 0 when a connection to `to` may be made. Else PERMISSION "egress_denied". What a name opens is

@@ -130,16 +130,18 @@ static void check_class(const unsigned char a[16])
 
 static bool allowed(const char *allow, const char *deny, const struct sockaddr_in6 *to)
 {
+    const struct egress_policy policy = {.allow = &allow,
+                                         .n_allow = allow != NULL,
+                                         .deny = &deny,
+                                         .n_deny = deny != NULL,
+                                         .loopback = true};
     struct error err = ERROR_INIT;
     struct egress_decision d;
+    struct egress_rules *rules;
 
-    MUST(egress_configure(&(struct egress_policy){.allow = &allow,
-                                                  .n_allow = allow != NULL,
-                                                  .deny = &deny,
-                                                  .n_deny = deny != NULL,
-                                                  .loopback = true},
-                          &err) == 0);
-    egress_decide("db.example.com", (const struct sockaddr *)to, &d);
+    MUST(egress_rules_new(&policy, &rules, &err) == 0);
+    egress_decide_by(rules, "db.example.com", (const struct sockaddr *)to, &d);
+    egress_rules_free(rules);
     return d.allowed;
 }
 
