@@ -268,6 +268,11 @@ int catalog_column_numbers(const struct doc *names, const char *what, const stru
         if (found < 0)
             return error_set(err, ERR_INVALID, "\"%s\" names the unknown column \"%s\"", what,
                              name);
+        for (size_t j = 0; j < i; j++) {
+            if (numbers[j] == (size_t)found)
+                return error_set(err, ERR_INVALID, "\"%s\" names the column \"%s\" twice", what,
+                                 name);
+        }
         numbers[i] = (size_t)found;
     }
     *out = numbers;

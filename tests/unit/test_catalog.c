@@ -189,6 +189,9 @@ Test(catalog, refuses_what_is_not_one)
                    "/streams/0: stream \"t\": column \"c\" occurs twice");
     assert_invalid("{\"streams\":[{\"name\":\"t\",\"columns\":[],\"primary_key\":[\"k\"]}]}",
                    "/streams/0: stream \"t\": \"primary_key\" names the unknown column \"k\"");
+    assert_invalid("{\"streams\":[{\"name\":\"t\",\"columns\":[{\"name\":\"c\",\"type\":\"int\"}],"
+                   "\"primary_key\":[\"c\",\"c\"]}]}",
+                   "/streams/0: stream \"t\": \"primary_key\" names the column \"c\" twice");
     assert_invalid("{\"streams\":[{\"name\":\"t\",\"columns\":[],\"cursor_fields\":[\"k\"]}]}",
                    "/streams/0: stream \"t\": \"cursor_fields\" names the unknown column \"k\"");
     assert_invalid("{\"streams\":[{\"name\":\"b.t\",\"namespace\":\"a\",\"columns\":[]},"
