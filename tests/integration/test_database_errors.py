@@ -420,6 +420,7 @@ class FullDisk:
         self.assertEqual((run["error"]["code"], run["error"]["retryable"]), ("disk_full", True), run["error"])
         ballast.unlink()
         self.recover()
+        wait_until("the server", self.answers)
         self.assertGreaterEqual(self.dst.count("t"), 100)
         self.src.execute("delete from t where id >= 2000")
         self.run_it()
@@ -428,6 +429,16 @@ class FullDisk:
 
     def recover(self):
         pass
+
+    def answers(self):
+        """PostgreSQL starts anew when it cannot write its log."""
+        try:
+            self.dst.connect().close()
+            return True
+        except Exception as why:
+            if "accepting connections" not in str(why) and "starting up" not in str(why):
+                raise
+            return False
 
 
 class FullDiskPostgres(FullDisk, DatabaseTest):

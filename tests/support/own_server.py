@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 import databases
 from engines import Mysql, Postgres
@@ -45,10 +46,19 @@ class OwnServer:
         """All its processes, at once; what it had written is in its files."""
         self.close()
         os.killpg(self.server["pid"], signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.server["pid"], 0)  # a pid that is still there keeps the next one from starting
 
     def come_back(self):
         """On the same port. Returns when it has recovered."""
-        databases.launch(self.server, "the server", lambda: self.connect().close())
+        for patience in range(100, -1, -1):
+            try:
+                databases.launch(self.server, "the server", lambda: self.connect().close())
+                return
+            except SystemExit as why:  # its other processes have not noticed yet that it died
+                if not patience or "shared memory" not in str(why):
+                    raise
+                time.sleep(0.1)
 
     def __init__(self, server, prefix="own"):
         self.server = server
