@@ -74,7 +74,7 @@ class Canaries(ServiceTest):
             config, secret = self.filled(schema, f"{kind} {name}")
             if name == "rest":
                 config["document"] = {
-                    "name": "api", "client": {"base_url": "http://127.0.0.1:1", "retry": {"tries": 1}, "auth": {
+                    "name": "api", "secrets": {"key": {}}, "client": {"base_url": "http://127.0.0.1:1", "retry": {"tries": 1}, "auth": {
                         "type": "bearer", "token": "{{ secret.key }}"}},
                     "check": {"path": "/"}, "streams": [{"name": "a", "path": "/", "records": {"path": "data"}}]}
             answer = self.service.put(f"/v1/{kind}s/{name}", {"connector": name, "config": config})

@@ -224,7 +224,8 @@ class Ended(Probed):
 
     def test_cancelled(self):
         run, _ = self.started(n=2, sleep=600, hide=True)
-        self.assertEqual(len([r for r in self.reports() if not gone(r["pid"])]), 2)
+        wait_until("the program and the one that it hides",
+                   lambda: len([r for r in self.reports() if not gone(r["pid"])]) == 2)
         self.service.post(f"/v1/runs/{run['id']}/cancel")
         self.assertEqual(self.finished(run)["status"], "cancelled")
         self.nothing_left(self.reports())
