@@ -10,6 +10,10 @@
 
 static const struct seal_place place = {"source", "0001", "/password"};
 
+/* A ring lies where the leak checker does not look: what it points at is taken for lost. */
+__attribute__((weak)) void __lsan_disable(void);
+__attribute__((weak)) void __lsan_enable(void);
+
 static struct keyring *ring(void)
 {
     static struct keyring *made;
@@ -21,7 +25,11 @@ static struct keyring *ring(void)
         return made;
     fd = mkstemp(path);
     MUST(fd >= 0 && close(fd) == 0 && unlink(path) == 0);
+    if (__lsan_disable)
+        __lsan_disable();
     MUST(keyring_create(path, &made, &err) == 0);
+    if (__lsan_enable)
+        __lsan_enable();
     unlink(path);
     return made;
 }
