@@ -71,6 +71,7 @@ static const char *options_of(const char *proxy)
     cr_assert_eq(http_send(client, &r, &x, &err), 0, "%s", err.message);
     if (!proxy)
         cr_assert_eq(http_wait(x, &err), 0, "%s", err.message);
+    http_end(x);
     http_client_free(client);
     cancel_free(cancel);
     at = strstr(given, r.url); /* its port is another one each time */

@@ -213,12 +213,6 @@ Test(rest_rows, takes_the_document_at_its_word)
     put_all(&f, rows, NULL);
     cr_assert_str_eq(buf_str(&f.out), "17|2024-01-01T00:00:00Z|1.50|1\n", "%s", buf_str(&f.out));
     close_fixture(&f);
-    f = (struct fixture){0};
-    open_fixture(&f,
-                 ",\"key\":[\"gone\"],\"schema\":{\"properties\":{\"id\":{\"type\":\"integer\"}}}");
-    cr_assert_null(infer(&f, rows, &err));
-    cr_assert_str_eq(err.reason, "key_missing");
-    close_fixture(&f);
 }
 
 Test(rest_rows, knows_the_cursor)
