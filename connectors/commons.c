@@ -101,6 +101,8 @@ void commons_put(struct commons *k, const char *name, void *what, void (*release
     LOCK_GUARD(&k->mutex);
     struct thing *t = find(k, name);
 
+    if (!t)
+        abort(); /* whoever puts it has taken it on */
     t->what = what;
     t->release = release;
     pthread_cond_broadcast(&k->changed);
@@ -111,6 +113,8 @@ void commons_give_up(struct commons *k, const char *name)
     LOCK_GUARD(&k->mutex);
     struct thing *t = find(k, name);
 
+    if (!t)
+        abort();
     free(t->name);
     *t = k->things[--k->n];
     pthread_cond_broadcast(&k->changed);

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connectors/base/ceiling.h"
-
 /* Blocks grow: a request that only follows a log keeps little, a catalog fits in a few. */
 #define FIRST_BYTES ((size_t)1024)
 #define BLOCK_BYTES ((size_t)16 * 1024)
@@ -22,56 +20,12 @@ struct arena {
     size_t used;
 };
 
-static void exhausted(size_t n)
-{
-    fprintf(stderr, "connectord: out of memory (%zu bytes wanted)\n", n);
-    abort();
-}
-
-_Thread_local volatile bool ceiling_lifted;
-
-void *xalloc(size_t n_bytes)
-{
-    void *p;
-
-    ceiling_lifted = n_bytes > CEILING_BYTES;
-    p = calloc(1, n_bytes ? n_bytes : 1);
-    ceiling_lifted = false;
-    if (!p)
-        exhausted(n_bytes);
-    return p;
-}
-
-void *xrealloc(void *p, size_t n_bytes)
-{
-    void *q;
-
-    ceiling_lifted = n_bytes > CEILING_BYTES;
-    q = realloc(p, n_bytes ? n_bytes : 1);
-    ceiling_lifted = false;
-    if (!q)
-        exhausted(n_bytes);
-    return q;
-}
-
-char *xstrdup(const char *s)
-{
-    size_t n = strlen(s) + 1;
-
-    return memcpy(xalloc(n), s, n);
-}
-
-void free_cleanup(void *p)
-{
-    free(*(void **)p);
-}
-
 static struct block *block_new(size_t size)
 {
     struct block *b;
 
     if (size > SIZE_MAX - sizeof *b)
-        exhausted(size);
+        xalloc_failed(size);
     b = xalloc(sizeof *b + size);
     b->size = size;
     return b;
@@ -133,7 +87,7 @@ void *arena_alloc(struct arena *mem, size_t n_bytes)
     char *p;
 
     if (n_bytes > SIZE_MAX - align)
-        exhausted(n_bytes);
+        xalloc_failed(n_bytes);
     n_bytes = (n_bytes + align - 1) / align * align;
     if (!b || b->size - b->used < n_bytes) {
         b = block_new(next_size(mem, n_bytes));
@@ -157,7 +111,7 @@ void *arena_array(struct arena *mem, size_t n, size_t size)
     size_t bytes;
 
     if (__builtin_mul_overflow(n, size, &bytes))
-        exhausted(SIZE_MAX);
+        xalloc_failed(SIZE_MAX);
     return arena_alloc(mem, bytes);
 }
 

@@ -43,6 +43,8 @@ DEFINE_CLEANUP(struct arena *, arena_free_cleanup, arena_free);
 void *xalloc(size_t n_bytes) __attribute__((returns_nonnull, malloc)); /* zeroed */
 void *xrealloc(void *p, size_t n_bytes) __attribute__((returns_nonnull));
 char *xstrdup(const char *s) __attribute__((returns_nonnull, nonnull));
+/* What they do when there is none: says how much was wanted, and aborts. */
+_Noreturn void xalloc_failed(size_t n_bytes);
 
 /* For CLEANUP on any pointer that came from the heap. */
 void free_cleanup(void *p);

@@ -11,6 +11,7 @@
  * Only of tables of ours: nobody else writes a table of this stream. Should somebody do it
  * nevertheless, the index refuses the row, and the next attempt sees the key; see straight_blame.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "connectors/base/arena.h"
@@ -38,9 +39,12 @@ static int ask_greatest(struct sql_destination *d, const struct load *l, int64_t
                         struct error *err)
 {
     CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
+    const struct sql_column *key = key_column(&l->table);
 
+    if (!key)
+        abort(); /* asked of tables with a key of one column only */
     buf_puts(&sql, "SELECT max(");
-    sql_put_name(d->dialect, key_column(&l->table)->name, &sql);
+    sql_put_name(d->dialect, key->name, &sql);
     buf_puts(&sql, ") FROM ");
     sql_put_table(d->dialect, l->table.schema, l->table.name, &sql);
     return load_count(d, &sql, out, err);
