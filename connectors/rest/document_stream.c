@@ -382,9 +382,11 @@ static void compile_parts(struct compile *c, const struct raw_stream *raw, const
 static void check_key(struct compile *c, const char *pointer, const struct rest_stream *s)
 {
     for (size_t i = 0; i < s->n_key && s->schema_kind == REST_SCHEMA_INLINE && s->schema; i++) {
-        /* One that is no text was told of already. */
-        bool found = !s->key[i] || schema_find(s->schema, s->key[i]) >= 0;
+        bool found;
 
+        if (!s->key[i])
+            continue; /* no text, as was told already */
+        found = schema_find(s->schema, s->key[i]) >= 0;
         for (size_t t = 0; t < s->n_types; t++)
             found |= strcmp(s->types[t].column, s->key[i]) == 0;
         if (!found)
