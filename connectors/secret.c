@@ -22,7 +22,7 @@ static void words_of(const char *name, struct buf *out)
     bool lower = false, letter = false;
 
     buf_putc(out, '_');
-    for (size_t i = 0; name[i] && i < MAX_NAME; i++) {
+    for (size_t i = 0; i < MAX_NAME && name[i]; i++) {
         unsigned char c = (unsigned char)name[i];
 
         if ((isupper(c) && lower) || (isdigit(c) && letter))

@@ -52,13 +52,16 @@ static void check_declared(struct compile *c, const struct template *t, enum sco
 const struct template *document_template(struct compile *c, const struct doc *value,
                                          unsigned allowed, const char *pointer)
 {
-    const struct template *t =
-        value ? template_compile(c->mem, value, allowed, pointer, c->problems) : NULL;
+    const struct template *t;
 
+    if (!value)
+        return NULL;
+    t = template_compile(c->mem, value, allowed, pointer, c->problems);
     if (t && c->vars)
         check_declared(c, t, SCOPE_vars, c->vars, "vars", pointer);
     if (t && c->secrets)
         check_declared(c, t, SCOPE_secret, c->secrets, "secrets", pointer);
+    /* cppcheck-suppress CastIntegerToAddressAtReturn ; it takes `template` for C++'s */
     return t;
 }
 

@@ -56,7 +56,10 @@ CHECKED int mysql_bulk_verdict(struct mysql_conn *c, unsigned warnings, int64_t 
                                struct error *err);
 
 /* The rows of the batch that are not skipped, by INSERT; the places are those of this batch. */
-CHECKED mysql_bulk_fn mysql_array_rows, mysql_insert_rows;
+CHECKED int mysql_array_rows(struct mysql_conn *c, const struct sql_bulk *what,
+                             const struct batch *rows, int64_t *out_inserted, struct error *err);
+CHECKED int mysql_insert_rows(struct mysql_conn *c, const struct sql_bulk *what,
+                              const struct batch *rows, int64_t *out_inserted, struct error *err);
 /* Fetches the answer to the statement under way, or forgets it. */
 CHECKED int mysql_array_end(struct mysql_conn *c, struct error *err);
 void mysql_array_drop(struct mysql_conn *c);
