@@ -260,6 +260,7 @@ int catalog_column_numbers(const struct doc *names, const char *what, const stru
 {
     size_t n = doc_count(names);
     size_t *numbers = arena_array(mem, n, sizeof *numbers);
+    const char **found_names = arena_array(mem, n, sizeof *found_names);
 
     for (size_t i = 0; i < n; i++) {
         const char *name = doc_string(doc_at(names, i), "");
@@ -268,13 +269,12 @@ int catalog_column_numbers(const struct doc *names, const char *what, const stru
         if (found < 0)
             return error_set(err, ERR_INVALID, "\"%s\" names the unknown column \"%s\"", what,
                              name);
-        for (size_t j = 0; j < i; j++) {
-            if (numbers[j] == (size_t)found)
-                return error_set(err, ERR_INVALID, "\"%s\" names the column \"%s\" twice", what,
-                                 name);
-        }
         numbers[i] = (size_t)found;
+        found_names[i] = name;
     }
+    if (repeated(mem, found_names, n))
+        return error_set(err, ERR_INVALID, "\"%s\" names the column \"%s\" twice", what,
+                         repeated(mem, found_names, n));
     *out = numbers;
     *out_n = n;
     return 0;

@@ -72,24 +72,13 @@ bool literal_read_text(const char *sql, char quote, enum literal_escape how, str
     return false;
 }
 
-static int digit_of(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 bool literal_read_bytes(const char *sql, struct buf *out)
 {
     CLEANUP(buf_release) struct buf raw = BUF_INIT((size_t)1 << 20);
-    const char *s = sql + 2;
+    size_t n = strlen(sql);
 
-    if (strncasecmp(sql, "x'", 2) != 0)
-        return false;
-    for (; digit_of(*s) >= 0 && digit_of(s[1]) >= 0; s += 2)
-        buf_putc(&raw, (char)(digit_of(*s) << 4 | digit_of(s[1])));
-    if (strcmp(s, "'") != 0 || raw.failed)
+    if (strncasecmp(sql, "x'", 2) != 0 || n < 3 || sql[n - 1] != '\'' ||
+        !text_unhex(&raw, sql + 2, n - 3))
         return false;
     text_put_base64(out, raw.data, raw.len);
     return true;
