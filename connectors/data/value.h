@@ -48,6 +48,21 @@ bool value_parse_timestamp(const char *s, size_t n, int64_t *out_us);     /* no 
 bool value_parse_timestamptz(const char *s, size_t n, int64_t *out_us);   /* a zone is required */
 bool value_parse_interval(const char *s, size_t n, struct interval *out); /* ISO 8601 */
 bool value_parse_uuid(const char *s, size_t n, unsigned char out[static 16]);
+#define VALUE_US_PER_DAY INT64_C(86400000000)
+
+/* The day since 1970 of a moment in microseconds, and how far it is into it. */
+static inline int64_t value_split_us(int64_t us, int64_t *out_within)
+{
+    int64_t days = us / VALUE_US_PER_DAY;
+
+    *out_within = us % VALUE_US_PER_DAY;
+    if (*out_within < 0) {
+        *out_within += VALUE_US_PER_DAY;
+        days--;
+    }
+    return days;
+}
+
 /* A date in three numbers; false for one that is none, such as 2024-02-30 or 2024-00-00. */
 bool value_days_from_date(int64_t year, unsigned month, unsigned day, int64_t *out);
 /* The other way: returns the year. Every number of days is a date. */

@@ -5,7 +5,6 @@
 #include "connectors/data/value.h"
 
 #define US_PER_SECOND INT64_C(1000000)
-#define US_PER_DAY    (86400 * US_PER_SECOND)
 #define MAX_OFFSET    (16 * INT64_C(3600)) /* seconds, exclusive: what PostgreSQL takes */
 
 struct cursor {
@@ -164,7 +163,7 @@ static bool take_time(struct cursor *c, int64_t *out_us)
     if (hour > 24 || minute > 59 || second > 59)
         return false;
     *out_us = (int64_t)((hour * 60 + minute) * 60 + second) * US_PER_SECOND + us;
-    return *out_us <= US_PER_DAY;
+    return *out_us <= VALUE_US_PER_DAY;
 }
 
 /* "Z" or "+HH[[:]MM[:SS]]" up to the end; seconds east of Greenwich. */
@@ -225,7 +224,7 @@ static bool take_timestamp(struct cursor *c, bool needs_time, int64_t *out_us)
         return false;
     if (c->at < c->end && (*c->at == 'T' || *c->at == ' ' || *c->at == 't')) {
         c->at++;
-        if (!take_time(c, &us) || us == US_PER_DAY)
+        if (!take_time(c, &us) || us == VALUE_US_PER_DAY)
             return false;
     } else if (needs_time) {
         return false;
@@ -233,9 +232,9 @@ static bool take_timestamp(struct cursor *c, bool needs_time, int64_t *out_us)
     /* One day less and the rest back, because the first day of the range is not whole. */
     if (days < 0) {
         days++;
-        us -= US_PER_DAY;
+        us -= VALUE_US_PER_DAY;
     }
-    return !__builtin_mul_overflow(days, US_PER_DAY, out_us) &&
+    return !__builtin_mul_overflow(days, VALUE_US_PER_DAY, out_us) &&
            !__builtin_add_overflow(*out_us, us, out_us);
 }
 
@@ -336,14 +335,9 @@ static size_t put_time(int64_t us, char *out)
 
 static size_t put_timestamp(int64_t us, char *out)
 {
-    int64_t days = us / US_PER_DAY, rest = us % US_PER_DAY;
-    size_t n;
+    int64_t rest, days = value_split_us(us, &rest);
+    size_t n = put_date(days, out);
 
-    if (rest < 0) {
-        rest += US_PER_DAY;
-        days--;
-    }
-    n = put_date(days, out);
     out[n++] = 'T';
     return n + put_time(rest, out + n);
 }
@@ -357,8 +351,8 @@ size_t value_format_date(int64_t days, char out[static VALUE_TEXT_BYTES])
  */
 size_t value_format_time(int64_t us, char out[static VALUE_TEXT_BYTES])
 {
-    if (us < 0 || us > US_PER_DAY)
-        us = (us % US_PER_DAY + US_PER_DAY) % US_PER_DAY;
+    if (us < 0 || us > VALUE_US_PER_DAY)
+        us = (us % VALUE_US_PER_DAY + VALUE_US_PER_DAY) % VALUE_US_PER_DAY;
     return put_time(us, out);
 }
 

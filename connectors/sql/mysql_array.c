@@ -21,8 +21,6 @@
 /* Of a packet, for what stands before the values. */
 #define PACKET_SLACK ((size_t)16 << 10)
 
-#define US_PER_DAY INT64_C(86400000000)
-
 union array_cell {
     int64_t number;
     double real;
@@ -113,9 +111,7 @@ static bool put_moment(enum mysql_moment kind, int64_t v, MYSQL_TIME *out)
 
     *out = (MYSQL_TIME){.time_type = MYSQL_TIMESTAMP_DATE};
     if (kind == MYSQL_INSTANT) {
-        us = v % US_PER_DAY;
-        days = v / US_PER_DAY - (us < 0);
-        us += us < 0 ? US_PER_DAY : 0;
+        days = value_split_us(v, &us);
         out->time_type = MYSQL_TIMESTAMP_DATETIME;
     }
     year = value_date_from_days(days, &out->month, &out->day);

@@ -10,7 +10,6 @@
 #include "connectors/base/clock.h"
 #include "connectors/sql/mysql_source.h"
 
-#define US_PER_DAY INT64_C(86400000000)
 /* 0000-01-01 and 9999-12-31: what a date of the server can be. */
 #define FIRST_DAY (-719528)
 #define LAST_DAY  2932896
@@ -120,7 +119,8 @@ static struct sql_value as_text(const struct sql_value *v, struct arena *mem)
         n = value_format_time(v->number, text);
     else if (type == TYPE_TIMESTAMP || type == TYPE_TIMESTAMPTZ) /* the session is in UTC */
         n = value_format_timestamp(
-            clamp(v->number, FIRST_DAY * US_PER_DAY, (LAST_DAY + 1) * US_PER_DAY - 1), text);
+            clamp(v->number, FIRST_DAY * VALUE_US_PER_DAY, (LAST_DAY + 1) * VALUE_US_PER_DAY - 1),
+            text);
     else
         return *v;
     return (struct sql_value){.kind = SQL_TEXT, .bytes = {arena_memdup(mem, text, n), n}};

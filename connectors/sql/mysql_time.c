@@ -6,7 +6,6 @@
 #include "connectors/sql/mysql_source.h"
 
 #define US_PER_SECOND INT64_C(1000000)
-#define US_PER_DAY    (86400 * US_PER_SECOND)
 
 /* A server may send any number. */
 static bool is_clock(const MYSQL_TIME *t)
@@ -27,7 +26,7 @@ static bool instant_of(const MYSQL_TIME *t, bool date, int64_t *out)
 
     if (!is_clock(t) || t->hour > 23 || !value_days_from_date(t->year, t->month, t->day, &days))
         return false;
-    *out = date ? days : days * US_PER_DAY + time_us(t);
+    *out = date ? days : days * VALUE_US_PER_DAY + time_us(t);
     return true;
 }
 
@@ -46,8 +45,8 @@ bool mysql_time_read(const MYSQL_TIME *t, enum enum_field_types type, int64_t *o
         return instant_of(t, type == MYSQL_TYPE_DATE, out);
     if (t->neg || !is_clock(t) || t->day > 1 || t->day * 24 + t->hour > 24)
         return false;
-    *out = t->day * US_PER_DAY + time_us(t);
-    return *out <= US_PER_DAY;
+    *out = t->day * VALUE_US_PER_DAY + time_us(t);
+    return *out <= VALUE_US_PER_DAY;
 }
 
 int64_t mysql_time_above(const MYSQL_TIME *t, enum enum_field_types type)

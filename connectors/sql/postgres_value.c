@@ -2,8 +2,6 @@
 
 #include <limits.h>
 
-#define US_PER_DAY INT64_C(86400000000)
-
 bool postgres_read_integer(enum postgres_form form, const char *p, size_t n, int64_t *out)
 {
     if (form == POSTGRES_FORM_INT4 && n == 4) {
@@ -24,7 +22,7 @@ bool postgres_read_integer(enum postgres_form form, const char *p, size_t n, int
     }
     if (form == POSTGRES_FORM_TIME && n == 8) {
         *out = (int64_t)postgres_get64(p);
-        return *out >= 0 && *out <= US_PER_DAY; /* 24:00:00 is one */
+        return *out >= 0 && *out <= VALUE_US_PER_DAY; /* 24:00:00 is one */
     }
     return false;
 }
@@ -235,12 +233,7 @@ size_t postgres_format_timestamp(enum postgres_form form, const char *p,
     us = (int64_t)postgres_get64(p);
     if (us == VALUE_INFINITY || us == VALUE_MINUS_INFINITY)
         return value_format_timestamp(us, out);
-    days = us / US_PER_DAY;
-    rest = us % US_PER_DAY;
-    if (rest < 0) {
-        rest += US_PER_DAY;
-        days--;
-    }
+    days = value_split_us(us, &rest);
     n = value_format_date(days + POSTGRES_EPOCH_DAYS, out);
     out[n++] = 'T';
     n_time = value_format_time(rest, time);
