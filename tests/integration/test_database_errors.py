@@ -431,12 +431,15 @@ class FullDisk:
         pass
 
     def answers(self):
-        """PostgreSQL starts anew when it cannot write its log."""
+        """PostgreSQL starts anew when it cannot write its log, and ends when the disk is too full for that."""
+        if not databases.alive(self.dst.server["pid"]):
+            self.dst.die()
+            self.dst.come_back()
         try:
             self.dst.connect().close()
             return True
         except Exception as why:
-            if "accepting connections" not in str(why) and "starting up" not in str(why):
+            if not any(words in str(why) for words in ("accepting connections", "starting up", "refused", "closed")):
                 raise
             return False
 

@@ -20,7 +20,7 @@ class Reload(Lifecycle):
         self.write(log_level="info", workers=3)
         s = self.start("--config", str(self.settings))
         s.get("/livez", x_request_id="before")
-        self.assertTrue(self.said("request", request_id="before"))
+        wait_until("the line", lambda: self.said("request", request_id="before"))
         self.write(log_level="warn", workers=5)
         self.hup(s, "a changed setting needs a restart")
         wait_until("the level", lambda: self.said("setting reloaded", setting="log_level"))
