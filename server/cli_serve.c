@@ -20,6 +20,7 @@
 #include "server/cli.h"
 #include "server/http/http.h"
 #include "server/identity.h"
+#include "server/memlimit.h"
 #include "server/notify.h"
 #include "server/policies.h"
 #include "server/reload.h"
@@ -317,6 +318,7 @@ int cli_serve(const struct cli_call *call)
     block_signals(&signals);
     log_settings(&s, mem);
     set_limits(&s);
+    memlimit_check(settings, "", s.log);
     if (open_service(&s, mem, &status) == 0) {
         malloc_trim(0); /* what only the start needed goes back to the system */
         log_info(s.log, .message = "serving",

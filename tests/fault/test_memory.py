@@ -5,6 +5,7 @@ or send makes the service allocate without bound, and it lives on.
 A sanitizer has memory of its own: then CONNECTORD_RELEASE names the binary that is tried.
 """
 import contextlib
+import json
 import os
 import pathlib
 import resource
@@ -139,6 +140,34 @@ class Memory(FaultTest):
         self.attack()
         self.assertEqual(group.killed(), before)
         self.still_works()
+
+    def test_settings_that_a_container_has_no_room_for(self):
+        """Said at the start, which goes on."""
+        try:
+            group = Group(1 << 30)
+        except OSError as error:
+            self.skipTest(f"skipped: {error}")
+        self.addCleanup(group.remove)
+        inside = self.folder / "inside"
+        inside.write_text(f'#!/bin/sh\necho $$ >{group.path}/cgroup.procs && exec {Service.binary} "$@"\n')
+        inside.chmod(0o755)
+        for workers, warned in ((64, True), (4, False)):
+            folder = self.folder / f"workers-{workers}"
+            folder.mkdir()
+            service = Service(folder, "--workers", str(workers))
+            service.binary = inside
+            service.start()
+            service.stop()
+            said = [json.loads(line) for line in (folder / "stdout").read_text().splitlines()]
+            lines = [line for line in said if "control group" in line["message"]]
+            self.assertEqual(len(lines), warned)
+            if warned:
+                tags = lines[0]["tags"]
+                self.assertEqual(lines[0]["level"], "warn")
+                self.assertEqual((tags["needed_bytes"], tags["limit_bytes"]), (64 * (40 << 20) + (256 << 20), 1 << 30))
+                self.assertEqual(tags["workers_that_fit"], 19)
+                self.assertIn(group.path.name, tags["limit_file"])
+                self.assertIn("lower workers", tags["change"])
 
 
 if __name__ == "__main__":
