@@ -13,13 +13,18 @@ const char *identity_key_file(const struct settings *settings, struct arena *mem
 
 /* ----------------------------------------------------------------------- the ring */
 
+/* 0 is no volume. */
+static dev_t volume_of(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 ? st.st_dev : 0;
+}
+
 /* A backup or a stolen disk would hold the keys beside what they seal. */
 static void warn_of_volume(const struct identity *id, const struct settings *settings)
 {
-    struct stat ring, data;
-
-    if (stat(id->key_file, &ring) == 0 && stat(settings->data, &data) == 0 &&
-        ring.st_dev == data.st_dev)
+    if (volume_of(id->key_file) == volume_of(settings->data))
         log_warn(id->log, .message = "the key ring lies on the volume of the store",
                  .fields = {log_text("key_file", id->key_file)});
 }

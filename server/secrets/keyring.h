@@ -27,8 +27,8 @@
 struct keyring; /* opaque */
 
 /*
- * Fails with NOT_FOUND "keyring_missing" when there is no such file, CONFIG "keyring_exposed" when
- * everybody may read it, CONFIG "keyring_malformed".
+ * Fails with NOT_FOUND "keyring_missing" when there is no such file, PERMISSION "keyring_exposed"
+ * when everybody may read it, CONFIG "keyring_malformed".
  */
 CHECKED int keyring_load(const char *path, struct keyring **out, struct error *err);
 /* Writes a fresh ring with one key, mode 0600; CONFLICT "keyring_exists" when there is a file. */
