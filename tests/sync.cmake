@@ -17,6 +17,7 @@ unit_test(test_settings sync fake_sync)
 unit_test(test_sealed sync fake_sync)
 target_link_options(test_sealed PRIVATE -Wl,--wrap=store_update_resource)
 unit_test(test_identity identity sync fake_sync sqlite3)
+unit_test(test_vault sync registry sqlite3)
 
 include(${CMAKE_CURRENT_LIST_DIR}/fuzz.cmake)
 fuzz_target(config_file config)

@@ -207,7 +207,7 @@ int vault_join(struct store *store, const struct keyring *ring, struct error *er
 
     if (match(store, ring, mem, &checks, &n, err) < 0)
         return -1;
-    if (n > 0 && has_check(checks, n, keyring_active(ring)))
+    if (has_check(checks, n, keyring_active(ring)))
         return 0;
     return reseal(store, ring, false, &ignored, err);
 }

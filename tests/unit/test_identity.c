@@ -1,8 +1,7 @@
 /* Security requirements A1, A3, S2, S3: how the service comes to its key ring and its tokens, and
  * what it says when it does not. */
-#include "tests/support/store_fixture.h"
+#include "tests/support/store_sql.h"
 
-#include <sqlite3.h>
 #include <sys/stat.h>
 
 #include "connectors/base/clock.h"
@@ -42,17 +41,6 @@ static void teardown(void)
 }
 
 TestSuite(identity, .init = setup, .fini = teardown, .timeout = 60);
-
-/* From another process, as far as the store can tell. */
-static void change_store(const char *sql)
-{
-    sqlite3 *db;
-    char *why = NULL;
-
-    cr_assert_eq(sqlite3_open(fx.path, &db), SQLITE_OK);
-    cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, &why), SQLITE_OK, "%s", why);
-    sqlite3_close(db);
-}
 
 static int open_identity(void)
 {
@@ -150,7 +138,7 @@ Test(identity, a_ring_that_cannot_be_read_or_made_stops_the_start)
 /* Whether there was a ring is not known then: none is made. */
 Test(identity, a_store_that_is_damaged_gets_no_ring)
 {
-    change_store("DROP TABLE key_checks");
+    store_sql("DROP TABLE key_checks");
     cr_assert_lt(open_identity(), 0);
     cr_assert_not_null(strstr(fx.err.message, "key_checks"), "%s", fx.err.message);
     cr_assert_lt(access(file("keyring.json"), F_OK), 0);
@@ -236,8 +224,8 @@ Test(identity, a_token_whose_row_is_damaged_lets_nobody_in)
     tokens[1] = make_token("short", NULL);
     tokens[2] = make_token(NULL, NULL);
     /* A text that ends in the middle. */
-    change_store("PRAGMA ignore_check_constraints = ON;"
-                 "UPDATE tokens SET digest = substr(digest, 1, 31) WHERE seq = 3");
+    store_sql("PRAGMA ignore_check_constraints = ON;"
+              "UPDATE tokens SET digest = substr(digest, 1, 31) WHERE seq = 3");
     for (size_t i = 0; i < 3; i++) {
         auth_forget(id.auth);
         fails(ask(tokens[i], &who), ERR_UNAUTHORIZED, "unauthorized");
@@ -263,7 +251,7 @@ Test(identity, a_use_that_cannot_be_noted_is_said_and_lets_in)
     ok(identity_guard(&id, &settings, &fx.err));
     token = make_token(NULL, NULL);
     cr_assert(!auth_is_open(id.auth)); /* reads them */
-    change_store("DROP TABLE tokens");
+    store_sql("DROP TABLE tokens");
     ok(ask(token, &who));
     cr_assert_eq(who.scope, SCOPE_RUN);
     cr_assert(has_said("warn: the use of a token is not noted"), "%s", said);
@@ -273,7 +261,7 @@ Test(identity, a_use_that_cannot_be_noted_is_said_and_lets_in)
 Test(identity, tokens_that_cannot_be_read_stop_the_start)
 {
     ok(open_identity());
-    change_store("DROP TABLE tokens");
+    store_sql("DROP TABLE tokens");
     cr_assert_lt(identity_guard(&id, &settings, &fx.err), 0);
     cr_assert_not_null(strstr(fx.err.message, "tokens"), "%s", fx.err.message);
     cr_assert_null(id.auth);
@@ -348,7 +336,7 @@ Test(identity, a_store_that_does_not_learn_of_new_keys_is_told)
     ok(open_identity());
     ok(identity_read_ring(&id, &settings, &settings, &ring, &fx.err));
     ok(keyring_add(ring, &fx.err));
-    change_store("DROP TABLE key_checks");
+    store_sql("DROP TABLE key_checks");
     identity_use_ring(&id, ring);
     cr_assert(has_said("error: the store does not know of all keys of the ring"), "%s", said);
     cr_assert_eq(keyring_count(id.ring), 2);

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "tests/support/store_fixture.h"
+#include "tests/support/store_sql.h"
 
 TestSuite(store_open, .init = fixture_open, .fini = fixture_close);
 
@@ -25,17 +25,6 @@ static void shut(void)
 static int try_open(void)
 {
     return store_open(fx.path, &fx.store, &fx.err);
-}
-
-/* Runs statements on the file behind the back of the store. */
-static void raw(const char *sql)
-{
-    char *why = NULL;
-    sqlite3 *db;
-
-    cr_assert_eq(sqlite3_open(fx.path, &db), SQLITE_OK);
-    cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, &why), SQLITE_OK, "%s", why);
-    sqlite3_close(db);
 }
 
 static off_t size_of(const char *path)
@@ -239,9 +228,9 @@ Test(store_open, refuses_a_newer_schema_and_leaves_it_alone)
     fill();
     ok(store_get_stats(fx.store, &stats, &fx.err));
     shut();
-    raw(arena_printf(fx.mem, "PRAGMA user_version=%d", (int)stats.schema_version + 1));
+    store_sql(arena_printf(fx.mem, "PRAGMA user_version=%d", (int)stats.schema_version + 1));
     fails(try_open(), ERR_CONFLICT, "store_newer");
-    raw(arena_printf(fx.mem, "PRAGMA user_version=%d", (int)stats.schema_version));
+    store_sql(arena_printf(fx.mem, "PRAGMA user_version=%d", (int)stats.schema_version));
     ok(try_open());
     ok(store_get_resource(fx.store, RESOURCE_SOURCE, "r0", fx.mem, &(struct resource){0}, &fx.err));
 }
@@ -249,9 +238,9 @@ Test(store_open, refuses_a_newer_schema_and_leaves_it_alone)
 Test(store_open, refuses_a_schema_that_was_made_by_other_steps)
 {
     shut();
-    raw("UPDATE migrations SET checksum = 'x'");
+    store_sql("UPDATE migrations SET checksum = 'x'");
     fails(try_open(), ERR_DATA, "store_corrupt");
-    raw("DELETE FROM migrations");
+    store_sql("DELETE FROM migrations");
     fails(try_open(), ERR_DATA, "store_corrupt");
 }
 
@@ -259,10 +248,10 @@ Test(store_open, refuses_a_database_of_somebody_else)
 {
     shut();
     unlink(fx.path);
-    raw("CREATE TABLE customers (id)");
+    store_sql("CREATE TABLE customers (id)");
     fails(try_open(), ERR_DATA, "store_corrupt");
-    raw("INSERT INTO customers VALUES (1)"); /* it was left alone */
-    raw("PRAGMA user_version=1");
+    store_sql("INSERT INTO customers VALUES (1)"); /* it was left alone */
+    store_sql("PRAGMA user_version=1");
     fails(try_open(), ERR_DATA, "store_corrupt");
 }
 
@@ -308,7 +297,7 @@ Test(store_open, begins_anew_after_a_first_start_that_was_cut_off)
         unlink(beside(".lock"));
         close(open(fx.path, O_CREAT | O_WRONLY, 0600));
         if (*left[i])
-            raw(left[i]);
+            store_sql(left[i]);
         ok(try_open());
         ok(store_ping(fx.store, 5000, &fx.err));
     }
