@@ -6,6 +6,8 @@
 #include "connectors/base/text.h"
 #include "connectors/rest/document_internal.h"
 
+#define MAX_DEFAULT 65536 /* of a list; long enough for whoever writes one */
+
 /* --------------------------------------------------------------- what all share */
 
 void document_any(const struct doc *value, const char *pointer, struct problems *problems)
@@ -175,19 +177,21 @@ static const char *const *read_choices(struct compile *c, const struct doc *list
     return out;
 }
 
-static const char *default_text(struct compile *c, const struct doc *value)
+/* As the text of a row of options: JSON, and a text as it is. */
+static const char *default_text(struct compile *c, const struct doc *value, const char *pointer)
 {
-    struct buf text = BUF_INIT(65536);
-    const char *out;
+    CLEANUP(buf_release) struct buf text = BUF_INIT(MAX_DEFAULT);
 
     if (!value || doc_is(value, DOC_NULL))
         return NULL;
     if (doc_is(value, DOC_STRING))
         return document_text(c, doc_string(value, ""));
     doc_write(value, &text);
-    out = document_text(c, buf_str(&text));
-    buf_release(&text);
-    return out;
+    if (!text.failed)
+        return document_text(c, buf_str(&text));
+    problems_add(c->problems, document_at(c, pointer, "default"), "too_long",
+                 "a default has at most %d bytes", MAX_DEFAULT);
+    return NULL;
 }
 
 static bool is_name(const char *s)
@@ -240,7 +244,7 @@ static void read_var(struct compile *c, const char *name, const struct doc *d, c
         .name = document_text(c, name),
         .title = document_text(c, doc_string(doc_get(d, "title"), name)),
         .help = document_text(c, doc_string(doc_get(d, "description"), name)),
-        .def = default_text(c, def),
+        .def = default_text(c, def, pointer),
         .choices = read_choices(c, doc_get(d, "enum")),
         .flags = secret ? OPTION_SECRET : 0,
     };

@@ -212,6 +212,39 @@ Test(rest_document, reports_all_mistakes_at_once)
     arena_free(mem);
 }
 
+/* One that was cut would be no JSON any more. */
+Test(rest_document, a_default_is_not_longer_than_it_may_be)
+{
+    struct arena *mem = arena_new();
+
+    for (int n = 65000; n <= 66000; n += 1000) {
+        struct problems problems = PROBLEMS_INIT(mem);
+        const struct rest_document *d = compiled(
+            mem,
+            arena_printf(mem,
+                         "{\"vars\":{\"a\":{\"type\":\"list\",\"default\":[\"x\",\"%0*d\"]}},"
+                         "\"client\":{\"base_url\":\"https://example.com\"},"
+                         "\"streams\":[{\"name\":\"s\"}]}",
+                         n, 0),
+            &problems);
+        size_t size;
+
+        if (n == 66000) {
+            cr_assert_null(d);
+            cr_assert_eq(problems.n, 1);
+            cr_assert_str_eq(problems.items[0].pointer, "/vars/a/default");
+            cr_assert_str_eq(problems.items[0].code, "too_long");
+        } else {
+            const struct option *table = rest_options(mem, d, &size);
+            void *config = arena_alloc(mem, size);
+
+            cr_assert(options_decode(table, NULL, "", config, mem, &problems));
+            cr_assert_eq(((const struct string_list *)config)->n, 2);
+        }
+    }
+    arena_free(mem);
+}
+
 Test(rest_document, knows_what_answers_are)
 {
     static const struct {
