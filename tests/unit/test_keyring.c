@@ -245,6 +245,7 @@ Test(keyring, files_that_are_no_ring_are_refused_with_a_reason)
         "{\"version\":1}",
         "{\"version\":1,\"pepper\":\"====\"}",
         "{\"version\":1,\"pepper\":\"AAAA\"}",
+        arena_printf(mem, "{\"version\":1,\"pepper\":\"%0400d\"}", 0), /* more than fits */
         arena_printf(mem, "{\"version\":1,\"pepper\":\"%s\"}", key),
         arena_printf(mem, "{\"version\":1,\"pepper\":\"%s\",\"keys\":[]}", key),
         arena_printf(mem, "{\"version\":1,\"pepper\":\"%s\",\"keys\":[{\"id\":\"k\"}]}", key),
