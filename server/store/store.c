@@ -22,9 +22,8 @@
 #include "server/store/migrations.h"
 #include "server/store/txn.h"
 
-#define READERS                                                                      \
-    4 /* as many as HTTP threads that read at once; more only wait for the processor \
-       */
+/* As many as HTTP threads that read at once; more only wait for the processor. */
+#define READERS 4
 
 /* Looking for damage takes about a second per 100 MiB; a start must not take longer. */
 #define FULL_CHECK_BYTES  ((int64_t)16 << 20)
@@ -103,6 +102,12 @@ static int mark_made(struct store *s, struct error *err)
     if (pwrite(s->lock_fd, text, (size_t)n, 0) != n || ftruncate(s->lock_fd, n) < 0)
         return error_set_errno(err, errno, "writing %s.lock", s->path);
     return 0;
+}
+
+int store_lock_fd(const struct store *s, const char **out_path)
+{
+    *out_path = s->path;
+    return s->lock_fd;
 }
 
 /* -------------------------------------------------------------------- opening */

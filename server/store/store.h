@@ -37,6 +37,11 @@ void store_close(struct store *s); /* checkpoints; accepts NULL */
 void store_trim(struct store *s);
 /* A write and a read, for readiness; gives up after `limit_ms` of waiting for other writers. */
 CHECKED int store_ping(struct store *s, int64_t limit_ms, struct error *err);
+/* Is the schema still the one that this program knows? Fails as store_open does when it is not; 1 =
+ * it is an older one, which only a start brings up to date. */
+CHECKED int store_check_schema(struct store *s, int64_t limit_ms, struct error *err);
+/* False when the lock file was removed or replaced: another process may take the store then. */
+bool store_has_lock(const struct store *s);
 
 struct store_stats {
     int64_t bytes, wal_bytes, free_bytes; /* of the file, its log, its file system */

@@ -41,6 +41,9 @@ void txn_end(struct txn *t);
  */
 void store_forget_log(struct store *s);
 
+/* The descriptor that holds "<path>.lock"; -1 when another process does. */
+int store_lock_fd(const struct store *s, const char **out_path);
+
 /* The cursor of a list: the sequence number of its last row, marked with the list it is of. */
 const char *cursor_write(char list, int64_t seq, struct arena *mem);
 /* 0 for NULL. INVALID "invalid_cursor" for anything that cursor_write did not make. */

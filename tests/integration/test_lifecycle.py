@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Start and stop of the service as an operator sees them: addresses, signals, exit codes."""
+import contextlib
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import unittest
 
 import service
 from lifecycle_case import Lifecycle
-from service import BINARY, PATIENCE_S, Client, free_port, wait_until
+from service import BINARY, PATIENCE_S, Client, Service, free_port, wait_until
 
 
 class Addresses(Lifecycle):
@@ -86,6 +87,78 @@ class Systemd(Lifecycle):
             s.stop()
         for nowhere in ("/none/such", "relative", "@", "", "/" + "x" * 200):
             self.start(NOTIFY_SOCKET=nowhere, WATCHDOG_USEC="many").stop()
+
+
+class Ready(Lifecycle):
+    """Each check by itself makes it unready, by its name, until what was wrong is over; Stop and
+    a test of faults have the other two."""
+
+    def not_ready(self, s, check, word):
+        answer = wait_until(f"{check} to be noticed", lambda: (a := s.get("/readyz?verbose")).status == 503 and a).json()
+        self.assertEqual({c: w for c, w in answer["checks"].items() if w != "ok"}, {check: word})
+        self.assertEqual(s.get("/readyz").json(), {"ready": False})
+        self.assertEqual(s.get("/livez").status, 200)
+
+    def ready_again(self, s):
+        answer = wait_until("readiness to be on", lambda: (a := s.get("/readyz?verbose")).status == 200 and a).json()
+        self.assertEqual(set(answer["checks"].values()), {"ok"})
+
+    def change(self, sql, *values):
+        with contextlib.closing(sqlite3.connect(self.folder / "data/connectord.db")) as db, db:
+            return db.execute(sql, values)
+
+    def test_store(self):
+        s = self.start()
+        with contextlib.closing(sqlite3.connect(self.folder / "data/connectord.db", isolation_level=None)) as db:
+            db.execute("begin immediate")
+            self.not_ready(s, "store", "database_busy")
+            db.execute("rollback")
+        self.ready_again(s)
+
+    def test_migrations(self):
+        s = self.start()
+        with contextlib.closing(sqlite3.connect(self.folder / "data/connectord.db")) as db:
+            version, = db.execute("pragma user_version").fetchone()
+            sums = db.execute("select version, checksum from migrations").fetchall()
+        self.assertGreater(version, 1)
+        for wrong, word in ((version + 1, "store_newer"), (version - 1, "outdated")):
+            self.change(f"pragma user_version = {wrong}")
+            self.not_ready(s, "migrations", word)
+            self.change(f"pragma user_version = {version}")
+            self.ready_again(s)
+        self.change("update migrations set checksum = 'x' where version = 1")
+        self.not_ready(s, "migrations", "store_corrupt")
+        self.change("update migrations set checksum = ? where version = 1", dict(sums)[1])
+        self.ready_again(s)
+
+    def test_keyring(self):
+        s = self.start()
+        self.change("update key_checks set value = 'x' || value where id <> 'pepper'")
+        self.not_ready(s, "keyring", "keyring_mismatch")
+        self.change("update key_checks set value = substr(value, 2) where id <> 'pepper'")
+        self.ready_again(s)
+
+    def test_disk(self):
+        s = Service(self.folder, "--min-free-bytes", str(1 << 44))
+        s.is_ready = lambda: '"message":"serving"' in (self.folder / "stdout").read_text()  # which it never is
+        s.start()
+        self.addCleanup(lambda: s.alive() and s.kill())
+        self.not_ready(s, "disk", "almost_full")
+
+    def test_leases(self):
+        s = self.start()
+        lock = self.folder / "data/connectord.db.lock"
+        kept, other = lock.with_suffix(".kept"), lock.with_suffix(".other")
+        lock.rename(kept)
+        self.not_ready(s, "leases", "lost")
+        kept.rename(lock)
+        self.ready_again(s)
+        os.link(lock, kept)
+        other.touch()  # as a second process would make it
+        other.rename(lock)
+        self.not_ready(s, "leases", "lost")
+        kept.rename(lock)
+        self.ready_again(s)
 
 
 class Stop(Lifecycle):

@@ -39,6 +39,36 @@ static const char *beside(const char *suffix)
     return arena_printf(fx.mem, "%s%s", fx.path, suffix);
 }
 
+/* What a start has made sure of, and somebody may undo while the store is open. */
+Test(store_open, tells_when_its_schema_was_changed_meanwhile)
+{
+    struct store_stats stats;
+
+    cr_assert_eq(store_check_schema(fx.store, 1000, &fx.err), 0, "%s", fx.err.message);
+    cr_assert_eq(store_get_stats(fx.store, &stats, &fx.err), 0);
+    store_sql(arena_printf(fx.mem, "PRAGMA user_version=%d", (int)stats.schema_version - 1));
+    cr_expect_eq(store_check_schema(fx.store, 1000, &fx.err), 1);
+    store_sql(arena_printf(fx.mem, "PRAGMA user_version=%d", (int)stats.schema_version + 1));
+    cr_expect_eq(store_check_schema(fx.store, 1000, &fx.err), -1);
+    cr_expect_str_eq(error_reason(&fx.err), "store_newer");
+}
+
+Test(store_open, tells_when_its_lock_is_gone)
+{
+    struct store *other = NULL;
+
+    cr_expect(store_has_lock(fx.store));
+    cr_assert_eq(store_open_beside(fx.path, &other, &fx.err), 0, "%s", fx.err.message);
+    cr_expect_not(store_has_lock(other), "whoever stands beside it has none");
+    store_close(other);
+    cr_assert_eq(rename(beside(".lock"), beside(".kept")), 0);
+    cr_expect_not(store_has_lock(fx.store));
+    close(open(beside(".lock"), O_RDWR | O_CREAT, 0600));
+    cr_expect_not(store_has_lock(fx.store), "another file of its name");
+    cr_assert_eq(rename(beside(".kept"), beside(".lock")), 0);
+    cr_expect(store_has_lock(fx.store));
+}
+
 /* Rows of every kind. */
 static void fill(void)
 {
