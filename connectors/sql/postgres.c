@@ -72,7 +72,8 @@ int postgres_query(struct postgres_conn *c, const char *sql, const struct sql_va
     if (cancel_check(c->run->cancel, err) < 0)
         return -1;
     postgres_bind(mem, params, n, &p);
-    *out = PQexecParams(c->pg, sql, (int)n, p.types, p.values, p.lengths, p.formats, binary);
+    if (PQsendQueryParams(c->pg, sql, (int)n, p.types, p.values, p.lengths, p.formats, binary))
+        *out = postgres_last_result(c);
     if (postgres_is_good(*out))
         return 0;
     postgres_fail(c, *out, "the statement failed", err);
@@ -126,15 +127,15 @@ static void ask_to_cancel(struct postgres_conn *c)
 void postgres_stop(struct postgres_conn *c)
 {
     ask_to_cancel(c);
-    for (PGresult *r = PQgetResult(c->pg); r; r = PQgetResult(c->pg)) {
+    for (PGresult *r = postgres_next_result(c); r; r = postgres_next_result(c)) {
         ExecStatusType status = PQresultStatus(r);
         char *bytes;
 
         PQclear(r);
-        while (status == PGRES_COPY_OUT && PQgetCopyData(c->pg, &bytes, 0) > 0)
+        while (status == PGRES_COPY_OUT && postgres_next_row(c, &bytes) > 0)
             PQfreemem(bytes);
         if (status == PGRES_COPY_IN)
-            PQputCopyEnd(c->pg, "no longer wanted");
+            postgres_put_end(c, "no longer wanted");
         if (PQstatus(c->pg) == CONNECTION_BAD)
             return;
     }

@@ -211,6 +211,8 @@ static int drive(struct postgres_conn *c, int64_t deadline_us, ConnStatusType *o
         if (wait)
             continue;
         next = PQconnectPoll(c->pg);
+        if (PQstatus(c->pg) == CONNECTION_AUTH_OK)
+            postgres_drain(c);
         if (next == PGRES_POLLING_FAILED)
             return postgres_fail_connect(c->pg, *out_stage, c->server_name, err);
         if (PQstatus(c->pg) != CONNECTION_BAD)
@@ -338,6 +340,7 @@ int postgres_connect(const struct postgres_server *to, bool read_only, struct ru
         return -1;
     }
     PQsetErrorVerbosity(c->pg, PQERRORS_DEFAULT);
+    PQsetnonblocking(c->pg, 1);
     postgres_reset_on_close(c, true);
     c->stop = PQgetCancel(c->pg);
     cancel_watch_socket(run->cancel, &c->watch, PQsocket(c->pg));

@@ -42,7 +42,7 @@ static int send_bytes(void *arg, const char *bytes, size_t n)
 {
     struct postgres_conn *c = arg;
 
-    return PQputCopyData(c->pg, bytes, (int)n) == 1 ? 0 : -1;
+    return postgres_put(c, bytes, n) ? 0 : -1;
 }
 
 /* ------------------------------------------------------------- beginning */
@@ -194,7 +194,9 @@ static int begin(struct postgres_conn *c, const struct sql_bulk *what, const cha
     }
     buf_printf(&full, "%s (FORMAT %s%s)", sql, copy->binary ? "binary" : "text",
                frozen ? ", FREEZE" : "");
-    result = PQexecParams(c->pg, buf_str(&full), 0, NULL, NULL, NULL, NULL, 0);
+    if (PQsendQueryParams(c->pg, buf_str(&full), 0, NULL, NULL, NULL, NULL, 0))
+        result = postgres_last_result(c);
+    c->spoke = false;
     if (PQresultStatus(result) != PGRES_COPY_IN) {
         postgres_fail(c, result, "beginning a COPY", err);
         copy_free(c);
@@ -214,7 +216,7 @@ static int take_result(struct postgres_conn *c, struct error *err)
     int rc = 0;
 
     for (;;) {
-        CLEANUP(postgres_clear) PGresult *r = PQgetResult(c->pg);
+        CLEANUP(postgres_clear) PGresult *r = postgres_next_result(c);
         int64_t arrived = -1;
 
         if (!r)
@@ -248,7 +250,7 @@ int postgres_copy_end(struct postgres_conn *c, struct error *err)
         postgres_out_put(&copy->out, "\377\377", 2);
     postgres_out_flush(&copy->out);
     /* A failure to send is told by the result as well, and better. */
-    if (PQputCopyEnd(c->pg, NULL) != 1 && PQstatus(c->pg) == CONNECTION_OK)
+    if (!postgres_put_end(c, NULL) && PQstatus(c->pg) == CONNECTION_OK)
         rc = postgres_fail(c, NULL, "writing rows", err);
     else
         rc = take_result(c, err);
@@ -264,7 +266,7 @@ void postgres_copy_abandon(struct postgres_conn *c)
 
     if (!c->copy)
         return;
-    PQputCopyEnd(c->pg, "given up");
+    postgres_put_end(c, "given up");
     (void)!take_result(c, &ignored); /* it says what we said */
     copy_free(c);
 }
@@ -276,7 +278,7 @@ static bool server_spoke(const struct postgres_conn *c)
 {
     struct pollfd p = {.fd = PQsocket(c->pg), .events = POLLIN};
 
-    return poll(&p, 1, 0) > 0;
+    return c->spoke || poll(&p, 1, 0) > 0;
 }
 
 static int refuse(struct postgres_conn *c, const struct sql_table *into, size_t column,

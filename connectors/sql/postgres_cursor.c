@@ -48,7 +48,8 @@ static int finish(struct postgres_cursor *c, struct error *err)
 {
     int rc = 0;
 
-    for (PGresult *r = PQgetResult(c->reader->conn->pg); r; r = PQgetResult(c->reader->conn->pg)) {
+    for (PGresult *r = postgres_next_result(c->reader->conn); r;
+         r = postgres_next_result(c->reader->conn)) {
         if (rc == 0 && PQresultStatus(r) != PGRES_COMMAND_OK &&
             PQresultStatus(r) != PGRES_TUPLES_OK)
             rc = postgres_fail(c->reader->conn, r, "reading rows", err);
@@ -106,7 +107,7 @@ static int next_copied(struct postgres_cursor *c, struct error *err)
         int n;
 
         PQfreemem(TAKE(c->row));
-        n = PQgetCopyData(c->reader->conn->pg, &c->row, 0);
+        n = postgres_next_row(c->reader->conn, &c->row);
         if (n < 0)
             return finish(c, err);
         p = c->row;
@@ -120,10 +121,8 @@ static int next_copied(struct postgres_cursor *c, struct error *err)
 
 static int next_result(struct postgres_cursor *c, struct error *err)
 {
-    PGconn *pg = c->reader->conn->pg;
-
     PQclear(TAKE(c->result));
-    c->result = PQgetResult(pg);
+    c->result = postgres_next_result(c->reader->conn);
     if (PQresultStatus(c->result) == PGRES_TUPLES_OK)
         return finish(c, err);
     if (PQresultStatus(c->result) != PGRES_SINGLE_TUPLE)
@@ -331,7 +330,7 @@ static int start(struct postgres_cursor *c, const char *sql, const struct sql_va
         return postgres_fail(c->reader->conn, NULL, "reading rows", err);
     if (!c->copying)
         return PQsetSingleRowMode(pg) ? 0 : broken(c, "an answer to no question", err);
-    begun = PQgetResult(pg);
+    begun = postgres_next_result(c->reader->conn);
     if (PQresultStatus(begun) == PGRES_COPY_OUT)
         return 0;
     return postgres_fail(c->reader->conn, begun, "reading rows", err);

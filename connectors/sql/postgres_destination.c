@@ -39,6 +39,8 @@ static int wait_for_commit(struct postgres_conn *c, struct error *err)
             end_us = clock_monotonic_us() + COMMIT_GRACE_US;
         if (p[0].revents && !PQconsumeInput(c->pg))
             return postgres_fail(c, NULL, "committing", err);
+        (void)PQisBusy(c->pg);
+        postgres_drain(c);
     }
     return 0;
 }
@@ -56,14 +58,14 @@ static int commit(struct postgres_conn *c, const char *sql, struct error *err)
     else
         rc = wait_for_commit(c, err);
     if (rc == 0) {
-        result = PQgetResult(c->pg);
+        result = postgres_next_result(c);
         if (PQresultStatus(result) != PGRES_COMMAND_OK)
             rc = postgres_fail(c, result, "committing", err);
         /* A failed transaction answers COMMIT with ROLLBACK. */
         else if (strcmp(PQcmdStatus(result), "COMMIT") != 0)
             rc = error_set(err, ERR_INTERNAL, "%s: the transaction had failed before its COMMIT",
                            c->server_name);
-        for (PGresult *more = PQgetResult(c->pg); more; more = PQgetResult(c->pg))
+        for (PGresult *more = postgres_next_result(c); more; more = postgres_next_result(c))
             PQclear(more);
     }
     cancel_watch_socket(c->run->cancel, &c->watch, PQsocket(c->pg));
@@ -145,7 +147,7 @@ static int query(struct sql_conn *conn, const char *sql, const struct sql_value 
         !PQsetSingleRowMode(c->pg))
         return postgres_fail(c, NULL, "the statement failed", err);
     for (;;) {
-        CLEANUP(postgres_clear) PGresult *r = PQgetResult(c->pg);
+        CLEANUP(postgres_clear) PGresult *r = postgres_next_result(c);
 
         if (!r)
             return rc;

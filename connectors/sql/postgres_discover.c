@@ -258,7 +258,7 @@ static int take_rows(struct postgres_conn *c, struct building *b, struct error *
 {
     int rc = 0;
 
-    for (PGresult *row = PQgetResult(c->pg); row; row = PQgetResult(c->pg)) {
+    for (PGresult *row = postgres_next_result(c); row; row = postgres_next_result(c)) {
         ExecStatusType status = PQresultStatus(row);
 
         if (rc == 0 && status == PGRES_SINGLE_TUPLE)

@@ -2,6 +2,7 @@
  * postgres_internal.h - shared by the files of the PostgreSQL driver and nobody else.
  *
  *   postgres.c           statements, and how they are stopped
+ *   postgres_wait.c      waiting for the server
  *   postgres_connect.c   from typed options to a session
  *   postgres_error.c     what the server says, by SQLSTATE
  *   postgres_destination.c  the destination: the driver's calls
@@ -33,6 +34,7 @@ struct postgres_conn {
     int64_t port;
     struct postgres_copy *copy; /* NULL = none */
     bool short_copies;          /* one per batch, since the time of a statement is limited */
+    bool spoke;                 /* the server, since somebody set this to false */
 };
 
 /*
@@ -72,6 +74,38 @@ bool postgres_is_good(const PGresult *r);
 __attribute__((nonnull(1, 2, 6, 7), warn_unused_result)) int
 postgres_query(struct postgres_conn *c, const char *sql, const struct sql_value *params, size_t n,
                bool binary, PGresult **out, struct error *err);
+/* The parameters of a statement as libpq takes them; memory of `mem`. */
+struct postgres_params {
+    const char **values;
+    int *lengths, *formats;
+    Oid *types;
+};
+void postgres_bind(struct arena *mem, const struct sql_value *params, size_t n,
+                   struct postgres_params *out);
+
+/* ------------------------------------------------------------- waiting */
+
+/*
+ * While a call of libpq waits it keeps each notification that the server sends, for which there is
+ * no limit, until somebody takes them; so no call of it may wait. The connection is non-blocking
+ * (PQsetnonblocking); statements are sent by PQsend..., and these wait for the rest to go out and
+ * for answers, and throw notifications away: we listen to none. They end early when the socket is
+ * shut down, as it is when the run is cancelled.
+ */
+
+/* As PQgetResult: the caller clears it, NULL = no more. */
+PGresult *postgres_next_result(struct postgres_conn *c);
+/* Of a statement that was sent, the last result or the first that begins a COPY, as PQexec gives
+ * it. NULL = the connection has the reason. */
+PGresult *postgres_last_result(struct postgres_conn *c);
+/* As PQgetCopyData: the length of a row for PQfreemem, -1 at the end, -2 when there was none. */
+int postgres_next_row(struct postgres_conn *c, char **out);
+/* As PQputCopyData and PQputCopyEnd. False: the connection has the reason, or the next result. */
+bool postgres_put(struct postgres_conn *c, const char *bytes, size_t n);
+bool postgres_put_end(struct postgres_conn *c, const char *why); /* NULL = all rows were sent */
+/* Throws away the notifications that are there. */
+void postgres_drain(struct postgres_conn *c);
+
 /*
  * Whether closing the socket breaks the connection instead of ending it. A server that cannot get
  * rid of rows does not see a request to cancel; only a broken connection ends that. It is so from
@@ -85,15 +119,6 @@ static inline void postgres_clear(PGresult **result)
 {
     PQclear(*result);
 }
-
-/* The parameters of a statement as libpq takes them; memory of `mem`. */
-struct postgres_params {
-    const char **values;
-    int *lengths, *formats;
-    Oid *types;
-};
-void postgres_bind(struct arena *mem, const struct sql_value *params, size_t n,
-                   struct postgres_params *out);
 
 /* The driver's call that lives in a file of its own, and how a COPY that it left open is ended:
  * every row sent has arrived, or it fails; or all of it is given up. */

@@ -86,10 +86,11 @@ int postgres_describe(struct postgres_conn *c, const char *sql, PGresult **out, 
 
     if (cancel_check(c->run->cancel, err) < 0)
         return -1;
-    prepared = PQprepare(c->pg, "", sql, 0, NULL);
+    if (PQsendPrepare(c->pg, "", sql, 0, NULL))
+        prepared = postgres_last_result(c);
     if (PQresultStatus(prepared) != PGRES_COMMAND_OK)
         return postgres_fail(c, prepared, "the statement is not accepted", err);
-    *out = PQdescribePrepared(c->pg, "");
+    *out = PQsendDescribePrepared(c->pg, "") ? postgres_last_result(c) : NULL;
     if (PQresultStatus(*out) == PGRES_COMMAND_OK)
         return 0;
     postgres_fail(c, *out, "the statement cannot be described", err);
@@ -244,7 +245,8 @@ static int number(struct sql_reader *base, const char *sql, const struct sql_val
     if (cancel_check(base->run->cancel, err) < 0)
         return -1;
     postgres_bind_typed(mem, params, n, &p);
-    result = PQexecParams(r->conn->pg, sql, (int)n, p.types, p.values, p.lengths, p.formats, 1);
+    if (PQsendQueryParams(r->conn->pg, sql, (int)n, p.types, p.values, p.lengths, p.formats, 1))
+        result = postgres_last_result(r->conn);
     if (PQresultStatus(result) != PGRES_TUPLES_OK || PQnfields(result) < 1) {
         postgres_fail(r->conn, result, "counting", err);
         postgres_recover(r);

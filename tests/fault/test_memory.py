@@ -24,7 +24,8 @@ OPENING = HELLO + message(b"1") + message(b"2") + ONE_COLUMN
 FLOODS = [for_ever(HELLO, message(b"1") + message(b"2") + ONE_COLUMN + message(b"D", b"\0\1", length=size) + b"x" * (1 << 20))
           for size in (1 << 30, 300 << 20, 100 << 20, 70 << 20)]
 FLOODS += [SCRIPTS[name] for name in ("row of 1 GiB", "error of 32 MiB for a query", "notices instead of an answer", "rows without end",
-                                      "error of 2 GiB", "parameters for ever", "65535 columns")]
+                                      "error of 2 GiB", "parameters for ever", "65535 columns", "new parameters for ever",
+                                      "notifications instead of an answer", "notifications before it is ready")]
 BODIES = [b"[" * (1 << 20), b"{\"a\":[" + b"0," * (500 << 10) + b"0]}", b"{\"a\":\"" + b"x" * (1 << 20), b"[" + b"{}," * (340 << 10),
           b"{" + b",".join(b"\"k%d\":{}" % i for i in range(60000)) + b"}", b"{\"a\":" + b"9" * (1 << 20) + b"}"]
 

@@ -24,6 +24,7 @@ def error(text=b"no", **more):
 
 NOTICE = message(b"N", b"SNOTICE\0C00000\0M" + b"x" * 4000 + b"\0\0")
 STATUS = message(b"S", b"server_version\0" + b"15.0\0")
+NOTIFICATION = message(b"A", b"\0\0\0\1c\0" + b"p" * 1000 + b"\0")
 READY = message(b"Z", b"I")
 HELLO = auth(0) + STATUS + message(b"S", b"client_encoding\0UTF8\0") + message(b"K", b"\0\0\0\1\0\0\0\2") + READY
 ONE_COLUMN = message(b"T", b"\0\1a\0" + struct.pack(">ihihih", 0, 0, 25, -1, -1, 0))
@@ -60,6 +61,16 @@ def for_ever(opening, piece):
     return script
 
 
+def new_parameters(opening):
+    """Each of another name: what a client keeps of them grows."""
+    def script():
+        yield None
+        yield opening
+        for i in range(1 << 40):
+            yield b"".join(message(b"S", b"p%d_%d\0" % (i, j) + b"v" * 1000 + b"\0") for j in range(100))
+    return script
+
+
 def slowly(text):
     def script():
         yield None
@@ -67,6 +78,15 @@ def slowly(text):
             time.sleep(0.2)
             yield text[i:i + 1]
     return script
+
+
+def rows_without_end():
+    yield None
+    yield HELLO
+    yield None
+    yield message(b"1") + message(b"2") + ONE_COLUMN
+    while True:
+        yield message(b"D", b"\0\1\0\0\0\1a") * 1000
 
 
 BIG = b"x" * (32 << 20)
@@ -106,6 +126,8 @@ SCRIPTS = {
     "closes after it let in": first(auth(0)),
     "parameter without an end": first(auth(0), message(b"S", b"server_version")),
     "parameters for ever": for_ever(auth(0), STATUS),
+    "new parameters for ever": new_parameters(auth(0)),
+    "notifications before it is ready": for_ever(auth(0) + STATUS, NOTIFICATION * 100),
     "key of the wrong size": first(auth(0), STATUS, message(b"K", b"\0"), READY),
     "unknown state": first(auth(0), STATUS, message(b"Z", b"Q")),
     "version of nonsense": first(auth(0), message(b"S", b"server_version\0" + b"9" * 1000 + b"\0"), READY),
@@ -131,8 +153,10 @@ SCRIPTS = {
     "ready at once": answer(READY),
     "error of 32 MiB for a query": answer(error(BIG), READY),
     "notices instead of an answer": for_ever(HELLO, NOTICE),
-    "notifications instead of an answer": for_ever(HELLO, message(b"A", b"\0\0\0\1c\0" + b"p" * 1000 + b"\0")),
-    "rows without end": for_ever(HELLO, message(b"1") + message(b"2") + ONE_COLUMN),
+    "notifications instead of an answer": for_ever(HELLO, NOTIFICATION * 100),
+    "descriptions without end": for_ever(HELLO, message(b"1") + message(b"2") + ONE_COLUMN),
+    "rows without end": rows_without_end,
+    "notifications in a COPY": answer(message(b"G", b"\0\0\1\0\0"), *[NOTIFICATION * 100] * (1 << 20)),
 }
 
 
