@@ -39,6 +39,17 @@ const char *drift_policy_name(enum drift_policy p)
     return names[p];
 }
 
+const char *misfit_policy_name(enum misfit_policy p)
+{
+    static const char *const names[] = {
+        [MISFIT_QUARANTINE_CELL] = "quarantine_cell",
+        [MISFIT_QUARANTINE_ROW] = "quarantine_row",
+        [MISFIT_FAIL] = "fail",
+    };
+
+    return names[p];
+}
+
 struct stream *catalog_add(struct catalog *c)
 {
     if (c->n == c->cap) {

@@ -25,11 +25,15 @@ enum write_mode {
     WRITE_INSERT_ONLY,  /* by key; a row that is there stays (Mage's IGNORE) */
 };
 enum drift_policy { DRIFT_EVOLVE, DRIFT_IGNORE, DRIFT_FREEZE };
+/* What becomes of a value that the destination cannot hold, or that could not be read: it goes to
+ * quarantine alone, or with its row, or the stream ends. */
+enum misfit_policy { MISFIT_QUARANTINE_CELL, MISFIT_QUARANTINE_ROW, MISFIT_FAIL };
 
 /* "full_refresh", "overwrite", "append_dedup", "evolve", ... as the API spells them. */
 const char *sync_mode_name(enum sync_mode m);
 const char *write_mode_name(enum write_mode m);
 const char *drift_policy_name(enum drift_policy p);
+const char *misfit_policy_name(enum misfit_policy p);
 
 struct row_filter;
 struct column_rename;
@@ -67,6 +71,7 @@ struct selected_stream {
     const char *alias; /* name of the table or file at the destination; the stream's by default */
     const char *destination_namespace; /* "" = the destination's default */
     enum drift_policy drift;
+    enum misfit_policy misfits;
     const struct column_rename *renames; /* see renames.h */
     size_t n_renames;
     bool snake, snake_table;        /* columns, and the table, get names as snake.h writes them */
@@ -127,7 +132,8 @@ struct doc *catalog_diff(const struct catalog *before, const struct catalog *aft
  * "cursor_field": ["c"] or "c", "primary_key": [["a"],["b"]] or ["a","b"], "fields":
  * {"include": [..] or null, "exclude": [..]}, "filter" (see filter.h), "alias", "new_columns":
  * "evolve|ignore|freeze", "backfill_new_columns" (false), "renames": {"old": "new"}, "naming":
- * "preserve|snake", "allow_empty", "allow_shrink", "run_in_parallel" (true)}.
+ * "preserve|snake", "on_unrepresentable": "quarantine_cell|quarantine_row|fail", "allow_empty",
+ * "allow_shrink", "run_in_parallel" (true)}.
  */
 bool selection_resolve(const struct doc *streams, const struct catalog *catalog,
                        const char *pointer, struct arena *mem, struct selection *out,
@@ -140,6 +146,12 @@ bool selection_check(const struct doc *streams, const char *pointer, struct prob
 __attribute__((nonnull(2, 3, 5))) bool
 selection_check_filters(const struct doc *streams, const char *pointer, const char *connector,
                         bool filters_rows, struct problems *problems);
+
+/* Whether no stream says what only a destination with policies for single values does, or the one
+ * named `connector` has them. */
+__attribute__((nonnull(2, 3, 5))) bool
+selection_check_policies(const struct doc *streams, const char *pointer, const char *connector,
+                         bool value_policies, struct problems *problems);
 
 /* The JSON Schema type of a column as Singer writes it: {"type":["null","string"],"format":..}. */
 struct doc *column_to_json_schema(const struct column *c);

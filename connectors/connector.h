@@ -307,6 +307,7 @@ struct destination_connector {
     /* It cannot keep a position: `recover` gives what plan->copies says, which is up to date then.
      */
     bool state_by_service;
+    bool value_policies; /* it does what selected_stream.misfits says */
 
     void (*judge)(const void *config, const char *pointer,
                   struct problems *problems); /* as above */

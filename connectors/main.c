@@ -168,10 +168,11 @@ static void put_destination(struct doc *d, const struct destination_connector *c
     }
     doc_set(d, "write_modes", modes);
     doc_set(d, "delivery", doc_new_string(c->delivery));
+    doc_set(d, "value_policies", doc_new_bool(c->value_policies));
 }
 
 /* {"kind", "name", "title", "docs", "api", "config_schema", "template"} and what only a source
- * (filters_rows) or a destination (write_modes, delivery) has. */
+ * (filters_rows) or a destination (write_modes, delivery, value_policies) has. */
 static int show_spec(const struct main_connector *c)
 {
     CLEANUP(buf_release) struct buf text = BUF_INIT(MAIN_MAX_FILE_BYTES);

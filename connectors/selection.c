@@ -11,7 +11,7 @@ struct entry {
     bool selected;
     const char *sync_mode, *destination_sync_mode;
     const struct doc *cursor_field, *primary_key, *fields, *filter, *renames;
-    const char *alias, *new_columns, *naming;
+    const char *alias, *new_columns, *naming, *on_unrepresentable;
     bool backfill_new_columns, allow_empty, allow_shrink, run_in_parallel;
 };
 
@@ -20,6 +20,7 @@ static const char *const write_modes[] = {"overwrite", "append", "append_dedup",
                                           NULL};
 static const char *const namings[] = {"preserve", "snake", NULL};
 static const char *const drift_policies[] = {"evolve", "ignore", "freeze", NULL};
+static const char *const misfit_policies[] = {"quarantine_cell", "quarantine_row", "fail", NULL};
 
 /* Names come as "c" or, as elsewhere, as the path ["c"]; NULL for anything else. */
 static const char *name_of(const struct doc *d)
@@ -107,6 +108,10 @@ static const struct option entry_options[] = {
                    "letters, digits and underscores."),
     OPTION(struct entry, renames, .title = "Renamed columns", .check = renames_check,
            .help = "Old and new names of columns that the source calls otherwise now."),
+    OPTION(struct entry, on_unrepresentable, .title = "Values that do not fit",
+           .choices = misfit_policies, .def = "quarantine_cell",
+           .help = "What becomes of a value that the destination cannot hold: quarantine, alone or "
+                   "with its row, or the end of the stream."),
     OPTION(struct entry, allow_empty, .title = "Allow empty", .def = "false",
            .help = "Let a full refresh that read nothing replace the rows that are there."),
     OPTION(struct entry, allow_shrink, .title = "Allow shrinking", .def = "false",
@@ -400,6 +405,7 @@ static void resolve_entry(struct resolving *r)
     r->out->snake_table = r->out->snake && !r->e->alias;
     r->out->backfill = r->e->backfill_new_columns;
     renames_resolve(r->e->renames, r->mem, &r->out->renames, &r->out->n_renames);
+    r->out->misfits = (enum misfit_policy)choice_index(misfit_policies, r->e->on_unrepresentable);
     r->out->allow_empty = r->e->allow_empty;
     r->out->allow_shrink = r->e->allow_shrink;
     r->out->one_lane = !r->e->run_in_parallel;
@@ -519,6 +525,34 @@ bool selection_check_filters(const struct doc *streams, const char *pointer, con
         if (doc_count(doc_get(doc_at(streams, i), "filter")) > 0)
             problems_add(problems, arena_printf(problems->mem, "%s/%zu/filter", pointer, i),
                          "filter_not_supported", "source %s cannot filter rows", connector);
+    }
+    return problems->n + problems->dropped == before;
+}
+
+/* What is said only when it is not the default, which needs no ability. */
+static const struct {
+    const char *member, *usual;
+} policies[] = {
+    {"on_unrepresentable", "quarantine_cell"},
+};
+
+bool selection_check_policies(const struct doc *streams, const char *pointer, const char *connector,
+                              bool value_policies, struct problems *problems)
+{
+    size_t before = problems->n + problems->dropped;
+
+    for (size_t i = 0; !value_policies && i < doc_count(streams); i++) {
+        for (size_t k = 0; k < sizeof policies / sizeof policies[0]; k++) {
+            const char *usual = policies[k].usual;
+            const struct doc *said = doc_get(doc_at(streams, i), policies[k].member);
+
+            if (strcmp(doc_string(said, usual), usual) != 0)
+                problems_add(
+                    problems,
+                    arena_printf(problems->mem, "%s/%zu/%s", pointer, i, policies[k].member),
+                    "policy_not_supported", "the destination \"%s\" can only do %s", connector,
+                    usual);
+        }
     }
     return problems->n + problems->dropped == before;
 }

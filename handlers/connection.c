@@ -109,33 +109,39 @@ static int check_filters(const struct app *app, const struct doc *streams, const
     return 0;
 }
 
+static int find_destination(const struct app *app, const char *id, struct arena *mem,
+                            struct connector *out, struct error *err)
+{
+    struct resource destination;
+
+    if (store_get_resource(app->store, RESOURCE_DESTINATION, id, mem, &destination, err) < 0)
+        return -1;
+    return connector_find(app->store, RESOURCE_DESTINATION, destination.connector, mem, out, err);
+}
+
 int connection_check_streams(const struct app *app, const struct doc *streams,
                              const char *source_id, const char *destination_id, struct arena *mem,
                              struct problems *problems, struct error *err)
 {
     struct selection selection;
     struct connector connector;
-    struct resource destination;
     struct catalog catalog;
-    int found = connection_catalog(app, source_id, mem, &catalog, err);
+    int known = find_destination(app, destination_id, mem, &connector, err);
+    int missing = known < 0 ? -1 : connection_catalog(app, source_id, mem, &catalog, err);
 
-    if (found < 0 || check_filters(app, streams, source_id, mem, problems, err) < 0)
+    if (missing < 0 || check_filters(app, streams, source_id, mem, problems, err) < 0)
         return -1;
-    if (found > 0) {
+    if (known)
+        (void)selection_check_policies(streams, "/streams", connector.name,
+                                       connector.value_policies, problems);
+    if (missing) {
         if (streams && !doc_is(streams, DOC_NULL))
             (void)selection_check(streams, "/streams", problems);
         return 0;
     }
     if (!selection_resolve(streams, &catalog, "/streams", mem, &selection, problems))
         return 0;
-    if (store_get_resource(app->store, RESOURCE_DESTINATION, destination_id, mem, &destination,
-                           err) < 0)
-        return -1;
-    found = connector_find(app->store, RESOURCE_DESTINATION, destination.connector, mem, &connector,
-                           err);
-    if (found < 0)
-        return -1;
-    if (found)
+    if (known)
         check_write_modes(&selection, streams, &connector, problems);
     return 0;
 }

@@ -54,6 +54,7 @@ static bool from_destination(const struct destination_connector *d, struct conne
                                   .options = d->options,
                                   .config_size = d->config_size,
                                   .write_modes = d->write_modes,
+                                  .value_policies = d->value_policies,
                                   .delivery = d->delivery,
                                   .judge = d->judge,
                                   .types = d->types,
@@ -141,6 +142,7 @@ static void write_capabilities(struct jsonw *w, const struct connector *c)
         jsonw_array_end(w);
         jsonw_put_raw(w, "operations", "[\"check\",\"write\",\"clear\"]");
         jsonw_put_string(w, "delivery", c->delivery);
+        jsonw_put_bool(w, "value_policies", c->value_policies);
     }
     jsonw_object_end(w);
 }

@@ -21,6 +21,7 @@ struct connector {
     bool reads_together;                /* sources */
     bool doubts_streams;                /* sources */
     unsigned write_modes;               /* destinations; 0 for sources */
+    bool value_policies;                /* destinations */
     const char *delivery;               /* NULL: a source that weakens no promise */
     void (*judge)(const void *config, const char *pointer, struct problems *problems); /* or NULL */
     const char *const *types; /* [TYPE_COUNT] of a destination with types, or NULL */

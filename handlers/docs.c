@@ -99,6 +99,8 @@ static void put_modes(struct buf *out, const struct connector *c)
         if (c->write_modes & 1u << m)
             put_chip(out, write_mode_name(m));
     }
+    if (c->value_policies)
+        put_chip(out, "on_unrepresentable");
     if (c->delivery)
         put_chip(out, strcmp(c->delivery, "exactly_once") ? "delivers at least once"
                                                           : "delivers exactly once");

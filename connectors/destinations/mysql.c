@@ -65,6 +65,7 @@ const struct destination_connector destination_mysql = {
     .types = sql_mysql.type,
     .tell_limits = tell_limits,
     .delivery = "exactly_once",
+    .value_policies = true,
     .parallel_writers = true,
     .check = check,
     .open = open_destination,

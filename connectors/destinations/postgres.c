@@ -59,6 +59,7 @@ const struct destination_connector destination_postgres = {
     .tell_limits = tell_limits,
     .delivery = "exactly_once",
     .parallel_writers = true,
+    .value_policies = true,
     .check = check,
     .open = open_destination,
     .clear = clear,

@@ -90,6 +90,7 @@ const struct destination_connector destination_sqlite = {
     .types = sql_sqlite.type,
     .tell_limits = tell_limits,
     .delivery = "exactly_once",
+    .value_policies = true,
     .check = check,
     .open = open_destination,
     .clear = clear,

@@ -12,6 +12,7 @@
  *   widen.c        columns that grow
  *   quarantine.c   odd cells and rejected rows
  *   fits.c         values that a column cannot hold
+ *   patch.c        a batch without them
  *   straight.c     rows that need no merging, since their keys are new
  *   merge.c        what is staged goes into its table
  *   swap.c         a generation becomes the live table
@@ -276,6 +277,10 @@ CHECKED int quarantine_batch(struct sql_destination *d, struct load *l, const st
 /* A staged row that its table refused, and why. */
 CHECKED int quarantine_staged(struct sql_destination *d, struct load *l, int64_t order,
                               const char *why, struct error *err);
+
+/* patch.c: a copy without the cells that are `blank`, per row and column. Row numbers stay. */
+const struct batch *patch_batch(struct sql_destination *d, const struct batch *rows,
+                                const bool *blank);
 
 /* fits.c */
 struct fit {

@@ -12,6 +12,8 @@
 
 /* What a column of a key takes of an index entry beside a text in it. */
 #define KEY_COLUMN_BYTES 16
+/* So much of a key stands in a message. */
+#define KEY_SHOWN_BYTES 200
 
 struct trace {
     const char *level, *column, *detail, *key;
@@ -127,40 +129,57 @@ static void count_bad_row(struct pass *p)
     d->over_limit = bad_rows_are_too_many(&d->bad);
 }
 
-static int odd_cell(struct pass *p, size_t row, size_t column, enum reason reason,
-                    struct slice original, struct error *err)
+/* The odd cells of one row. */
+static const struct odd_cell *odd_cells_of(const struct pass *p, size_t row, size_t *out_n)
 {
-    struct trace t = {.level = "cell",
-                      .column = p->schema->columns[column].name,
-                      .key = key_text(p, row),
-                      .reason = reason,
-                      .raw = original};
-    struct jsonw w;
+    size_t n, low = 0, high;
+    const struct odd_cell *odd = batch_odd_cells(p->rows, &n);
 
-    if (!column_is_used(p->l, column))
-        return 0; /* a new column that the policy keeps out */
-    p->l->pending.quarantined_cells++;
-    if (!p->meta)
-        p->meta = arena_array(p->d->scratch, p->n + 1, sizeof *p->meta);
-    if (p->meta[row].max_bytes == 0) {
-        p->meta[row] = BUF_INIT((size_t)1 << 20);
-        if (!p->skip[row])
-            count_bad_row(p);
-    } else {
-        buf_putc(&p->meta[row], ',');
+    for (high = n; low < high;) {
+        size_t middle = low + (high - low) / 2;
+
+        if (odd[middle].row < row)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    w = JSONW_INIT(&p->meta[row]);
-    jsonw_string(&w, dest_name(p->l, column));
-    return record(p, &t, err);
+    while (high < n && odd[high].row == row)
+        high++;
+    *out_n = high - low;
+    return odd + low;
 }
 
-/* The whole row as one JSON object of canonical texts. */
+/* A cell that has no value in the batch: NULL, or what stands beside as its original. */
+static void put_absent(struct jsonw *w, const struct odd_cell *odd, size_t n_odd, size_t column)
+{
+    CLEANUP(buf_release) struct buf encoded = BUF_INIT(2 * BATCH_ODD_BYTES);
+    size_t i = 0;
+
+    while (i < n_odd && odd[i].column != column)
+        i++;
+    if (i == n_odd) {
+        jsonw_null(w);
+    } else if (text_is_utf8(odd[i].original.ptr, odd[i].original.len)) {
+        jsonw_string_n(w, odd[i].original.ptr, odd[i].original.len);
+    } else {
+        text_put_base64(&encoded, odd[i].original.ptr, odd[i].original.len);
+        jsonw_object(w);
+        jsonw_key(w, "base64");
+        jsonw_string_n(w, buf_str(&encoded), encoded.len);
+        jsonw_object_end(w);
+    }
+}
+
+/* The whole row as one JSON object of canonical texts, originals where there are none. */
 static struct slice row_text(struct pass *p, size_t row)
 {
     struct buf out = BUF_INIT(BATCH_MAX_VALUE), cell = BUF_INIT(BATCH_ODD_BYTES);
     struct jsonw w = JSONW_INIT(&out);
+    const struct odd_cell *odd;
     struct slice s;
+    size_t n_odd;
 
+    odd = odd_cells_of(p, row, &n_odd);
     jsonw_object(&w);
     for (size_t i = 0; i < p->schema->n_columns; i++) {
         struct column_view v = batch_column(p->rows, i);
@@ -170,7 +189,7 @@ static struct slice row_text(struct pass *p, size_t row)
         if (column_has(&v, row))
             batch_cell_text(p->rows, i, row, &cell);
         if (!column_has(&v, row))
-            jsonw_null(&w);
+            put_absent(&w, odd, n_odd, i);
         else if (cell.failed)
             jsonw_string(&w, "(too large)");
         else
@@ -208,6 +227,65 @@ static int refuse_row(struct pass *p, size_t row, size_t column, enum reason rea
     return record(p, &t, err);
 }
 
+/* For a stream that is to end at the first value that cannot be stored. */
+static int check_bearable(struct pass *p, size_t row, size_t column, enum reason reason,
+                          struct error *err)
+{
+    const struct column *c = &p->schema->columns[column];
+    const char *key;
+
+    if (p->l->want->misfits != MISFIT_FAIL)
+        return 0;
+    key = key_text(p, row);
+    return error_set_reason(err, ERR_DATA, "unrepresentable",
+                            "column \"%s\", %s%.*s: a value of type %s cannot be stored as it is "
+                            "(%s), and on_unrepresentable is %s",
+                            c->name, key ? "key " : "a row without a key",
+                            key ? (int)text_utf8_prefix(key, strlen(key), KEY_SHOWN_BYTES) : 0,
+                            key ? key : "", type_name(c->type.type), reason_name(reason),
+                            misfit_policy_name(MISFIT_FAIL));
+}
+
+/* A cell that the user does not want to be left out by itself. */
+static int refuse_misfit(struct pass *p, size_t row, size_t column, enum reason reason,
+                         struct error *err)
+{
+    if (check_bearable(p, row, column, reason, err) < 0)
+        return -1;
+    if (p->skip[row])
+        return 0; /* it is there already, with all its values */
+    return refuse_row(p, row, column, reason, "on_unrepresentable is quarantine_row", err);
+}
+
+static int odd_cell(struct pass *p, size_t row, size_t column, enum reason reason,
+                    struct slice original, struct error *err)
+{
+    struct trace t = {.level = "cell",
+                      .column = p->schema->columns[column].name,
+                      .key = key_text(p, row),
+                      .reason = reason,
+                      .raw = original};
+    struct jsonw w;
+
+    if (!column_is_used(p->l, column))
+        return 0; /* a new column that the policy keeps out */
+    if (p->l->want->misfits != MISFIT_QUARANTINE_CELL)
+        return refuse_misfit(p, row, column, reason, err);
+    p->l->pending.quarantined_cells++;
+    if (!p->meta)
+        p->meta = arena_array(p->d->scratch, p->n + 1, sizeof *p->meta);
+    if (p->meta[row].max_bytes == 0) {
+        p->meta[row] = BUF_INIT((size_t)1 << 20);
+        if (!p->skip[row])
+            count_bad_row(p);
+    } else {
+        buf_putc(&p->meta[row], ',');
+    }
+    w = JSONW_INIT(&p->meta[row]);
+    jsonw_string(&w, dest_name(p->l, column));
+    return record(p, &t, err);
+}
+
 /* Rows whose key is NULL somewhere; NaN is none either, since it equals nothing. */
 static int refuse_null_keys(struct pass *p, struct error *err)
 {
@@ -224,6 +302,9 @@ static int refuse_null_keys(struct pass *p, struct error *err)
         for (size_t row = 0; row < p->n; row++) {
             if (p->skip[row] || (!p->l->conflict[column] && !key_is_null(&v, row)))
                 continue;
+            if (column_has(&v, row) && p->l->conflict[column] &&
+                check_bearable(p, row, column, REASON_TYPE, err) < 0)
+                return -1;
             if (refuse_row(p, row, column, REASON_NULL_KEY, "a column of the key is NULL", err) < 0)
                 return -1;
         }
@@ -250,6 +331,8 @@ static int refuse_long_keys(struct pass *p, struct error *err)
             bytes += column_has(&texts[k], row) ? column_text(&texts[k], row).len : 0;
         if (bytes <= most || p->skip[row])
             continue;
+        if (check_bearable(p, row, p->l->key[0], REASON_OUT_OF_RANGE, err) < 0)
+            return -1;
         if (refuse_row(p, row, p->l->key[0], REASON_OUT_OF_RANGE,
                        "the key is longer than an index of the destination can hold", err) < 0)
             return -1;
@@ -270,9 +353,13 @@ static int cell_of_column(struct pass *p, size_t column, size_t row, enum reason
 static int refuse_cell(struct pass *p, size_t column, size_t row, bool key, enum reason reason,
                        struct error *err)
 {
+    if (check_bearable(p, row, column, reason, err) < 0)
+        return -1;
     if (key)
         return refuse_row(p, row, column, reason, "the destination cannot hold this value in a key",
                           err);
+    if (p->l->want->misfits != MISFIT_QUARANTINE_CELL)
+        return refuse_misfit(p, row, column, reason, err);
     if (!p->blank)
         p->blank = arena_array(p->d->scratch, p->n * p->schema->n_columns + 1, sizeof *p->blank);
     p->blank[row * p->schema->n_columns + column] = true;
@@ -380,58 +467,6 @@ static const char **finish_meta(struct pass *p)
     return meta;
 }
 
-static void copy_cell(const struct batch *from, struct batch *to, size_t column, size_t row)
-{
-    struct column_view v = batch_column(from, column);
-    enum type type = batch_schema(from)->columns[column].type.type;
-    struct interval span;
-
-    if (!column_has(&v, row))
-        return;
-    switch (v.storage) {
-    case STORAGE_BOOL:
-        batch_put_bool(to, column, v.bools[row]);
-        break;
-    case STORAGE_INT64:
-        batch_put_int64(to, column, v.ints[row]);
-        break;
-    case STORAGE_DOUBLE:
-        batch_put_double(to, column, v.doubles[row]);
-        break;
-    case STORAGE_16:
-        if (type == TYPE_UUID) {
-            batch_put_uuid(to, column, v.fixed[row]);
-            break;
-        }
-        memcpy(&span, v.fixed[row], sizeof span);
-        batch_put_interval(to, column, span);
-        break;
-    case STORAGE_TEXT:
-        batch_put_text(to, column, column_text(&v, row).ptr, column_text(&v, row).len);
-        break;
-    }
-}
-
-/* The batch without the cells that are to be left out. Row numbers stay. */
-static const struct batch *without_blanks(struct pass *p)
-{
-    struct sql_destination *d = p->d;
-
-    if (!p->blank)
-        return p->rows;
-    if (!d->patched)
-        d->patched = batch_new(p->schema);
-    batch_reset(d->patched, p->schema);
-    for (size_t row = 0; row < p->n; row++) {
-        for (size_t c = 0; c < p->schema->n_columns; c++) {
-            if (!p->blank[row * p->schema->n_columns + c])
-                copy_cell(p->rows, d->patched, c, row);
-        }
-        batch_end_row(d->patched);
-    }
-    return d->patched;
-}
-
 int quarantine_batch(struct sql_destination *d, struct load *l, const struct batch *rows,
                      const struct batch **out_rows, bool **out_skip, const char ***out_meta,
                      struct error *err)
@@ -452,7 +487,7 @@ int quarantine_batch(struct sql_destination *d, struct load *l, const struct bat
         rc = refuse_long_keys(&p, err);
     *out_meta = finish_meta(&p);
     *out_skip = p.skip;
-    *out_rows = without_blanks(&p);
+    *out_rows = p.blank ? patch_batch(d, rows, p.blank) : rows;
     return rc;
 }
 

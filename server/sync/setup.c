@@ -238,6 +238,9 @@ int setup_streams(const struct source_setup *source, const struct destination_se
     if (!selection_check_filters(rest ? rest : streams, "/streams", source->connector->name,
                                  source->connector->filters_rows, problems))
         return 0;
+    if (!selection_check_policies(rest ? rest : streams, "/streams", destination->connector->name,
+                                  destination->connector->value_policies, problems))
+        return 0;
     if (!selection_resolve(rest ? rest : streams, &out->catalog, "/streams", run->mem,
                            &out->selection, problems))
         return 0;

@@ -37,12 +37,13 @@ bool writer_error_is_of_stream(const struct error *err)
     case ERR_UNSUPPORTED:
     case ERR_NOT_FOUND:
         return true;
+    case ERR_DATA: /* mostly of the whole run, as its limits are */
+        return !strcmp(error_reason(err), "unrepresentable");
     case ERR_NONE:
     case ERR_INVALID:
     case ERR_CONFIG:
     case ERR_UNAUTHORIZED:
     case ERR_TOO_LARGE:
-    case ERR_DATA:
     case ERR_TRANSIENT:
     case ERR_CONTENTION:
     case ERR_RATE_LIMITED:

@@ -3,7 +3,7 @@
 run before anything behind the limit is committed. T28."""
 import json
 
-from database_case import ENGINES, main, variants
+from database_case import ENGINES, DatabaseTest, main, variants
 
 ANY = tuple(ENGINES)
 MANY = 50_000
@@ -64,6 +64,98 @@ class BadCells:
         self.connect([self.stream("t")], quarantine={"max_rows": 0})
         self.assertEqual(self.failed(body={"max_attempts": 1})["code"], "quarantine_limit")
         self.assertNotIn("t", self.dst.tables())
+
+
+class Policies(BadCells):
+    """2.10: a stream says that a value which cannot be stored takes its row with it, or ends the stream."""
+    test_the_first = test_the_last = test_in_the_middle = test_2000_of_them = test_none_allowed = None
+
+    def whole_rows(self, write):
+        self.filled(5000, "id in (1, 2049, 5000)")
+        self.connect([self.stream("t", "full_refresh", write, on_unrepresentable="quarantine_row")])
+        counts = self.counts(self.run_it())
+        self.assertEqual((counts["read"], counts["inserted"], counts["quarantined_rows"], counts["quarantined_cells"]),
+                         (5000, 4997, 3, 0))
+        self.assertEqual(self.dst.execute("select count(*), min(id), max(id) from t where v is not null"), [(4997, 2, 4999)])
+        self.assertEqual(self.dst.execute("select count(*) from t where _connectord_meta is not null"), [(0,)])
+        found = self.dst.quarantined("level", "column", "raw")
+        self.assertEqual({(level, column) for level, column, _ in found}, {("row", "v")})
+        value = {"postgres": "a\0b", "mysql": "Infinity", "sqlite": "many"}[self.dst.connector]
+        self.assertEqual(sorted((json.loads(raw) for *_, raw in found), key=lambda row: int(row["id"])),
+                         [{"id": i, "v": value} for i in ("1", "2049", "5000")])
+
+    def test_whole_rows_overwrite(self):
+        self.whole_rows("overwrite")
+
+    def test_whole_rows_append_dedup(self):
+        self.whole_rows("append_dedup")
+
+    def test_fail(self):
+        """Nothing of its batch stays, the others do, and once the value is right the stream goes on."""
+        self.filled(5000, "id = 3550")
+        self.connect([self.stream("t", "full_refresh", "append_dedup", on_unrepresentable="fail")], commit={"max_rows": 100})
+        run = self.run_it(status="failed")
+        stream, = run["stats"]["streams"]
+        error = stream["error"]
+        self.assertEqual((error["code"], error["origin"], error["stream"], error["retryable"]),
+                         ("unrepresentable", "destination", "t", False))
+        self.assertIn('column "v", key ["3550"]', error["message"])
+        self.assertEqual((self.counts(run)["quarantined_rows"], self.counts(run)["quarantined_cells"]), (0, 0))
+        self.assertEqual(self.dst.quarantined("level"), [])
+        n = self.dst.count("t") if "t" in self.dst.tables() else 0
+        self.assertLess(n, 3550)
+        if n:
+            self.assertEqual(self.dst.execute("select min(id), max(id) from t"), [(1, n)])
+        self.assertEqual(self.counts(run)["inserted"], n)
+        self.src.execute("update t set v = 0 where id = 3550")
+        self.run_it()
+        self.assertEqual(self.dst.execute("select count(*), min(id), max(id) from t"), [(5000, 1, 5000)])
+
+    def test_fail_leaves_the_table_of_before(self):
+        self.filled(100, "id = 0")
+        self.connect([self.stream("t", on_unrepresentable="fail")])
+        self.run_it()
+        kind, literal = self.bad[self.dst.connector]
+        self.src.execute(f"update t set v = {literal} where id = 50")
+        self.src.execute("delete from t where id = 1")
+        self.assertEqual(self.failed(body={"max_attempts": 1})["code"], "unrepresentable")
+        self.assertEqual(self.dst.execute("select count(*), count(v) from t"), [(100, 100)])
+
+    def test_another_stream_goes_on(self):
+        self.filled(3000, "id = 1500")
+        self.src.execute("create table u (id integer not null primary key)")
+        self.src.insert("u", [(i,) for i in range(1, 3001)])
+        self.connect([self.stream("t", "full_refresh", "append_dedup", on_unrepresentable="fail"), self.stream("u")])
+        run = self.run_it(status="failed")
+        t, u = run["stats"]["streams"]
+        self.assertEqual((t["error"]["code"], u["status"], u["error"]), ("unrepresentable", "complete", None))
+        self.assertEqual(self.dst.count("u"), 3000)
+
+    def test_a_limit(self):
+        self.filled(100, "id in (20, 50)")
+        self.connect([self.stream("t", on_unrepresentable="quarantine_row")], quarantine={"max_rows": 1})
+        self.assertEqual(self.failed(body={"max_attempts": 1})["code"], "quarantine_limit")
+        self.assertNotIn("t", self.dst.tables())
+
+
+class PoliciesRefused(DatabaseTest):
+    def test_what_is_no_policy_and_who_has_none(self):
+        self.have()
+        self.src.execute("create table t (id integer not null primary key)")
+        self.source("sqlite", **self.src.config())
+        self.destination("file", path=str(self.service.folder / "out"))
+        for policy, code in (("drop", "not_a_choice"), (["fail"], "wrong_type"), ("fail", "policy_not_supported"),
+                             ("quarantine_row", "policy_not_supported")):
+            answer = self.service.put(f"/v1/connections/{self.name}", {
+                "source": self.name, "destination": self.name, "streams": [self.stream("t", on_unrepresentable=policy)]})
+            error = answer.json()["errors"][0]
+            self.assertEqual((answer.status, error["pointer"], error["code"]),
+                             (422, "/streams/0/on_unrepresentable", code), answer)
+        self.connection(streams=[self.stream("t", on_unrepresentable="quarantine_cell")])
+        self.run_it()
+        for connector in (*ANY, "file", "singer"):
+            shown = self.ok(self.service.get(f"/v1/connectors/destination/{connector}"))
+            self.assertIs(shown["capabilities"]["value_policies"], connector in ANY, connector)
 
 
 class Adopted:
@@ -160,6 +252,7 @@ class Adopted:
 
 
 variants(globals(), BadCells, destination=ANY)
+variants(globals(), Policies, destination=ANY)
 variants(globals(), Adopted, destination=ANY)
 
 

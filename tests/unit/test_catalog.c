@@ -529,6 +529,8 @@ Test(catalog, brings_selections_back_from_singer)
     assert_selection_returns("[{\"name\":\"u\",\"naming\":\"snake\"}]");
     assert_selection_returns("[{\"name\":\"u\",\"backfill_new_columns\":true}]");
     assert_selection_returns("[{\"name\":\"u\",\"renames\":{\"x\":\"a\",\"y\":\"z\"}}]");
+    assert_selection_returns("[{\"name\":\"u\",\"on_unrepresentable\":\"quarantine_row\"}]");
+    assert_selection_returns("[{\"name\":\"u\",\"on_unrepresentable\":\"fail\"}]");
     assert_selection_returns("[{\"name\":\"v\",\"sync_mode\":\"incremental\"}]");
 }
 

@@ -262,6 +262,24 @@ Test(filter, is_refused_for_sources_that_cannot)
     cr_assert(selection_check_filters(NULL, "/streams", "sample", false, &problems));
 }
 
+Test(filter, and_policies_are_refused_for_those_that_cannot)
+{
+    cr_assert(resolve("\"on_unrepresentable\":\"fail\""));
+    cr_assert_eq(selection.streams[0].misfits, MISFIT_FAIL);
+    cr_assert(selection_check_policies(input, "/streams", "sqlite", true, &problems));
+    cr_assert_not(selection_check_policies(input, "/streams", "file", false, &problems));
+    cr_assert_str_eq(problems.items[0].pointer, "/streams/0/on_unrepresentable");
+    cr_assert_str_eq(problems.items[0].code, "policy_not_supported");
+    cr_assert_str_eq(problems.items[0].message,
+                     "the destination \"file\" can only do quarantine_cell");
+    problems = PROBLEMS_INIT(mem);
+    cr_assert(resolve("\"on_unrepresentable\":\"quarantine_cell\""));
+    cr_assert(selection_check_policies(input, "/streams", "file", false, &problems));
+    cr_assert(selection_check_policies(NULL, "/streams", "file", false, &problems));
+    cr_assert_not(resolve("\"on_unrepresentable\":\"drop\""));
+    cr_assert_str_eq(problems.items[0].code, "not_a_choice");
+}
+
 Test(filter, travels_in_a_singer_catalog)
 {
     struct doc *singer, *again;

@@ -1,6 +1,7 @@
 /*
  * Values that a database may not hold: stored as they are, or left out and kept in quarantine with
- * the reason; never altered, and never a batch that fails. Tables of others that refuse rows.
+ * the reason; never altered, and never a batch that fails, unless the user wants it so. Tables of
+ * others that refuse rows.
  */
 #include <criterion/criterion.h>
 
@@ -22,6 +23,7 @@ static void release(void)
 }
 
 TestSuite(sql_values, .fini = release);
+TestSuite(sql_policies, .fini = release);
 TestSuite(sql_adopted, .fini = release);
 
 #define ok(call) cr_assert_eq((call), 0, "%s: %s", engine_names[t.engine], t.err.message)
@@ -257,6 +259,144 @@ Test(sql_values, in_keys_take_their_row_with_them)
     rows_are("select level, reason from _connectord_quarantine order by reason",
              "row|nul;row|null_key");
     cr_assert_eq(t.did.quarantined_rows, 2);
+}
+
+/* ------------------------------------------------------------- what the user wants */
+
+static void begin_policy(enum engine e, enum write_mode write, enum misfit_policy misfits)
+{
+    target_init(&t, e, "");
+    target_modes(&t, 0, write == WRITE_OVERWRITE ? SYNC_FULL_REFRESH : SYNC_INCREMENTAL, write);
+    t.selected[0].misfits = misfits;
+    target_set_schema(&t, 0, target_columns(&t, "id:int! n:int d:decimal(10,2) b:string"));
+}
+
+/* Row 2 has a cell that the source could not read, row 3 two of them and one that MariaDB cannot
+ * hold, row 4 one that PostgreSQL cannot hold, row 5 has no key. */
+#define MISFITS "1,1,1.5,a;2,many,2,b;3,much,1.255,\xff;4,4,4,x\\0y;~,5,5,e;6,6,6,f"
+
+Test(sql_policies, quarantine_whole_rows)
+{
+    static const enum write_mode modes[] = {WRITE_OVERWRITE, WRITE_APPEND_DEDUP};
+
+    for (enum engine e = 0; e < ENGINE_COUNT; e++) {
+        for (size_t m = 0; m < 2; m++) {
+            bool nul = e == ENGINE_POSTGRES;
+
+            begin_policy(e, modes[m], MISFIT_QUARANTINE_ROW);
+            ok(target_run(&t, MISFITS, m ? "{}" : NULL));
+            rows_are("select id, n from t order by id", nul ? "1|1;6|6" : "1|1;4|4;6|6");
+            rows_are("select count(*) from t where \"_connectord_meta\" is not null", "0");
+            cr_assert_eq(t.did.read, 6);
+            cr_assert_eq(t.did.quarantined_rows, nul ? 4 : 3);
+            cr_assert_eq(t.did.quarantined_cells, 0);
+            cr_assert(counts_balance(&t.did));
+            rows_are("select level, \"column\", reason from \"_connectord_quarantine\" order by "
+                     "ordinal",
+                     nul ? "row|id|null_key;row|n|parse;row|n|parse;row|b|nul"
+                         : "row|id|null_key;row|n|parse;row|n|parse");
+            rows_are("select raw from \"_connectord_quarantine\" where \"key\" like '%3%'",
+                     "{\"id\":\"3\",\"n\":\"much\",\"d\":\"1.255\",\"b\":{\"base64\":\"/w==\"}}");
+            release();
+        }
+    }
+}
+
+Test(sql_policies, keep_the_former_version_of_a_row)
+{
+    for (enum engine e = 0; e < ENGINE_COUNT; e++) {
+        begin_policy(e, WRITE_APPEND_DEDUP, MISFIT_QUARANTINE_ROW);
+        ok(target_run(&t, "1,1,1,a;2,2,2,b", "{}"));
+        ok(target_run(&t, "1,9,9,A;2,many,9,B", "{}"));
+        rows_are("select id, n, b from t order by id", "1|9|A;2|2|b");
+        release();
+    }
+}
+
+/* Rows behind the limit are not written, whatever the policy. */
+Test(sql_policies, count_whole_rows_against_the_limit)
+{
+    begin_policy(ENGINE_POSTGRES, WRITE_APPEND, MISFIT_QUARANTINE_ROW);
+    t.plan.max_quarantined_rows = 1;
+    ok(target_run(&t, "", "{}"));
+    cr_assert_lt(target_run(&t, "1,x,1,a;2,x,2,b;3,3,3,c", "{}"), 0);
+    cr_assert_str_eq(error_reason(&t.err), "quarantine_limit", "%s", t.err.message);
+    rows_are("select count(*) from t", "0");
+}
+
+static void fails(const char *rows, const char *column, const char *key, const char *reason)
+{
+    t.err = ERROR_INIT;
+    cr_assert_lt(target_run(&t, rows, "{}"), 0, "%s %s", engine_names[t.engine], rows);
+    cr_assert_eq(t.err.code, ERR_DATA);
+    cr_assert_str_eq(error_reason(&t.err), "unrepresentable", "%s", t.err.message);
+    cr_assert_not_null(strstr(t.err.message, arena_printf(t.mem, "column \"%s\", %s", column, key)),
+                       "%s", t.err.message);
+    cr_assert_not_null(strstr(t.err.message, arena_printf(t.mem, "(%s)", reason)), "%s",
+                       t.err.message);
+    rows_are("select count(*) from t", "1");
+    rows_are("select count(*) from \"_connectord_quarantine\"", "0");
+}
+
+Test(sql_policies, end_the_stream_and_nothing_is_written)
+{
+    for (enum engine e = 0; e < ENGINE_COUNT; e++) {
+        begin_policy(e, WRITE_APPEND_DEDUP, MISFIT_FAIL);
+        ok(target_run(&t, "1,1,1,a", "{}"));
+        fails("2,2,2,b;3,many,3,c", "n", "key [\"3\"]", "parse");
+        fails("2,2,2,b;x,3,3,c", "id", "key [null]", "parse");
+        fails("2,2,2,\xff", "b", "key [\"2\"]", "encoding");
+        if (e == ENGINE_POSTGRES)
+            fails("2,2,2,b;4,4,4,x\\0y", "b", "key [\"4\"]", "nul");
+        if (e == ENGINE_MYSQL)
+            fails("2,2,2,b;4,4,1.255,d", "d", "key [\"4\"]", "out_of_range");
+        ok(target_run(&t, "2,2,2,b;~,3,3,c", "{}")); /* no key is no value that does not fit */
+        rows_are("select id from t order by id", "1;2");
+        cr_assert_eq(t.did.quarantined_rows, 1);
+        release();
+    }
+}
+
+Test(sql_policies, end_the_stream_at_a_key_that_is_too_long)
+{
+    static const size_t most[ENGINE_COUNT] = {0, 2664, 768};
+
+    for (enum engine e = ENGINE_POSTGRES; e < ENGINE_COUNT; e++) {
+        char *key;
+
+        begin_policy(e, WRITE_APPEND_DEDUP, MISFIT_FAIL);
+        target_set_schema(&t, 0, target_columns(&t, "k:string! v:string"));
+        key = arena_alloc(t.mem, most[e] + 2);
+        memset(key, 'k', most[e] + 1);
+        key[most[e] + 1] = '\0';
+        ok(target_run(&t, "short,a", "{}"));
+        fails(arena_printf(t.mem, "%s,b", key), "k", "key [\"kkk", "out_of_range");
+        cr_assert_lt(strlen(t.err.message), 500);
+        release();
+    }
+}
+
+/* A column whose type has changed to one that does not fit; see engine_values of drift. */
+Test(sql_policies, hold_for_columns_in_conflict)
+{
+    for (enum engine e = 0; e < ENGINE_COUNT; e++) {
+        for (enum misfit_policy p = MISFIT_QUARANTINE_ROW; p <= MISFIT_FAIL; p++) {
+            begin_policy(e, WRITE_APPEND_DEDUP, p);
+            t.selected[0].drift = DRIFT_IGNORE;
+            target_set_schema(&t, 0, target_columns(&t, "id:int! n:bool"));
+            ok(target_run(&t, "1,true", "{}"));
+            target_set_schema(&t, 0, target_columns(&t, "id:int! n:date"));
+            if (p == MISFIT_FAIL) {
+                fails("2,~;3,2024-01-01", "n", "key [\"3\"]", "type");
+            } else {
+                ok(target_run(&t, "2,~;3,2024-01-01", "{}"));
+                cr_assert_eq(t.did.quarantined_rows, 1, "%s", engine_names[e]);
+                rows_are("select level, reason, raw from \"_connectord_quarantine\"",
+                         "row|type|{\"id\":\"3\",\"n\":\"2024-01-01\"}");
+            }
+            release();
+        }
+    }
 }
 
 /* ----------------------------------------------------------------- tables of others */

@@ -153,6 +153,7 @@ const struct destination_connector destination_redshift = {
     .config_size = sizeof(struct config),
     .write_modes = SQL_WRITE_MODES,
     .delivery = "exactly_once",
+    .value_policies = true,
     .check = check,
     .open = open_destination,
     .clear = clear,
