@@ -481,6 +481,32 @@ Test(sealed, a_credential_is_kept_although_others_write)
     drop_source();
 }
 
+/* What could not be read again is not written. */
+Test(sealed, a_credential_that_makes_a_configuration_too_large_is_not_kept)
+{
+    const size_t most = (size_t)16 << 20;
+    CLEANUP(buf_release) struct buf longer = BUF_INIT(5000);
+    struct resource now;
+    char *filler;
+    int room;
+
+    have_source("{\"password\":\"first-secret\"}");
+    room = (int)(most - strlen(source.config) - strlen(",\"x\":\"\""));
+    filler = arena_alloc(fx.mem, (size_t)room);
+    memset(filler, 'x', (size_t)room);
+    source.config = arena_printf(fx.mem, "%.*s,\"x\":\"%.*s\"}", (int)strlen(source.config) - 1,
+                                 source.config, room, filler);
+    ok(store_update_resource(fx.store, RESOURCE_SOURCE, &source, REVISION_ANY, fx.mem, &fx.err));
+    cr_assert_str_eq(begin("/password"), "first-secret");
+    buf_printf(&longer, "%04000d", 0);
+    fails(credentials_end(&credentials, "/password", buf_str(&longer), &fx.err), ERR_TOO_LARGE,
+          "too_large");
+    ok(store_get_resource(fx.store, RESOURCE_SOURCE, "shop", fx.mem, &now, &fx.err));
+    cr_assert_str_eq(now.config, source.config);
+    cr_assert_str_eq(begin("/password"), "first-secret"); /* nobody holds it any more */
+    drop_source();
+}
+
 static const char *request_of(int64_t run)
 {
     struct run_row row;
