@@ -155,8 +155,63 @@ Test(sql_commit, keeps_positions_and_counts_of_rows_that_were_dropped_before)
         target_int(&t, "select json_extract(counters, '$.filtered') from _connectord_state"), 3);
 }
 
+/* Nothing has come of a stream yet: its table waits for a row or a position. */
+Test(sql_commit, counts_alone_make_no_table)
+{
+    struct counts filtered = {.filtered = 3}, out = {0};
+    const char *none[TARGET_MAX_STREAMS] = {NULL};
+    struct destination *d;
+
+    begin(ENGINE_SQLITE, SYNC_INCREMENTAL, WRITE_APPEND);
+    d = must_open();
+    ok(d->ops->commit(d, none, &filtered, &out, &t.err));
+    d->ops->close(d);
+    cr_assert_eq(out.filtered, 3);
+    cr_assert_eq(target_int(&t, "select count(*) from sqlite_master where name = 't'"), 0);
+    cr_assert_eq(
+        target_int(&t, "select json_extract(counters, '$.filtered') from _connectord_state"), 3);
+    ok(target_run(&t, "1,a,10", "{\"p\":1}"));
+    target_next_run(&t);
+    d = must_open();
+    ok(target_commit(&t, d, "{\"p\":2}")); /* nothing new, and a table that is there */
+    d->ops->close(d);
+    rows_are("1|a|10");
+    cr_assert_str_eq(target_text(&t, "select position from _connectord_state"), "{\"p\":2}");
+}
+
+/* Rows that are merged by key may come again: they need no position to be committed. */
+Test(sql_commit, merged_rows_are_committed_without_a_position)
+{
+    struct destination *d;
+
+    begin(ENGINE_SQLITE, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    d = must_open();
+    ok(target_write(&t, d, 0, "1,a,10;2,b,20"));
+    ok(target_commit(&t, d, NULL));
+    rows_are("1|a|10;2|b|20");
+    d->ops->close(d); /* as if the process had ended */
+    d = must_open();
+    cr_assert_null(t.at[0].position);
+    ok(target_write(&t, d, 0, "1,a,10;2,c,21;3,d,30"));
+    ok(target_finish(&t, d, 0, "{\"p\":1}"));
+    d->ops->close(d);
+    rows_are("1|a|10;2|c|21;3|d|30");
+}
+
+/* What MariaDB has not committed is read again when the table gets another shape. */
+static int write_two_schemas(struct destination *d)
+{
+    const struct schema *wider = target_columns(&t, "id:int! v:string n:int w:string");
+
+    if (target_write(&t, d, 0, "1,a,10;2,b,20;2,c,20") < 0 ||
+        (t.engine == ENGINE_MYSQL && target_commit(&t, d, NULL) < 0))
+        return -1;
+    return target_write_as(&t, d, 0, wider, "3,d,30,x");
+}
+
 /* Whichever question after cancellation is answered with yes while it opens, commits a first
- * position, writes and finishes: an undisturbed attempt ends as if nothing had been. */
+ * position, writes rows of one schema and of another, and finishes: an undisturbed attempt ends as
+ * if nothing had been. */
 static int attempt(void)
 {
     struct destination *d = target_open(&t);
@@ -166,7 +221,7 @@ static int attempt(void)
         return -1;
     rc = t.at[0].position ? 0 : target_commit(&t, d, "{\"p\":1}");
     if (rc == 0 && (!t.at[0].position || !strcmp(t.at[0].position, "{\"p\":1}")))
-        rc = target_write(&t, d, 0, "1,a,10;2,b,20;2,c,20");
+        rc = write_two_schemas(d);
     if (rc == 0)
         rc = target_finish(&t, d, 0, "{\"p\":2}");
     d->ops->close(d);
@@ -187,7 +242,7 @@ static void cancelled_anywhere(enum engine engine)
             fails_with(rc, ERR_CANCELLED);
             ok(attempt());
         }
-        rows_are("1|a|10;2|c|20");
+        rows_are("1|a|10;2|c|20;3|d|30");
         cr_assert_str_eq(target_text(&t, "select position from _connectord_state"), "{\"p\":2}");
         release();
         if (n_asked < n) {
@@ -205,6 +260,11 @@ Test(sql_commit, can_be_cancelled_at_any_moment_in_sqlite)
 Test(sql_commit, can_be_cancelled_at_any_moment_in_postgres)
 {
     cancelled_anywhere(ENGINE_POSTGRES);
+}
+
+Test(sql_commit, can_be_cancelled_at_any_moment_in_mysql)
+{
+    cancelled_anywhere(ENGINE_MYSQL);
 }
 
 /* ------------------------------------------------------------------- who has taken over */
@@ -231,6 +291,38 @@ Test(sql_commit, a_worker_that_slept_is_told_that_it_was_replaced)
     fails_with(target_write(&t, older, 0, "4,d,40"), ERR_FENCED);
     older->ops->close(older);
     rows_are("2|b|20;3|c|30"); /* the newer one went on with what was committed */
+}
+
+/* Streams go to two schemas, and another pipeline run has taken one of them. */
+Test(sql_commit, a_worker_is_told_which_of_its_streams_was_taken)
+{
+    struct destination *older, *newer;
+    struct target other;
+
+    begin(ENGINE_POSTGRES, SYNC_FULL_REFRESH, WRITE_OVERWRITE);
+    target_add(&t, "u", &target_schema);
+    target_modes(&t, 1, SYNC_FULL_REFRESH, WRITE_OVERWRITE);
+    t.selected[1].destination_namespace = "elsewhere";
+    older = must_open();
+    ok(target_write(&t, older, 0, "1,a,10"));
+    ok(target_write(&t, older, 1, "2,b,20"));
+    ok(target_commit(&t, older, "{\"p\":1}"));
+    other = t;
+    other.selected[0] = t.selected[1];
+    other.plan.streams = other.selected;
+    other.plan.n = 1;
+    target_next_run(&other);
+    newer = target_open(&other);
+    cr_assert_not_null(newer, "%s", other.err.message);
+    cr_assert_eq(target_write(&other, newer, 0, "3,c,30"), 0, "%s", other.err.message);
+    cr_assert_eq(target_finish(&other, newer, 0, "{\"p\":3}"), 0, "%s", other.err.message);
+    newer->ops->close(newer);
+    cr_assert_lt(target_write(&t, older, 1, "4,d,40"), 0);
+    cr_assert_eq(t.err.code, ERR_FENCED, "%s", t.err.message);
+    cr_assert_not_null(strstr(t.err.message, "stream \"u\""), "%s", t.err.message);
+    t.err = ERROR_INIT;
+    older->ops->close(older);
+    cr_assert_str_eq(target_text(&t, "select id, v from elsewhere.u order by id"), "3|c");
 }
 
 /* A table that somebody has dropped is what it is. */
