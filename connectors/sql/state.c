@@ -158,11 +158,8 @@ void state_discard(struct sql_destination *d, struct state_row *row, const char 
 {
     const char **names = arena_array(d->mem, row->garbage.n + 1, sizeof *names);
 
-    for (size_t i = 0; i < row->garbage.n; i++) {
-        if (strcmp(row->garbage.names[i], table) == 0)
-            return;
+    for (size_t i = 0; i < row->garbage.n; i++)
         names[i] = row->garbage.names[i];
-    }
     names[row->garbage.n] = arena_strdup(d->mem, table);
     row->garbage = (struct name_list){names, row->garbage.n + 1};
 }

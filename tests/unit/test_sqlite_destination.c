@@ -132,6 +132,24 @@ Test(sqlite_destination, begins_a_generation_anew_when_the_schema_is_another)
     cr_assert_str_eq(tables(), "t");
 }
 
+/* What an earlier run left to be dropped is dropped with what this one leaves. */
+Test(sqlite_destination, drops_everything_that_was_left_behind)
+{
+    fill(1, 6000);
+    fixture_select(&f, OVERWRITE);
+    f.pump.crash_after = 4;
+    fixture_fail(&f);
+    fixture_exec(f.to, "create table t__g7 (x); create table t__mine (x);"
+                       "update _connectord_state set garbage ="
+                       " '{\"swapping\":false,\"drop\":[\"t__g7\",\"t__never\"]}'");
+    f.pump.crash_after = 0;
+    f.pump.plan.restart = true;
+    fixture_run(&f);
+    cr_assert_eq(f.pump.counts[0].inserted, 6000);
+    cr_assert_str_eq(tables(), "t;t__mine");
+    cr_assert_str_eq(fixture_text(f.to, "select garbage from _connectord_state"), "");
+}
+
 Test(sqlite_destination, begins_anew_when_told_to)
 {
     fill(1, 6000);
