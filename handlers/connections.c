@@ -318,6 +318,8 @@ int handle_connection_delete(struct app *app, struct request *req, struct respon
         return rc;
     if (store_delete_connection(app->store, old.id, expected, err) < 0)
         return -1;
+    if (runs_tally(app->runs))
+        tally_forget(runs_tally(app->runs), old.id);
     res->status = 204;
     return 0;
 }

@@ -133,9 +133,58 @@ static void look_at_process(struct app *app)
     look_at_memory();
 }
 
+/* ------------------------------------------------------------------ connections */
+
+/* So many have series of their own, four each: Prometheus bears that, and any number it does not.
+ */
+#define MAX_CONNECTIONS 1000
+
+struct connections {
+    const struct activity *items;
+    const struct moved *moved; /* for each of them */
+    size_t n;
+};
+
+/* None of them without an answer of the store, as none of the numbers would be of now. */
+static void look_at_connections(struct app *app, struct arena *mem, struct connections *out)
+{
+    struct tally *tally = runs_tally(app->runs);
+    struct error err = ERROR_INIT;
+    struct activity *items;
+    struct moved *moved;
+
+    if (!tally || store_list_activity(app->store, MAX_CONNECTIONS, mem, &items, &out->n, &err) < 0)
+        return;
+    moved = arena_array(mem, out->n + 1, sizeof *moved);
+    for (size_t i = 0; i < out->n; i++)
+        moved[i] = tally_get(tally, items[i].id);
+    out->items = items;
+    out->moved = moved;
+}
+
+static void put_connections(void *arg, enum metric m, struct buf *out)
+{
+    const struct connections *all = arg;
+
+    for (size_t i = 0; i < all->n; i++) {
+        const struct activity *a = &all->items[i];
+        const struct metric_labels *labels = METRIC_LABELS(a->name);
+
+        if (m == METRIC_CONNECTION_ROWS)
+            metric_write_sample(m, labels, all->moved[i].rows, out);
+        else if (m == METRIC_CONNECTION_BYTES)
+            metric_write_sample(m, labels, all->moved[i].bytes, out);
+        else if (m == METRIC_CONNECTION_SUCCESS)
+            metric_write_sample(m, labels, a->succeeded_us, out);
+        else if (m == METRIC_CONNECTION_DURATION)
+            metric_write_sample(m, labels, a->took_us, out);
+    }
+}
+
 int handle_metrics(struct app *app, struct request *req, struct response *res, struct error *err)
 {
     static const char *const none[] = {NULL};
+    struct connections connections = {0};
 
     if (request_query_only(req, none, err) < 0)
         return -1;
@@ -143,7 +192,8 @@ int handle_metrics(struct app *app, struct request *req, struct response *res, s
     look_at_store(app);
     look_at_keys(app);
     look_at_process(app);
+    look_at_connections(app, request_mem(req), &connections);
     res->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    metric_write_all(&res->body);
+    metric_write_all(put_connections, &connections, &res->body);
     return 0;
 }

@@ -208,7 +208,8 @@ class Reference:
                      + f'<div class="text">{esc(text)}</div></li>')
         return ('<section class="group" id="metrics-list"><h2>Metrics</h2>'
                 '<p>What <a href="#metrics">/metrics</a> tells, with the labels of each. Seconds are seconds, bytes are bytes; '
-                "the values of every label are from a closed set, and there are never more than 3,000 series.</p>"
+                "the values of every label are from a closed set, and there are never more than 3,000 series, "
+                "but for those of connections, which a setting adds: four for each of at most 1,000.</p>"
                 f'<ul class="members">{rows}</ul></section>')
 
     def text(self):

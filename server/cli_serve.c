@@ -104,6 +104,7 @@ static int start_runs(struct service *s, struct error *err)
         .log_max_bytes = set->log_max_bytes,
         .run_max_age_s = set->run_max_age_s,
         .vault = s->app.vault,
+        .tallied = set->metrics_per_connection,
     };
 
     return runs_start(&config, s->app.store, s->app.logs, notify, &notified,

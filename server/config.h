@@ -26,6 +26,7 @@ struct settings {
     int64_t check_timeout_s, discover_timeout_s, sample_timeout_s, count_timeout_s;
     int64_t cancel_grace_ms, drain_delay_ms, shutdown_grace_ms;
     int64_t log_max_age_s, log_max_bytes, run_max_age_s, min_free_bytes;
+    bool metrics_per_connection;
     struct string_list egress_allow, egress_deny, file_roots;
     const struct doc *exec; /* see connectors/singer/program.h; NULL = no programs */
 };

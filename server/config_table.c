@@ -110,6 +110,9 @@ const struct option settings_options[] = {
     OPTION(struct settings, min_free_bytes, .title = "Least free space", .def = "67108864", .min = 0,
            .max = (int64_t)1 << 44,
            .help = "Bytes that must be free where the data directory is; with less, readiness is off."),
+    OPTION(struct settings, metrics_per_connection, .title = "Metrics per connection", .def = "false",
+           .help = "Four more series in /metrics for each connection, by its name: rows, bytes, last "
+                   "success, last duration. Of the oldest 1,000 connections."),
     OPTIONS_END,
 };
 /* clang-format on */

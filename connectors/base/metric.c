@@ -347,7 +347,18 @@ static void add_listed(enum metric m)
     }
 }
 
-void metric_write_all(struct buf *out)
+void metric_write_sample(enum metric m, const struct metric_labels *labels, int64_t value,
+                         struct buf *out)
+{
+    struct series s = {.metric = m, .value = value};
+
+    assert(!is_histogram(m));
+    complete(m, labels, false, &s.labels);
+    put_series(out, m, &s);
+}
+
+void metric_write_all(void (*more)(void *arg, enum metric m, struct buf *out), void *arg,
+                      struct buf *out)
 {
     for (enum metric m = 0; m < METRIC_N; m++) {
         const struct row *row = &table[m];
@@ -361,5 +372,7 @@ void metric_write_all(struct buf *out)
             put_series(out, m, &plain[m]);
         for (const struct series *s = atomic_load(&first[m]); s; s = s->next)
             put_series(out, m, s);
+        if (more)
+            more(arg, m, out);
     }
 }

@@ -42,7 +42,15 @@ void metric_observe_for(enum metric m, const struct metric_labels *labels, int64
 /* The present value of a counter or gauge; 0 for a series that is not there yet. */
 int64_t metric_value(enum metric m, const struct metric_labels *labels);
 
-/* Text format 0.0.4, every metric with HELP and TYPE, in the order of the table. */
-void metric_write_all(struct buf *out);
+/*
+ * Text format 0.0.4, every metric with HELP and TYPE, in the order of the table. `more` adds what
+ * is kept elsewhere, with metric_write_sample: it is called after the series of each metric, and
+ * may be NULL.
+ */
+void metric_write_all(void (*more)(void *arg, enum metric m, struct buf *out), void *arg,
+                      struct buf *out);
+/* One sample of a counter or a gauge. */
+void metric_write_sample(enum metric m, const struct metric_labels *labels, int64_t value,
+                         struct buf *out);
 
 #endif

@@ -5,7 +5,8 @@
  * histogram: REQUEST_TIMES or RUN_TIMES. LABELS are the names of at most four labels, separated by
  * commas; the set of values of each must be closed, and of a single label it may be given
  * ("reason=rate|capacity"): those series exist from the start, and every other value becomes
- * "_OTHER". What a name says to be seconds is given in microseconds.
+ * "_OTHER". What a name says to be seconds is given in microseconds. Those of connections are the
+ * exception: they are written where they are looked up, when the operator asked for them.
  */
 #ifndef CONNECTORS_BASE_METRIC_TABLE_H
 #define CONNECTORS_BASE_METRIC_TABLE_H
@@ -58,6 +59,15 @@
       "Cancelled runs that had not stopped after the grace time.") \
     X(CHECKPOINT_AGE, GAUGE, "connectord_run_checkpoint_age_seconds", "", \
       "The longest time that an active sync has gone without a commit.") \
+    \
+    X(CONNECTION_ROWS, COUNTER, "connectord_connection_rows_total", "connection", \
+      "With the setting metrics_per_connection: rows that syncs of the connection have committed since the start.") \
+    X(CONNECTION_BYTES, COUNTER, "connectord_connection_bytes_total", "connection", \
+      "With the setting metrics_per_connection: bytes of these rows in memory.") \
+    X(CONNECTION_SUCCESS, GAUGE, "connectord_connection_last_success_timestamp_seconds", "connection", \
+      "With the setting metrics_per_connection: when the last sync of the connection that succeeded ended; 0 = never.") \
+    X(CONNECTION_DURATION, GAUGE, "connectord_connection_last_duration_seconds", "connection", \
+      "With the setting metrics_per_connection: how long the last sync of the connection took, however it ended; 0 = none has ended.") \
     \
     X(EGRESS_CONNECTIONS, COUNTER, "connectord_egress_connections_total", "protocol,result", \
       "Connections that connectors began: made, failed at once, or denied.") \

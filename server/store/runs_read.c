@@ -246,3 +246,36 @@ int store_count_runs(struct store *s, int64_t *out_queued, int64_t *out_active, 
     *out_active = active;
     return 0;
 }
+
+/* Both look backwards from the newest run, and mostly find what they look for at once. */
+#define LAST_RUN(what, how)                 \
+    "coalesce((SELECT " what " FROM runs r" \
+    " WHERE r.connection_id = c.id AND +r.kind = 0 AND " how " ORDER BY r.id DESC LIMIT 1), 0)"
+
+int store_list_activity(struct store *s, int64_t limit, struct arena *mem, struct activity **out,
+                        size_t *out_n, struct error *err)
+{
+    CLEANUP(txn_end) struct txn t = {0};
+    CLEANUP(query_close) struct query q = {0};
+    struct activity *rows = arena_array(mem, (size_t)limit, sizeof *rows);
+    size_t n = 0;
+    int row;
+
+    if (txn_begin(s, TXN_READ, &t, err) < 0 ||
+        query_open(t.db,
+                   "SELECT c.id, c.name, " LAST_RUN("r.ended_us", "+r.status = 3") ", " LAST_RUN(
+                       "r.ended_us - r.started_us",
+                       "+r.status IN (3, 4, 5) AND r.started_us > 0") " FROM connections c ORDER "
+                                                                      "BY c.seq LIMIT ?",
+                   &q, err) < 0)
+        return -1;
+    query_int(&q, limit);
+    while ((row = query_next(&q, err)) > 0)
+        rows[n++] = (struct activity){.id = query_get_string(&q, 0, mem),
+                                      .name = query_get_string(&q, 1, mem),
+                                      .succeeded_us = query_get_int(&q, 2),
+                                      .took_us = query_get_int(&q, 3)};
+    *out = rows;
+    *out_n = n;
+    return row;
+}

@@ -314,6 +314,15 @@ CHECKED int store_get_run(struct store *s, int64_t id, struct arena *mem, struct
 /* The newest sync or clear of a connection; NOT_FOUND when there is none. */
 CHECKED int store_latest_run(struct store *s, const char *connection_id, struct arena *mem,
                              struct run_row *out, struct error *err);
+/* What became of the syncs of a connection, as far as they are in the history. */
+struct activity {
+    const char *id, *name; /* of the connection */
+    int64_t succeeded_us;  /* the last one that succeeded ended then; 0 = none has */
+    int64_t took_us;       /* the last one that ended; 0 = none has */
+};
+/* Of the oldest `limit` connections. */
+CHECKED int store_list_activity(struct store *s, int64_t limit, struct arena *mem,
+                                struct activity **out, size_t *out_n, struct error *err);
 /* CONFLICT "run_active" unless it has ended. */
 CHECKED int store_delete_run(struct store *s, int64_t id, struct error *err);
 /* Deletes runs that ended before `long_us` (syncs and clears, but the newest of each connection) or

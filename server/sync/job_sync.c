@@ -14,7 +14,23 @@ struct job_observer {
     struct run_observer observer; /* first */
     struct job *job;
     int64_t stored_us;
+    struct moved told; /* what the tally knows of this run */
 };
+
+static void tell_tally(struct job_observer *o)
+{
+    struct job *j = o->job;
+    struct stream_progress all;
+    struct moved now;
+
+    if (!j->runs->tally || !j->row.connection_id)
+        return;
+    progress_total(j->progress, &all);
+    now = (struct moved){counts_records_committed(&all.committed), all.bytes_committed};
+    tally_add(j->runs->tally, j->row.connection_id,
+              (struct moved){now.rows - o->told.rows, now.bytes - o->told.bytes});
+    o->told = now;
+}
 
 static void on_event(struct run_observer *o, const char *type, const char *members)
 {
@@ -75,6 +91,7 @@ static void on_tick(struct run_observer *o)
     int64_t now_us = clock_monotonic_us();
     int64_t every_us = STORE_PROGRESS_US * (1 + (int64_t)progress_n(j->progress) / 500);
 
+    tell_tally(b);
     if (b->stored_us != 0 && now_us - b->stored_us < every_us)
         return;
     b->stored_us = now_us;
@@ -161,7 +178,8 @@ static void judge_missing(struct job *j, const struct sync_plan *plan)
 static void run_plan(struct job *j, const struct sync_plan *plan, const struct known_state *known)
 {
     struct job_observer observer = {
-        {.event = on_event, .copy = on_copy, .tick = on_tick, .tick_ms = 1000}, j, 0};
+        .observer = {.event = on_event, .copy = on_copy, .tick = on_tick, .tick_ms = 1000},
+        .job = j};
     struct run run = job_run(j, "engine");
     struct sync_job job = {
         .run_id = run.id,
@@ -191,6 +209,7 @@ static void run_plan(struct job *j, const struct sync_plan *plan, const struct k
     runs_note_commit(j->runs, j->row.id); /* from here on commits are expected */
     j->progress = progress_new(&plan->streams.selection, j->source, j->destination);
     sync_run(&job, j->progress, &j->result);
+    tell_tally(&observer);
 }
 
 /* The selection, and what it points to, lives in the arena of the job: as long as j->progress. */

@@ -120,6 +120,11 @@ struct runs_stats runs_stats(const struct runs *r)
     return out;
 }
 
+struct tally *runs_tally(const struct runs *r)
+{
+    return r->tally;
+}
+
 void runs_wake(struct runs *r)
 {
     LOCK_GUARD(&r->mutex);
@@ -370,6 +375,7 @@ int runs_start(const struct runs_config *config, struct store *store, struct log
     r->notify = notify;
     r->arg = arg;
     r->log = log;
+    r->tally = config->tallied ? tally_new() : NULL;
     pthread_mutex_init(&r->claim, NULL);
     pthread_mutex_init(&r->mutex, NULL);
     r->lock = &r->mutex;
@@ -465,6 +471,7 @@ void runs_free(struct runs *r)
     pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->mutex);
     pthread_mutex_destroy(&r->claim);
+    tally_free(r->tally);
     free(r->workers);
     free(r->active);
     free(r);

@@ -12,6 +12,7 @@
 #include "server/store/store.h"
 #include "server/sync/logstream.h"
 #include "server/sync/sealed.h"
+#include "server/sync/tally.h"
 
 /*
  * The JSON texts of a run_row, which handlers write or show and the workers read or make:
@@ -61,6 +62,7 @@ struct runs_config {
     /* What is kept, looked at every hour; 0 = without limit. */
     int64_t log_max_age_s, log_max_bytes, run_max_age_s;
     struct vault vault; /* what configurations are opened with */
+    bool tallied;       /* what connections move is counted for each of them */
 };
 
 /* `notify` is called when a run changed its status. Recovers what a crash left active. */
@@ -86,6 +88,9 @@ struct runs_stats {
     int64_t beat_age_us;       /* since the thread that watches over the runs was last awake */
 };
 struct runs_stats runs_stats(const struct runs *r);
+
+/* What connections have moved since the start; NULL unless that is counted. */
+struct tally *runs_tally(const struct runs *r);
 
 /* Refuses new runs (UNSUPPORTED is not it: RESOURCE "shutting_down"), cancels what runs, joins the
  * workers; what does not stop within `grace_ms` is left as interrupted. False when there is such a

@@ -56,6 +56,8 @@ struct runs {
     struct active_run *active; /* by id */
     size_t n_active, cap_active, n_running;
 
+    struct tally *tally; /* NULL = nobody wants to know */
+
     struct worker *workers;
     size_t n_workers;
     pthread_t ticker;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """/metrics: that it is what Prometheus reads, that the numbers are right, and that they stay few."""
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -38,6 +39,11 @@ os.kill(os.getpid(), signal.SIGUSR1)
 '''
 
 SAMPLE = re.compile(r'^([a-z_]+)(?:\{(.*)\})? (-?[0-9.]+)$')
+
+
+
+def time_of(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 class Scrape:
@@ -132,6 +138,11 @@ class Metrics(Scraped):
         wait_until("the run to end", lambda: self.scrape().get("connectord_runs_active") == 0)
         self.assertEqual(self.scrape().get("connectord_run_checkpoint_age_seconds"), 0)
 
+    def test_connections_have_none_of_their_own_unless_asked(self):
+        self.assertEqual(self.sync(self.name)["status"], "succeeded")
+        lines = [line for line in self.scrape().text.splitlines() if line.startswith("connectord_connection_")]
+        self.assertEqual(lines, [])
+
     def test_requests_by_route_and_code(self):
         before = self.scrape()
         for path in ("/v1/sources/none", "/v1/sources/other", "/nowhere"):
@@ -216,6 +227,87 @@ class Metrics(Scraped):
         after = self.scrape()
         self.assertGreaterEqual(after.get("connectord_log_lines_total", level="info")
                                 - before.get("connectord_log_lines_total", level="info"), 2)
+
+
+class OfConnections(Scraped):
+    """What metrics_per_connection adds."""
+    arguments = ("--metrics-per-connection", "true")
+
+    def of(self, connection):
+        """The numbers of one connection, by the word of the metric."""
+        found = {}
+        for (metric, labels), value in self.scrape().samples.items():
+            if labels == (("connection", connection),):
+                found[metric.removeprefix("connectord_connection_")] = value
+        return found
+
+    def expect_times(self, seen, succeeded, last):
+        """Of these runs; those of the API are milliseconds."""
+        self.assertAlmostEqual(seen["last_success_timestamp_seconds"], time_of(succeeded["ended_at"]), delta=0.001)
+        self.assertAlmostEqual(seen["last_duration_seconds"], time_of(last["ended_at"]) - time_of(last["started_at"]), delta=0.002)
+
+    def test_they_follow_the_connection(self):
+        path = f"/v1/connections/{self.name}"
+        self.source("sample", rows=100)
+        self.destination("sqlite")
+        self.connection()
+        self.assertEqual(self.of(self.name), {"rows_total": 0, "bytes_total": 0, "last_success_timestamp_seconds": 0, "last_duration_seconds": 0})
+        with self.counts("connectord_run_rows_total", None, connector="sqlite", direction="committed"):
+            first = self.run_it()
+        seen = self.of(self.name)
+        self.assertEqual(seen["rows_total"], first["stats"]["records_committed"])
+        self.assertGreater(seen["bytes_total"], seen["rows_total"])
+        self.expect_times(seen, first, first)
+
+        # Another run adds; one that fails is no success, but took its time.
+        second = self.run_it(body={"full_refresh": True})
+        self.assertEqual(self.of(self.name)["rows_total"], first["stats"]["records_committed"] + second["stats"]["records_committed"])
+        self.expect_times(self.of(self.name), second, second)
+        self.destination("sqlite", path="/none/such.db")
+        failed = self.run_it(status="failed")
+        third = self.of(self.name)
+        self.assertEqual(third["rows_total"], first["stats"]["records_committed"] + second["stats"]["records_committed"])
+        self.expect_times(third, second, failed)
+
+        # By the name of now; gone when it is gone, and its namesake begins at nothing.
+        self.ok(self.service.patch(path, {"name": f"{self.name}-x"}))
+        self.assertEqual(self.of(self.name), {})
+        self.assertEqual(self.of(f"{self.name}-x"), third)
+        self.ok(self.service.delete(f"{path}-x"), 204)
+        self.assertEqual([line for line in self.scrape().text.splitlines() if self.name in line], [])
+        self.ok(self.service.put(path, {"source": self.name, "destination": self.name}), 201)
+        self.assertEqual(set(self.of(self.name).values()), {0})
+
+    def test_a_run_is_counted_while_it_goes_on(self):
+        name = self.slow_pair()
+        run = self.ok(self.service.post(f"/v1/connections/{name}/runs"), 201)
+        wait_until("its rows to be counted", lambda: self.of(name)["rows_total"] > 0)
+        self.assertEqual(self.ok(self.service.get(f"/v1/runs/{run['id']}"))["status"], "running")
+        self.ok(self.service.post(f"/v1/runs/{run['id']}/cancel"), 202)
+        after = self.finished(run)
+        self.assertEqual(self.of(name)["rows_total"], after["stats"]["records_committed"])
+        self.assertEqual(self.of(name)["last_success_timestamp_seconds"], 0)
+
+    def test_the_oldest_thousand(self):
+        """More than that in the store, made behind its back as the service would take long."""
+        for i in (1, 2):
+            self.source("sample", name=f"{self.name}-{i}", rows=1)
+            self.destination("sqlite", name=f"{self.name}-{i}")
+            self.ok(self.service.put(f"/v1/connections/{self.name}-{i}", {"source": f"{self.name}-{i}", "destination": f"{self.name}-{i}"}), 201)
+        with contextlib.closing(sqlite3.connect(self.folder / "data/connectord.db")) as db, db:
+            columns = [c for _, c, *_ in db.execute("pragma table_info(connections)") if c not in ("seq", "id", "name")]
+            db.execute(f"""with recursive n(i) as (select 1 union all select i + 1 from n where i < 1200)
+                insert into connections (id, name, {', '.join(columns)})
+                select 'made-' || i, 'made-' || i, {', '.join(columns)} from n, connections where name = ?""", (f"{self.name}-2",))
+        try:
+            text = self.scrape().text
+            self.assertEqual(text.count("connectord_connection_rows_total{"), 1000)
+            self.assertIn(f'connectord_connection_rows_total{{connection="{self.name}-1"}} 0\n', text)
+            done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        finally:
+            with contextlib.closing(sqlite3.connect(self.folder / "data/connectord.db")) as db, db:
+                db.execute("delete from connections where id like 'made-%'")
 
 
 class Events(Scraped):

@@ -14,7 +14,7 @@ static const char *written(const char *name)
     const char *at;
 
     buf_clear(&text);
-    metric_write_all(&text);
+    metric_write_all(NULL, NULL, &text);
     snprintf(line, sizeof line, "# HELP %s ", name);
     at = strstr(buf_str(&text), line);
     cr_assert_not_null(at, "%s is not there", name);
@@ -28,7 +28,7 @@ static size_t count_samples(void)
     size_t n = 0;
 
     buf_clear(&text);
-    metric_write_all(&text);
+    metric_write_all(NULL, NULL, &text);
     for (const char *p = buf_str(&text); *p; p = strchr(p, '\n') + 1)
         n += *p != '#';
     return n;
@@ -94,6 +94,37 @@ Test(metric, values_of_labels_are_escaped)
     metric_add_for(METRIC_RUN_RETRIES, METRIC_LABELS("a\"b\\c\nd"), 1);
     cr_assert_str_eq(written("connectord_run_retries_total"),
                      "connectord_run_retries_total{code=\"a\\\"b\\\\c\\nd\"} 1\n");
+}
+
+static void put_three(void *arg, enum metric m, struct buf *out)
+{
+    (*(size_t *)arg)++;
+    if (m == METRIC_CONNECTION_ROWS) {
+        metric_write_sample(m, METRIC_LABELS("shop"), 7, out);
+        metric_write_sample(m, METRIC_LABELS("a\"b\\c\nd"), -1, out);
+    } else if (m == METRIC_CONNECTION_DURATION) {
+        metric_write_sample(m, METRIC_LABELS("shop"), 1500000, out);
+    }
+}
+
+Test(metric, what_is_kept_elsewhere_is_written_at_its_place)
+{
+    size_t called = 0;
+
+    buf_clear(&text);
+    metric_write_all(put_three, &called, &text);
+    cr_expect_eq(called, METRIC_N);
+    cr_expect_not_null(strstr(
+        buf_str(&text), "# TYPE connectord_connection_rows_total counter\n"
+                        "connectord_connection_rows_total{connection=\"shop\"} 7\n"
+                        "connectord_connection_rows_total{connection=\"a\\\"b\\\\c\\nd\"} -1\n"
+                        "# HELP connectord_connection_bytes_total "));
+    cr_expect_not_null(
+        strstr(buf_str(&text),
+               "# TYPE connectord_connection_last_duration_seconds gauge\n"
+               "connectord_connection_last_duration_seconds{connection=\"shop\"} 1.500000\n"
+               "# HELP "));
+    cr_expect_str_eq(written("connectord_connection_rows_total"), "", "it is kept nowhere here");
 }
 
 Test(metric, buckets_are_cumulative_and_include_their_bound)

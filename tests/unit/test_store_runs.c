@@ -491,6 +491,60 @@ static const char *page(struct run_query q, int64_t *next)
     return ids;
 }
 
+/* A run of this kind, claimed and ended so long after. */
+static int64_t ran(enum run_kind kind, const struct connection *c, enum run_status status,
+                   int64_t took_us)
+{
+    struct run_row done = {.id = make_run(kind, c->id), .status = status};
+
+    cr_assert_eq(claim(1u << kind), done.id);
+    done.ended_us = get(done.id).started_us + took_us;
+    ok(store_finish_run(fx.store, &done, &fx.err));
+    return done.ended_us;
+}
+
+static void expect_activity(size_t i, const char *name, int64_t succeeded_us, int64_t took_us)
+{
+    struct activity *rows;
+    size_t n;
+
+    ok(store_list_activity(fx.store, 10, fx.mem, &rows, &n, &fx.err));
+    cr_assert_lt(i, n);
+    cr_expect_str_eq(rows[i].name, name);
+    cr_expect_eq(rows[i].succeeded_us, succeeded_us);
+    cr_expect_eq(rows[i].took_us, took_us);
+}
+
+Test(store_runs, say_when_a_connection_was_last_synced)
+{
+    struct connection b = make_connection("b");
+    struct activity *rows;
+    int64_t at_us, other_us;
+    size_t n;
+
+    expect_activity(0, "a", 0, 0);
+    at_us = ran(RUN_SYNC, &a, RUN_SUCCEEDED, 5000000);
+    other_us = ran(RUN_SYNC, &b, RUN_SUCCEEDED, 1000);
+    expect_activity(0, "a", at_us, 5000000);
+    expect_activity(1, "b", other_us, 1000);
+    /* One that fails took its time, but is no success; a clear is neither, nor what never began. */
+    ran(RUN_SYNC, &a, RUN_FAILED, 7000000);
+    expect_activity(0, "a", at_us, 7000000);
+    ran(RUN_CLEAR, &a, RUN_SUCCEEDED, 9000000);
+    cr_assert_eq(cancel(make_run(RUN_SYNC, a.id)), RUN_CANCELLED);
+    expect_activity(0, "a", at_us, 7000000);
+    make_run(RUN_SYNC, a.id);
+    claim(1u << RUN_SYNC);
+    expect_activity(0, "a", at_us, 7000000);
+
+    ok(store_list_activity(fx.store, 1, fx.mem, &rows, &n, &fx.err));
+    cr_expect_eq(n, 1);
+    cr_expect_str_eq(rows[0].id, a.id);
+    ok(store_delete_connection(fx.store, b.id, REVISION_ANY, &fx.err));
+    ok(store_list_activity(fx.store, 10, fx.mem, &rows, &n, &fx.err));
+    cr_expect_eq(n, 1);
+}
+
 Test(store_runs, list_filters)
 {
     struct connection b = make_connection("b");
