@@ -13,6 +13,7 @@ import time
 from database_case import AFTER, ENGINES, LOST, PAUSE, OwnService, Service, main, variants, wait_until
 from own_server import OwnMysql, OwnPostgres
 from proxy import FORWARD, Proxy
+import databases
 
 ROWS = 12_000
 
@@ -85,7 +86,7 @@ class StillCommittingPostgres(StillCommitting):
 
     def freeze(self, link):
         self.backend = self.dst.backend_of(link.server_side_port)
-        os.kill(self.backend, signal.SIGSTOP)
+        databases.freeze(self.backend)
 
     def thaw(self):
         os.kill(self.backend, signal.SIGCONT)
@@ -98,7 +99,7 @@ class StillCommittingMysql(StillCommitting):
         return OwnMysql.shared()
 
     def freeze(self, link):
-        os.kill(self.dst.server["pid"], signal.SIGSTOP)
+        databases.freeze(self.dst.server["pid"])
 
     def thaw(self):
         os.kill(self.dst.server["pid"], signal.SIGCONT)
@@ -120,7 +121,7 @@ class Takeover(Commits):
         stopped = threading.Event()
 
         def stop(link):
-            os.kill(self.service.process.pid, signal.SIGSTOP)
+            databases.freeze(self.service.process.pid)
             stopped.set()
             return then
         self.addCleanup(self.wake)

@@ -129,7 +129,8 @@ def start_mysql(parent, durable, **more):
     import pymysql
     prefix, user = as_user("mysql")
     folder = make_folder(parent, "mysql", user)
-    subprocess.run(prefix + ["mariadb-install-db", "--no-defaults", f"--datadir={folder / 'data'}",
+    # A server that starts removes the temporary tables of all others in the same folder.
+    subprocess.run(prefix + ["mariadb-install-db", "--no-defaults", f"--datadir={folder / 'data'}", f"--tmpdir={folder}",
                              "--auth-root-authentication-method=normal", "--skip-test-db"],
                    check=True, capture_output=True, cwd=folder)
     make_certificate(folder, user)
@@ -138,7 +139,6 @@ def start_mysql(parent, durable, **more):
     init.write_text(f"CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
                     f"GRANT ALL ON *.* TO '{USER}'@'%' WITH GRANT OPTION;\n")
     os.chmod(init, 0o644)
-    # A server that starts removes the temporary tables of all others in the same folder.
     settings = {"datadir": folder / "data", "tmpdir": folder, "socket": folder / "server.sock", "port": port,
                 "bind-address": "127.0.0.1", "local-infile": 1, "max-connections": 400,
                 "innodb-buffer-pool-size": "256M", "innodb-log-file-size": "512M",
@@ -178,6 +178,14 @@ def alive(pid):
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+def freeze(pid):
+    """Stops a process; returns when each of its threads stands still, which takes until all have run once."""
+    os.kill(pid, signal.SIGSTOP)
+    while any(stat.read_text().rsplit(")", 1)[1].split()[0] not in "TZ"
+              for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")):
+        time.sleep(0.001)
 
 
 def stop(file):
