@@ -50,6 +50,17 @@ const char *misfit_policy_name(enum misfit_policy p)
     return names[p];
 }
 
+const char *nul_policy_name(enum nul_policy p)
+{
+    static const char *const names[] = {
+        [NUL_QUARANTINE] = "quarantine",
+        [NUL_STRIP] = "strip",
+        [NUL_REPLACE] = "replace",
+    };
+
+    return names[p];
+}
+
 struct stream *catalog_add(struct catalog *c)
 {
     if (c->n == c->cap) {

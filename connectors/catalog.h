@@ -28,12 +28,16 @@ enum drift_policy { DRIFT_EVOLVE, DRIFT_IGNORE, DRIFT_FREEZE };
 /* What becomes of a value that the destination cannot hold, or that could not be read: it goes to
  * quarantine alone, or with its row, or the stream ends. */
 enum misfit_policy { MISFIT_QUARANTINE_CELL, MISFIT_QUARANTINE_ROW, MISFIT_FAIL };
+/* And of a text that does not fit because of a U+0000 in it: as above, or it is written without, or
+ * with U+FFFD instead. */
+enum nul_policy { NUL_QUARANTINE, NUL_STRIP, NUL_REPLACE };
 
 /* "full_refresh", "overwrite", "append_dedup", "evolve", ... as the API spells them. */
 const char *sync_mode_name(enum sync_mode m);
 const char *write_mode_name(enum write_mode m);
 const char *drift_policy_name(enum drift_policy p);
 const char *misfit_policy_name(enum misfit_policy p);
+const char *nul_policy_name(enum nul_policy p);
 
 struct row_filter;
 struct column_rename;
@@ -72,6 +76,7 @@ struct selected_stream {
     const char *destination_namespace; /* "" = the destination's default */
     enum drift_policy drift;
     enum misfit_policy misfits;
+    enum nul_policy nul;
     const struct column_rename *renames; /* see renames.h */
     size_t n_renames;
     bool snake, snake_table;        /* columns, and the table, get names as snake.h writes them */
@@ -132,8 +137,8 @@ struct doc *catalog_diff(const struct catalog *before, const struct catalog *aft
  * "cursor_field": ["c"] or "c", "primary_key": [["a"],["b"]] or ["a","b"], "fields":
  * {"include": [..] or null, "exclude": [..]}, "filter" (see filter.h), "alias", "new_columns":
  * "evolve|ignore|freeze", "backfill_new_columns" (false), "renames": {"old": "new"}, "naming":
- * "preserve|snake", "on_unrepresentable": "quarantine_cell|quarantine_row|fail", "allow_empty",
- * "allow_shrink", "run_in_parallel" (true)}.
+ * "preserve|snake", "on_unrepresentable": "quarantine_cell|quarantine_row|fail", "nul":
+ * "quarantine|strip|replace", "allow_empty", "allow_shrink", "run_in_parallel" (true)}.
  */
 bool selection_resolve(const struct doc *streams, const struct catalog *catalog,
                        const char *pointer, struct arena *mem, struct selection *out,

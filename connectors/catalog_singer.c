@@ -165,6 +165,8 @@ static struct doc *stream_to_singer(struct arena *mem, const struct singer_strea
         doc_set(d, "naming", doc_new_string("snake"));
     if (s && s->misfits != MISFIT_QUARANTINE_CELL)
         doc_set(d, "on_unrepresentable", doc_new_string(misfit_policy_name(s->misfits)));
+    if (s && s->nul != NUL_QUARANTINE)
+        doc_set(d, "nul", doc_new_string(nul_policy_name(s->nul)));
     if (s && s->n_renames)
         doc_set(d, "renames", renames_to_doc(s->renames, s->n_renames));
     if (s && s->n_filters)

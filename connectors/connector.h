@@ -86,6 +86,7 @@ struct counts {
     int64_t overlap_dropped; /* outside the window of this run */
     int64_t folded;          /* an earlier row of the same key in the same batch */
     int64_t quarantined_rows, quarantined_cells;
+    int64_t altered_cells; /* written without their U+0000, as the user wants it */
     int64_t inserted, updated, unchanged, deleted;
 };
 
@@ -307,7 +308,7 @@ struct destination_connector {
     /* It cannot keep a position: `recover` gives what plan->copies says, which is up to date then.
      */
     bool state_by_service;
-    bool value_policies; /* it does what selected_stream.misfits says */
+    bool value_policies; /* it does what selected_stream.misfits and .nul say */
 
     void (*judge)(const void *config, const char *pointer,
                   struct problems *problems); /* as above */

@@ -9,6 +9,7 @@ void counts_add(struct counts *total, const struct counts *more)
     total->folded += more->folded;
     total->quarantined_rows += more->quarantined_rows;
     total->quarantined_cells += more->quarantined_cells;
+    total->altered_cells += more->altered_cells;
     total->inserted += more->inserted;
     total->updated += more->updated;
     total->unchanged += more->unchanged;

@@ -11,7 +11,7 @@ struct entry {
     bool selected;
     const char *sync_mode, *destination_sync_mode;
     const struct doc *cursor_field, *primary_key, *fields, *filter, *renames;
-    const char *alias, *new_columns, *naming, *on_unrepresentable;
+    const char *alias, *new_columns, *naming, *on_unrepresentable, *nul;
     bool backfill_new_columns, allow_empty, allow_shrink, run_in_parallel;
 };
 
@@ -20,6 +20,7 @@ static const char *const write_modes[] = {"overwrite", "append", "append_dedup",
                                           NULL};
 static const char *const namings[] = {"preserve", "snake", NULL};
 static const char *const drift_policies[] = {"evolve", "ignore", "freeze", NULL};
+static const char *const nul_policies[] = {"quarantine", "strip", "replace", NULL};
 static const char *const misfit_policies[] = {"quarantine_cell", "quarantine_row", "fail", NULL};
 
 /* Names come as "c" or, as elsewhere, as the path ["c"]; NULL for anything else. */
@@ -112,6 +113,9 @@ static const struct option entry_options[] = {
            .choices = misfit_policies, .def = "quarantine_cell",
            .help = "What becomes of a value that the destination cannot hold: quarantine, alone or "
                    "with its row, or the end of the stream."),
+    OPTION(struct entry, nul, .title = "NUL in texts", .choices = nul_policies, .def = "quarantine",
+           .help = "What becomes of U+0000 in a text, where the destination cannot hold it: it is a "
+                   "value that does not fit, is left out, or is written as U+FFFD."),
     OPTION(struct entry, allow_empty, .title = "Allow empty", .def = "false",
            .help = "Let a full refresh that read nothing replace the rows that are there."),
     OPTION(struct entry, allow_shrink, .title = "Allow shrinking", .def = "false",
@@ -406,6 +410,7 @@ static void resolve_entry(struct resolving *r)
     r->out->backfill = r->e->backfill_new_columns;
     renames_resolve(r->e->renames, r->mem, &r->out->renames, &r->out->n_renames);
     r->out->misfits = (enum misfit_policy)choice_index(misfit_policies, r->e->on_unrepresentable);
+    r->out->nul = (enum nul_policy)choice_index(nul_policies, r->e->nul);
     r->out->allow_empty = r->e->allow_empty;
     r->out->allow_shrink = r->e->allow_shrink;
     r->out->one_lane = !r->e->run_in_parallel;
@@ -534,6 +539,7 @@ static const struct {
     const char *member, *usual;
 } policies[] = {
     {"on_unrepresentable", "quarantine_cell"},
+    {"nul", "quarantine"},
 };
 
 bool selection_check_policies(const struct doc *streams, const char *pointer, const char *connector,

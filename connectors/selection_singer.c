@@ -216,6 +216,7 @@ static struct doc *entry_of(const struct reading *r)
     put_copy(r, "naming", entry, "naming");
     put_copy(r, "renames", entry, "renames");
     put_copy(r, "on_unrepresentable", entry, "on_unrepresentable");
+    put_copy(r, "nul", entry, "nul");
     put_copy(r, "filter", entry, "filter");
     if (!doc_bool(doc_get(r->stream, "run_in_parallel"), true))
         doc_set(entry, "run_in_parallel", doc_new_bool(false));

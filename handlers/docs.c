@@ -100,7 +100,7 @@ static void put_modes(struct buf *out, const struct connector *c)
             put_chip(out, write_mode_name(m));
     }
     if (c->value_policies)
-        put_chip(out, "on_unrepresentable");
+        put_chip(out, "on_unrepresentable, nul");
     if (c->delivery)
         put_chip(out, strcmp(c->delivery, "exactly_once") ? "delivers at least once"
                                                           : "delivers exactly once");

@@ -35,35 +35,50 @@ static long code_unit(const char *s, const char *end)
     return v;
 }
 
-/* An escape at s, behind the backslash; its length, 0 when the dialect refuses it. */
-static size_t escape(const struct sql_dialect *d, const char *s, const char *end)
+/* An escape at s, behind the backslash; its length, 0 when the dialect refuses it. *out_nul: it is
+ * one of U+0000, which the dialect refuses and which will not stay. */
+static size_t escape(const struct fit *f, const char *s, const char *end, bool *out_nul)
 {
+    const struct sql_dialect *d = f->dialect;
     long unit, low;
 
     if (s == end || *s != 'u')
         return 1;
     unit = code_unit(s + 1, end);
-    if (unit == 0 && d->json_refuses_nul)
-        return 0;
+    if (unit == 0 && d->json_refuses_nul) {
+        *out_nul = true;
+        return f->nul == NUL_QUARANTINE ? 0 : 5;
+    }
     if (unit < 0xD800 || unit > 0xDFFF || !d->json_refuses_surrogates)
         return 5;
     low = end - s > 6 && s[5] == '\\' && s[6] == 'u' ? code_unit(s + 7, end) : -1;
     return unit <= 0xDBFF && low >= 0xDC00 && low <= 0xDFFF ? 11 : 0;
 }
 
-/* Behind the string that begins at s; NULL when something in it is refused. */
-static const char *skip_string(const struct sql_dialect *d, const char *s, const char *end)
+/* Whether the string that ends before s is the name of a member. */
+static bool is_name(const char *s, const char *end)
 {
+    while (s < end && strchr(" \t\r\n", *s))
+        s++;
+    return s < end && *s == ':';
+}
+
+/* Behind the string that begins at s; NULL when something in it is refused. Names are never
+ * altered: two of them could become one. */
+static const char *skip_string(const struct fit *f, const char *s, const char *end)
+{
+    bool nul = false;
+
     for (s++; s < end && *s != '"'; s++) {
         if (*s == '\\') {
-            size_t n = escape(d, s + 1, end);
+            size_t n = escape(f, s + 1, end, &nul);
 
             if (n == 0)
                 return NULL;
             s += n;
         }
     }
-    return s + 1;
+    return nul && is_name(s + 1, end) ? NULL : s + 1;
 }
 
 static bool is_of_number(char c)
@@ -87,14 +102,15 @@ static const char *skip_number(const struct sql_dialect *d, const char *s, const
 }
 
 /* Of JSON that is well-formed. */
-static bool json_fits(const struct sql_dialect *d, struct slice json)
+static bool json_fits(const struct fit *f, struct slice json)
 {
+    const struct sql_dialect *d = f->dialect;
     const char *s = json.ptr, *end = json.ptr + json.len;
     size_t depth = 0;
 
     while (s && s < end) {
         if (*s == '"') {
-            s = skip_string(d, s, end);
+            s = skip_string(f, s, end);
         } else if (d->json_exponent > 0 && is_of_number(*s)) {
             s = skip_number(d, s, end);
         } else {
@@ -248,18 +264,29 @@ static size_t length_of(const struct fit *f)
     return digits.n > 0 ? (size_t)digits.first : 0;
 }
 
+static size_t count_nul(struct slice s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.len; i++)
+        n += s.ptr[i] == '\0';
+    return n;
+}
+
 static bool text_fits(const struct fit *f, struct slice s, enum reason *why)
 {
+    bool refuses_nul = f->dialect->text_refuses_nul && f->to->type.type != TYPE_BYTES;
     size_t most = length_of(f), n;
 
-    if (f->dialect->text_refuses_nul && f->to->type.type != TYPE_BYTES &&
-        memchr(s.ptr, '\0', s.len)) {
+    if (refuses_nul && f->nul == NUL_QUARANTINE && memchr(s.ptr, '\0', s.len)) {
         *why = REASON_NUL;
         return false;
     }
     if (most == 0)
         return true;
     n = f->to->type.type == TYPE_BYTES ? s.len : characters(s);
+    if (refuses_nul && f->nul == NUL_STRIP)
+        n -= count_nul(s);
     *why = REASON_OUT_OF_RANGE;
     return n <= most;
 }
@@ -277,7 +304,7 @@ static bool converted_fits(const struct fit *f, const struct batch *rows, size_t
     if (f->to->type.type == TYPE_DECIMAL)
         fits = decimal_fits(f, s);
     else if (f->to->type.type == TYPE_JSON)
-        fits = json_fits(f->dialect, s);
+        fits = json_fits(f, s);
     else
         fits = text_fits(f, s, why);
     buf_release(&text);
@@ -316,7 +343,7 @@ bool fits_cell(const struct fit *f, const struct batch *rows, size_t column,
         if (to == TYPE_DECIMAL && f->key_characters == 0)
             return decimal_fits(f, column_text(v, row));
         if (to == TYPE_JSON && f->key_characters == 0)
-            return json_fits(f->dialect, column_text(v, row));
+            return json_fits(f, column_text(v, row));
         return text_fits(f, column_text(v, row), why);
     case STORAGE_BOOL:
     case STORAGE_16:

@@ -11,8 +11,9 @@
  *   older.c        what rows have in a column that is newer than they are
  *   widen.c        columns that grow
  *   quarantine.c   odd cells and rejected rows
+ *   refused.c      rows that their table refused
  *   fits.c         values that a column cannot hold
- *   patch.c        a batch without them
+ *   patch.c        a batch without them, or without what is odd in them
  *   straight.c     rows that need no merging, since their keys are new
  *   merge.c        what is staged goes into its table
  *   swap.c         a generation becomes the live table
@@ -103,6 +104,7 @@ struct load {
     struct sql_bulk_column *fill, *stage_fill;
     bool stage_exists;
     bool *conflict; /* per column of the batch: its cells go to quarantine */
+    bool *altered;  /* the same: the log has said that its cells are written without U+0000 */
     size_t *key;    /* numbers of the key columns in the batch */
     /* What the next commit writes into row.columns. */
     const struct known_column *columns;
@@ -274,13 +276,29 @@ CHECKED int merge_staged(struct sql_destination *d, struct load *l, struct error
 CHECKED int quarantine_batch(struct sql_destination *d, struct load *l, const struct batch *rows,
                              const struct batch **out_rows, bool **out_skip, const char ***out_meta,
                              struct error *err);
-/* A staged row that its table refused, and why. */
+/* What is kept of one cell or row. */
+struct trace {
+    const char *level, *column, *detail, *key; /* level: "cell" or "row"; the others may be NULL */
+    enum reason reason;
+    struct slice raw;
+};
+CHECKED int quarantine_record(struct sql_destination *d, struct load *l, const struct trace *t,
+                              struct error *err);
+/* Rows, not cells, are what the limits count: a row with three odd cells is one bad row. */
+void quarantine_count_row(struct sql_destination *d);
+
+/* refused.c: a staged row that its table refused, and why. */
 CHECKED int quarantine_staged(struct sql_destination *d, struct load *l, int64_t order,
                               const char *why, struct error *err);
 
-/* patch.c: a copy without the cells that are `blank`, per row and column. Row numbers stay. */
+/* patch.c: what becomes of a cell, per row and column. */
+enum cell_fate { CELL_STAYS, CELL_BLANK, CELL_ALTERED };
+/* Whether a value of this type can be written without its U+0000, and is no longer than a value may
+ * be then. */
+bool patch_can_alter(enum type type, struct slice s, enum nul_policy nul);
+/* A copy in which that has happened. Row numbers stay. */
 const struct batch *patch_batch(struct sql_destination *d, const struct batch *rows,
-                                const bool *blank);
+                                const unsigned char *fate, enum nul_policy nul);
 
 /* fits.c */
 struct fit {
@@ -289,6 +307,7 @@ struct fit {
     const struct sql_column *to;
     enum type from;
     size_t key_characters; /* of a text in the key; 0 = any number */
+    enum nul_policy nul;   /* other than quarantine: judged as it will be then */
 };
 /* Whether every value of the type that is in `v` can be stored: most columns need no second look.
  */

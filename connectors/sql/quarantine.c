@@ -15,21 +15,15 @@
 /* So much of a key stands in a message. */
 #define KEY_SHOWN_BYTES 200
 
-struct trace {
-    const char *level, *column, *detail, *key;
-    enum reason reason;
-    struct slice raw;
-};
-
 /* One batch on its way. */
 struct pass {
     struct sql_destination *d;
     struct load *l;
     const struct batch *rows;
     const struct schema *schema;
-    bool *skip;       /* per row */
-    struct buf *meta; /* per row: names of the odd columns as JSON, without brackets */
-    bool *blank;      /* per row and column: cells that the table cannot hold; or NULL */
+    bool *skip;          /* per row */
+    struct buf *meta;    /* per row: names of the odd columns as JSON, without brackets */
+    unsigned char *fate; /* per row and column: enum cell_fate; NULL = all stay */
     size_t n;
 };
 
@@ -81,12 +75,12 @@ static const char *key_text(struct pass *p, size_t row)
     return arena_strdup(p->d->scratch, buf_str(&out));
 }
 
-static int record(struct pass *p, const struct trace *t, struct error *err)
+int quarantine_record(struct sql_destination *d, struct load *l, const struct trace *t,
+                      struct error *err)
 {
     CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
     CLEANUP(buf_release) struct buf encoded = BUF_INIT(2 * BATCH_MAX_VALUE);
-    struct sql_destination *d = p->d;
-    struct sql_table table = sql_quarantine_table(p->l->schema);
+    struct sql_table table = sql_quarantine_table(l->schema);
     /* Text with a NUL in it is no text to every database. */
     bool text = t->raw.len == 0 ||
                 (!memchr(t->raw.ptr, 0, t->raw.len) && text_is_utf8(t->raw.ptr, t->raw.len));
@@ -101,10 +95,10 @@ static int record(struct pass *p, const struct trace *t, struct error *err)
     }
     const struct sql_value params[] = {
         sql_text(d->plan->pipeline),
-        sql_text(p->l->id),
-        sql_int(p->l->row.generation),
-        sql_int(p->l->row.seq + 1),
-        sql_int(p->l->ordinal++),
+        sql_text(l->id),
+        sql_int(l->row.generation),
+        sql_int(l->row.seq + 1),
+        sql_int(l->ordinal++),
         sql_text(t->level),
         sql_text(t->column),
         sql_text(reason_name(t->reason)),
@@ -121,10 +115,8 @@ static int record(struct pass *p, const struct trace *t, struct error *err)
 }
 
 /* Rows, not cells, are what the limits count: a row with three odd cells is one bad row. */
-static void count_bad_row(struct pass *p)
+void quarantine_count_row(struct sql_destination *d)
 {
-    struct sql_destination *d = p->d;
-
     bad_rows_add(&d->bad, 0, 1);
     d->over_limit = bad_rows_are_too_many(&d->bad);
 }
@@ -223,8 +215,8 @@ static int refuse_row(struct pass *p, size_t row, size_t column, enum reason rea
 
     p->skip[row] = true;
     p->l->pending.quarantined_rows++;
-    count_bad_row(p);
-    return record(p, &t, err);
+    quarantine_count_row(p->d);
+    return quarantine_record(p->d, p->l, &t, err);
 }
 
 /* For a stream that is to end at the first value that cannot be stored. */
@@ -277,13 +269,13 @@ static int odd_cell(struct pass *p, size_t row, size_t column, enum reason reaso
     if (p->meta[row].max_bytes == 0) {
         p->meta[row] = BUF_INIT((size_t)1 << 20);
         if (!p->skip[row])
-            count_bad_row(p);
+            quarantine_count_row(p->d);
     } else {
         buf_putc(&p->meta[row], ',');
     }
     w = JSONW_INIT(&p->meta[row]);
     jsonw_string(&w, dest_name(p->l, column));
-    return record(p, &t, err);
+    return quarantine_record(p->d, p->l, &t, err);
 }
 
 /* Rows whose key is NULL somewhere; NaN is none either, since it equals nothing. */
@@ -349,6 +341,13 @@ static int cell_of_column(struct pass *p, size_t column, size_t row, enum reason
     return odd_cell(p, row, column, reason, (struct slice){buf_str(&text), text.len}, err);
 }
 
+static void set_fate(struct pass *p, size_t row, size_t column, enum cell_fate fate)
+{
+    if (!p->fate)
+        p->fate = arena_array(p->d->scratch, p->n * p->schema->n_columns + 1, sizeof *p->fate);
+    p->fate[row * p->schema->n_columns + column] = (unsigned char)fate;
+}
+
 /* A cell that the table cannot hold: it is left out, or with it the row whose key it belongs to. */
 static int refuse_cell(struct pass *p, size_t column, size_t row, bool key, enum reason reason,
                        struct error *err)
@@ -360,9 +359,7 @@ static int refuse_cell(struct pass *p, size_t column, size_t row, bool key, enum
                           err);
     if (p->l->want->misfits != MISFIT_QUARANTINE_CELL)
         return refuse_misfit(p, row, column, reason, err);
-    if (!p->blank)
-        p->blank = arena_array(p->d->scratch, p->n * p->schema->n_columns + 1, sizeof *p->blank);
-    p->blank[row * p->schema->n_columns + column] = true;
+    set_fate(p, row, column, CELL_BLANK);
     return cell_of_column(p, column, row, reason, err);
 }
 
@@ -378,6 +375,20 @@ static int refuse_conflicts(struct pass *p, size_t column, struct error *err)
     return 0;
 }
 
+/* Whether a value that does not fit does so without its U+0000, and the user wants it that way.
+ * Keys are never altered: two of them could become one. */
+static bool fits_without_nul(const struct pass *p, const struct fit *fit, size_t column, size_t row,
+                             const struct column_view *v)
+{
+    struct fit then = *fit;
+    enum reason ignored;
+
+    then.nul = p->l->want->nul;
+    return fit->to->role != SQL_ROLE_KEY && v->storage == STORAGE_TEXT &&
+           patch_can_alter(fit->from, column_text(v, row), then.nul) &&
+           fits_cell(&then, p->rows, column, v, row, &ignored);
+}
+
 static int refuse_misfits(struct pass *p, const struct fit *fit, size_t column, struct error *err)
 {
     struct column_view v = batch_column(p->rows, column);
@@ -387,9 +398,11 @@ static int refuse_misfits(struct pass *p, const struct fit *fit, size_t column, 
     for (size_t row = 0; row < p->n; row++) {
         enum reason why;
 
-        if (!p->skip[row] && column_has(&v, row) &&
-            !fits_cell(fit, p->rows, column, &v, row, &why) &&
-            refuse_cell(p, column, row, fit->to->role == SQL_ROLE_KEY, why, err) < 0)
+        if (p->skip[row] || !column_has(&v, row) || fits_cell(fit, p->rows, column, &v, row, &why))
+            continue;
+        if (fits_without_nul(p, fit, column, row, &v))
+            set_fate(p, row, column, CELL_ALTERED);
+        else if (refuse_cell(p, column, row, fit->to->role == SQL_ROLE_KEY, why, err) < 0)
             return -1;
     }
     return 0;
@@ -431,8 +444,8 @@ static int refuse_rejected(struct pass *p, struct error *err)
                           .raw = rejected[i].raw};
 
         p->l->pending.quarantined_rows++;
-        count_bad_row(p);
-        if (record(p, &t, err) < 0)
+        quarantine_count_row(p->d);
+        if (quarantine_record(p->d, p->l, &t, err) < 0)
             return -1;
     }
     return 0;
@@ -467,6 +480,27 @@ static const char **finish_meta(struct pass *p)
     return meta;
 }
 
+/* Of rows that are written. The log names each column once. */
+static void count_altered(struct pass *p)
+{
+    struct load *l = p->l;
+    size_t n_columns = p->schema->n_columns;
+
+    for (size_t i = 0; p->fate && i < p->n * n_columns; i++) {
+        const struct column *c = &p->schema->columns[i % n_columns];
+
+        if (p->fate[i] != CELL_ALTERED || p->skip[i / n_columns])
+            continue;
+        l->pending.altered_cells++;
+        if (l->altered[i % n_columns])
+            continue;
+        l->altered[i % n_columns] = true;
+        log_warn(p->d->run->log, .message = "texts are written without their U+0000",
+                 .fields = {log_text("stream", l->id), log_text("column", c->name),
+                            log_text("nul", nul_policy_name(l->want->nul))});
+    }
+}
+
 int quarantine_batch(struct sql_destination *d, struct load *l, const struct batch *rows,
                      const struct batch **out_rows, bool **out_skip, const char ***out_meta,
                      struct error *err)
@@ -487,77 +521,7 @@ int quarantine_batch(struct sql_destination *d, struct load *l, const struct bat
         rc = refuse_long_keys(&p, err);
     *out_meta = finish_meta(&p);
     *out_skip = p.skip;
-    *out_rows = p.blank ? patch_batch(d, rows, p.blank) : rows;
-    return rc;
-}
-
-/* ------------------------------------------------------- rows that their table refused */
-
-struct staged_row {
-    const struct load *l;
-    struct buf row, key;
-};
-
-static void put_staged(struct jsonw *w, const struct sql_value *v)
-{
-    if (v->kind == SQL_NULL)
-        jsonw_null(w);
-    else if (v->kind == SQL_INT)
-        jsonw_int(w, v->number);
-    else if (v->kind == SQL_REAL)
-        jsonw_double(w, v->real);
-    else
-        jsonw_string_n(w, v->bytes.ptr, v->bytes.len);
-}
-
-static int take_staged(void *arg, const struct sql_value *v, size_t n, struct error *err)
-{
-    struct staged_row *s = arg;
-    struct jsonw row = JSONW_INIT(&s->row), key = JSONW_INIT(&s->key);
-    size_t at = 0;
-
-    (void)err;
-    jsonw_object(&row);
-    jsonw_array(&key);
-    for (size_t i = 0; i < s->l->stage.n_columns && at < n; i++) {
-        const struct sql_column *c = &s->l->stage.columns[i];
-
-        if (c->role == SQL_ROLE_ORDER)
-            continue;
-        if (c->role != SQL_ROLE_STAMP) {
-            jsonw_key(&row, c->name);
-            put_staged(&row, &v[at]);
-        }
-        if (c->role == SQL_ROLE_KEY)
-            put_staged(&key, &v[at]);
-        at++;
-    }
-    jsonw_object_end(&row);
-    jsonw_array_end(&key);
-    return 0;
-}
-
-int quarantine_staged(struct sql_destination *d, struct load *l, int64_t order, const char *why,
-                      struct error *err)
-{
-    CLEANUP(buf_release) struct buf sql = BUF_INIT(SQL_MAX_STATEMENT);
-    struct pass p = {.d = d, .l = l};
-    struct staged_row s = {l, BUF_INIT(BATCH_MAX_VALUE), BUF_INIT(BATCH_MAX_VALUE)};
-    struct trace t = {.level = "row", .reason = REASON_DEST_REJECTED, .detail = why};
-    int rc;
-
-    sql_put_stage_row(d->dialect, &l->stage, order, &sql);
-    rc = buf_ok(&sql, "a statement", err);
-    if (rc == 0)
-        rc = d->conn->driver->query(d->conn, buf_str(&sql), NULL, 0, take_staged, &s, err);
-    if (rc == 0) {
-        l->pending.quarantined_rows++;
-        count_bad_row(&p);
-        t.key = l->keyed ? buf_str(&s.key) : NULL;
-        t.raw = (struct slice){buf_str(&s.row), s.row.len};
-        rc = record(&p, &t, err);
-    }
-    buf_release(&s.row);
-    buf_release(&s.key);
+    count_altered(&p);
+    *out_rows = p.fate ? patch_batch(d, rows, p.fate, l->want->nul) : rows;
     return rc;
 }

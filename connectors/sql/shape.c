@@ -232,6 +232,7 @@ static int fill_table(struct shaping *s, struct error *err)
     struct sql_bulk_column *fill = arena_array(l->mem, max, sizeof *fill);
 
     l->conflict = arena_array(l->mem, max, sizeof *l->conflict);
+    l->altered = arena_array(l->mem, max, sizeof *l->altered);
     for (size_t i = 0; i < s->schema->n_columns; i++) {
         const struct column *c = &s->schema->columns[i];
         bool key = is_key(l, c->name);

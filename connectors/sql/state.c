@@ -10,7 +10,7 @@
 /* clang-format off */
 #define COUNTERS(X)                                                                                \
     X(read) X(bytes_read) X(filtered) X(overlap_dropped) X(folded) X(quarantined_rows)             \
-    X(quarantined_cells) X(inserted) X(updated) X(unchanged) X(deleted)
+    X(quarantined_cells) X(altered_cells) X(inserted) X(updated) X(unchanged) X(deleted)
 /* clang-format on */
 
 static const char *counts_text(struct arena *mem, const struct counts *c)

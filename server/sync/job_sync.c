@@ -50,6 +50,7 @@ static const char *counters_text(struct arena *mem, const struct counts *c)
     jsonw_put_int(&w, "folded", c->folded);
     jsonw_put_int(&w, "quarantined_rows", c->quarantined_rows);
     jsonw_put_int(&w, "quarantined_cells", c->quarantined_cells);
+    jsonw_put_int(&w, "altered_cells", c->altered_cells);
     jsonw_put_int(&w, "inserted", c->inserted);
     jsonw_put_int(&w, "updated", c->updated);
     jsonw_put_int(&w, "unchanged", c->unchanged);

@@ -17,6 +17,7 @@ static void counts_subtract(struct counts *from, const struct counts *less)
     from->folded -= less->folded;
     from->quarantined_rows -= less->quarantined_rows;
     from->quarantined_cells -= less->quarantined_cells;
+    from->altered_cells -= less->altered_cells;
     from->inserted -= less->inserted;
     from->updated -= less->updated;
     from->unchanged -= less->unchanged;

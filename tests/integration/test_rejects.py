@@ -138,6 +138,38 @@ class Policies(BadCells):
         self.assertNotIn("t", self.dst.tables())
 
 
+class Nul:
+    """2.10: U+0000 in text is left out or replaced when the user wants it, and counted; only where it cannot be held."""
+    source_engine = ENGINES["sqlite"]
+
+    def without(self, nul, text):
+        self.have()
+        self.src.execute("create table t (id integer not null primary key, v text)")
+        self.src.execute("with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000) "
+                         "insert into t select i, case when i % 1000 = 0 then 'a' || char(0) || 'b' else 'x' end from n")
+        self.connect([self.stream("t", "full_refresh", "append_dedup", nul=nul, on_unrepresentable="fail")])
+        run = self.run_it()
+        counts = self.counts(run)
+        held = self.dst.connector != "postgres"
+        self.assertEqual((counts["inserted"], counts["quarantined_rows"], counts["quarantined_cells"], counts["altered_cells"]),
+                         (5000, 0, 0, 0 if held else 5))
+        found = {v for v, in self.dst.execute("select v from t where id % 1000 = 0")}
+        self.assertEqual(found, {"a\0b" if held else text})
+        self.assertEqual(self.dst.execute("select count(*) from t where v = 'x'"), [(4995,)])
+        (state,), = [(json.loads(s["counters"]),) for s in self.dst.state("counters")]
+        self.assertEqual(state["altered_cells"], counts["altered_cells"])
+        log = self.service.get(f"/v1/runs/{run['id']}/logs?format=text").body.decode()
+        self.assertEqual(log.count("texts are written without their U+0000"), 0 if held else 1)
+        return run
+
+    def test_strip(self):
+        self.without("strip", "ab")
+        self.assertEqual(self.counts(self.run_it())["unchanged"], 5000)
+
+    def test_replace(self):
+        self.without("replace", "a\ufffdb")
+
+
 class PoliciesRefused(DatabaseTest):
     def test_what_is_no_policy_and_who_has_none(self):
         self.have()
@@ -151,7 +183,12 @@ class PoliciesRefused(DatabaseTest):
             error = answer.json()["errors"][0]
             self.assertEqual((answer.status, error["pointer"], error["code"]),
                              (422, "/streams/0/on_unrepresentable", code), answer)
-        self.connection(streams=[self.stream("t", on_unrepresentable="quarantine_cell")])
+        for nul, code in (("drop", "not_a_choice"), (True, "wrong_type"), ("strip", "policy_not_supported")):
+            answer = self.service.put(f"/v1/connections/{self.name}", {
+                "source": self.name, "destination": self.name, "streams": [self.stream("t", nul=nul)]})
+            error = answer.json()["errors"][0]
+            self.assertEqual((answer.status, error["pointer"], error["code"]), (422, "/streams/0/nul", code), answer)
+        self.connection(streams=[self.stream("t", on_unrepresentable="quarantine_cell", nul="quarantine")])
         self.run_it()
         for connector in (*ANY, "file", "singer"):
             shown = self.ok(self.service.get(f"/v1/connectors/destination/{connector}"))
@@ -253,6 +290,7 @@ class Adopted:
 
 variants(globals(), BadCells, destination=ANY)
 variants(globals(), Policies, destination=ANY)
+variants(globals(), Nul, destination=ANY)
 variants(globals(), Adopted, destination=ANY)
 
 

@@ -531,6 +531,8 @@ Test(catalog, brings_selections_back_from_singer)
     assert_selection_returns("[{\"name\":\"u\",\"renames\":{\"x\":\"a\",\"y\":\"z\"}}]");
     assert_selection_returns("[{\"name\":\"u\",\"on_unrepresentable\":\"quarantine_row\"}]");
     assert_selection_returns("[{\"name\":\"u\",\"on_unrepresentable\":\"fail\"}]");
+    assert_selection_returns("[{\"name\":\"u\",\"nul\":\"strip\"}]");
+    assert_selection_returns("[{\"name\":\"u\",\"nul\":\"replace\"}]");
     assert_selection_returns("[{\"name\":\"v\",\"sync_mode\":\"incremental\"}]");
 }
 
@@ -721,6 +723,7 @@ Test(catalog, counts_add_up)
                        .folded = 1,
                        .quarantined_rows = 1,
                        .quarantined_cells = 9,
+                       .altered_cells = 7,
                        .inserted = 3,
                        .updated = 1,
                        .unchanged = 1,
@@ -739,6 +742,7 @@ Test(catalog, counts_add_up)
     cr_assert_eq(sum.folded, 2);
     cr_assert_eq(sum.quarantined_rows, 2);
     cr_assert_eq(sum.quarantined_cells, 18);
+    cr_assert_eq(sum.altered_cells, 14);
     cr_assert_eq(sum.inserted, 6);
     cr_assert_eq(sum.updated, 2);
     cr_assert_eq(sum.unchanged, 2);

@@ -276,6 +276,12 @@ Test(filter, and_policies_are_refused_for_those_that_cannot)
     cr_assert(resolve("\"on_unrepresentable\":\"quarantine_cell\""));
     cr_assert(selection_check_policies(input, "/streams", "file", false, &problems));
     cr_assert(selection_check_policies(NULL, "/streams", "file", false, &problems));
+    cr_assert(resolve("\"nul\":\"strip\""));
+    cr_assert_eq(selection.streams[0].nul, NUL_STRIP);
+    cr_assert_not(selection_check_policies(input, "/streams", "file", false, &problems));
+    cr_assert_str_eq(problems.items[0].pointer, "/streams/0/nul");
+    cr_assert_str_eq(problems.items[0].message, "the destination \"file\" can only do quarantine");
+    problems = PROBLEMS_INIT(mem);
     cr_assert_not(resolve("\"on_unrepresentable\":\"drop\""));
     cr_assert_str_eq(problems.items[0].code, "not_a_choice");
 }

@@ -399,6 +399,122 @@ Test(sql_policies, hold_for_columns_in_conflict)
     }
 }
 
+/* --------------------------------------------------------------------------- U+0000 */
+
+static void begin_nul(enum engine e, enum nul_policy nul, const char *columns)
+{
+    target_init(&t, e, "");
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    t.selected[0].nul = nul;
+    target_set_schema(&t, 0, target_columns(&t, columns));
+}
+
+#define WITH_NUL                                                                                \
+    "1,a\\0b,\"x\\\\u0000y\";2,~,~;3,\\0,{\"k\": [\"\\\\\\\\u0000\\\\u0000\\\\n\"]};4,\\0c\\0," \
+    "\"\\\\u00001\";5,plain,\"\\\\\\\\u0000\""
+
+Test(sql_policies, write_texts_without_nul)
+{
+    static const char *const texts[] = {
+        [NUL_STRIP] = "1|ab|\"xy\";2|~|~;3||{\"k\": [\"\\\\u0000\\n\"]};4|c|\"1\";"
+                      "5|plain|\"\\\\u0000\"",
+        [NUL_REPLACE] = "1|a\xef\xbf\xbd"
+                        "b|\"x\xef\xbf\xbdy\";2|~|~;3|\xef\xbf\xbd|{\"k\": "
+                        "[\"\\\\u0000\xef\xbf\xbd\\n\"]};4|\xef\xbf\xbd"
+                        "c\xef\xbf\xbd|\"\xef\xbf\xbd"
+                        "1\";5|plain|\"\\\\u0000\"",
+    };
+
+    for (enum nul_policy nul = NUL_STRIP; nul <= NUL_REPLACE; nul++) {
+        begin_nul(ENGINE_POSTGRES, nul, "id:int! s:string j:json");
+        ok(target_run(&t, WITH_NUL, "{}"));
+        rows_are("select id, s, j from t order by id", texts[nul]);
+        cr_assert_eq(t.did.altered_cells, 6);
+        cr_assert_eq(t.did.quarantined_cells, 0);
+        cr_assert(t.did.read == 5 && t.did.inserted == 5 && counts_balance(&t.did));
+        rows_are("select count(*) from \"_connectord_quarantine\"", "0");
+        rows_are("select counters::json->>'altered_cells' from \"_connectord_state\"", "6");
+        release();
+    }
+}
+
+Test(sql_policies, leave_nul_alone_where_it_is_held)
+{
+    for (enum engine e = 0; e < ENGINE_COUNT; e++) {
+        if (e == ENGINE_POSTGRES)
+            continue;
+        begin_nul(e, NUL_STRIP, "id:int! s:string j:json");
+        ok(target_run(&t, WITH_NUL, "{}"));
+        rows_are("select hex(s) from t where s is not null order by id",
+                 "610062;00;006300;706C61696E");
+        cr_assert_eq(t.did.altered_cells, 0);
+        cr_assert_eq(t.did.inserted, 5);
+        release();
+    }
+}
+
+/* Two keys, or two names, could become one. */
+Test(sql_policies, keep_nul_out_of_keys_and_names)
+{
+    begin_nul(ENGINE_POSTGRES, NUL_STRIP, "k:string! j:json");
+    ok(target_run(&t, "ab,{\"a\\\\u0000\" : 1\\, \"a\": 2};a\\0b,1;c,{\"a\": \"\\\\u0000\"}",
+                  "{}"));
+    rows_are("select k, j from t order by k", "ab|~;c|{\"a\": \"\"}");
+    rows_are("select level, reason from _connectord_quarantine order by level",
+             "cell|out_of_range;row|nul");
+    cr_assert(t.did.altered_cells == 1 && t.did.quarantined_rows == 1);
+}
+
+/* The row is quarantined as it came, and what is not written is not counted. */
+Test(sql_policies, count_only_what_is_written_without_nul)
+{
+    begin_nul(ENGINE_POSTGRES, NUL_STRIP, "id:int! s:string n:int");
+    t.selected[0].misfits = MISFIT_QUARANTINE_ROW;
+    ok(target_run(&t, "1,a\\0,1;2,b\\0,many", "{}"));
+    rows_are("select id, s, n from t", "1|a|1");
+    rows_are("select raw from _connectord_quarantine",
+             "{\"id\":\"2\",\"s\":\"b\\u0000\",\"n\":\"many\"}");
+    cr_assert(t.did.altered_cells == 1 && t.did.quarantined_rows == 1);
+}
+
+Test(sql_policies, write_texts_without_nul_into_json)
+{
+    begin_nul(ENGINE_POSTGRES, NUL_REPLACE, "id:int! v:json");
+    t.selected[0].misfits = MISFIT_FAIL;
+    ok(target_run(&t, "1,[]", "{}"));
+    target_set_schema(&t, 0, target_columns(&t, "id:int! v:string"));
+    ok(target_run(&t, "2,a\\0\"b", "{}"));
+    rows_are("select id, v::text from t order by id", "1|[];2|\"a\xef\xbf\xbd\\\"b\"");
+    cr_assert_eq(t.did.altered_cells, 1);
+}
+
+/* What is longer with U+FFFD than a value may be is not altered. */
+Test(sql_policies, replace_no_nul_where_that_is_too_long)
+{
+    size_t n = BATCH_MAX_VALUE / 3;
+    struct batch *rows;
+    char *nuls;
+
+    begin_nul(ENGINE_POSTGRES, NUL_REPLACE, "id:int! v:string");
+    nuls = arena_alloc(t.mem, n + 1);
+    memset(nuls, 0, n + 1);
+    for (size_t more = 0; more < 2; more++) {
+        struct destination *d = target_open(&t);
+
+        cr_assert_not_null(d, "%s", t.err.message);
+        rows = batch_new(t.selected[0].schema);
+        batch_put_int64(rows, 0, (int64_t)more);
+        batch_put_text(rows, 1, nuls, n + more);
+        batch_end_row(rows);
+        ok(d->ops->write(d, 0, rows, &t.err));
+        ok(target_commit(&t, d, "{}"));
+        d->ops->close(d);
+        batch_free(rows);
+    }
+    rows_are("select id, length(v) from t order by id", arena_printf(t.mem, "0|%zu;1|~", n));
+    rows_are("select reason from _connectord_quarantine", "nul");
+}
+
 /* ----------------------------------------------------------------- tables of others */
 
 static void adopt(enum engine engine, const char *table)
@@ -539,6 +655,21 @@ Test(sql_adopted, columns_of_narrower_types_take_what_they_hold_exactly)
         cr_assert_eq(t.did.updated, 1);
         release();
     }
+}
+
+Test(sql_adopted, columns_are_filled_without_nul)
+{
+    adopt(ENGINE_POSTGRES, "create table t (id bigint primary key, s varchar(3), m text[])");
+    target_modes(&t, 0, SYNC_INCREMENTAL, WRITE_APPEND_DEDUP);
+    target_set_schema(&t, 0, target_columns(&t, "id:int! s:string"));
+    t.selected[0].nul = NUL_STRIP;
+    ok(target_run(&t, "1,ab\\0c,;2,ab\\0cd,", "{}"));
+    rows_are("select id, s from t order by id", "1|abc;2|~");
+    cr_assert(t.did.altered_cells == 1 && t.did.quarantined_cells == 1);
+    t.selected[0].nul = NUL_REPLACE;
+    ok(target_run(&t, "1,ab\\0c,;2,a\\0b,", "{}"));
+    rows_are("select id, s from t order by id", "1|~;2|a\xef\xbf\xbd"
+                                                "b");
 }
 
 Test(sql_adopted, columns_of_types_of_their_own_take_text)
