@@ -399,6 +399,19 @@ Test(sql_policies, hold_for_columns_in_conflict)
     }
 }
 
+Test(sql_policies, end_the_stream_at_a_key_in_conflict)
+{
+    for (enum engine e = 0; e < ENGINE_COUNT; e++) {
+        begin_policy(e, WRITE_APPEND_DEDUP, MISFIT_FAIL);
+        t.selected[0].drift = DRIFT_IGNORE;
+        target_set_schema(&t, 0, target_columns(&t, "id:bool! n:int"));
+        ok(target_run(&t, "true,1", "{}"));
+        target_set_schema(&t, 0, target_columns(&t, "id:date! n:int"));
+        fails("2024-01-01,2", "id", "key [\"2024-01-01\"]", "type");
+        release();
+    }
+}
+
 /* --------------------------------------------------------------------------- U+0000 */
 
 static void begin_nul(enum engine e, enum nul_policy nul, const char *columns)
