@@ -481,13 +481,14 @@ Test(sql_policies, keep_nul_out_of_keys_and_names)
 /* The row is quarantined as it came, and what is not written is not counted. */
 Test(sql_policies, count_only_what_is_written_without_nul)
 {
-    begin_nul(ENGINE_POSTGRES, NUL_STRIP, "id:int! s:string n:int");
+    begin_nul(ENGINE_POSTGRES, NUL_STRIP, "id:int! s:string n:int d:date");
     t.selected[0].misfits = MISFIT_QUARANTINE_ROW;
-    ok(target_run(&t, "1,a\\0,1;2,b\\0,many", "{}"));
+    ok(target_run(&t, "1,a\\0,1,~;2,b\\0,many,~;3,c\\0,3,-4713-11-23", "{}"));
     rows_are("select id, s, n from t", "1|a|1");
-    rows_are("select raw from _connectord_quarantine",
-             "{\"id\":\"2\",\"s\":\"b\\u0000\",\"n\":\"many\"}");
-    cr_assert(t.did.altered_cells == 1 && t.did.quarantined_rows == 1);
+    rows_are("select raw from _connectord_quarantine order by ordinal",
+             "{\"id\":\"2\",\"s\":\"b\\u0000\",\"n\":\"many\",\"d\":null};"
+             "{\"id\":\"3\",\"s\":\"c\\u0000\",\"n\":\"3\",\"d\":\"-4713-11-23\"}");
+    cr_assert(t.did.altered_cells == 1 && t.did.quarantined_rows == 2);
 }
 
 Test(sql_policies, write_texts_without_nul_into_json)
