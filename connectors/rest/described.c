@@ -16,30 +16,30 @@ struct opened {
     struct scopes values;
 };
 
-static void open_source(const void *config, struct run *run, struct opened *out)
+static int open_source(const void *config, struct run *run, struct opened *out, struct error *err)
 {
     const struct head *head = config;
 
     *out = (struct opened){0};
-    rest_values(run->mem, head->document, head + 1, &out->values);
+    if (rest_values(run->mem, head->document, head + 1, &out->values, err) < 0)
+        return -1;
     out->src =
         (struct rest_source){.doc = head->document, .values = &out->values, .secrets_at = ""};
+    return 0;
 }
 
 static int check(const void *config, struct run *run, struct error *err)
 {
     struct opened o;
 
-    open_source(config, run, &o);
-    return rest_check(&o.src, run, err);
+    return open_source(config, run, &o, err) < 0 ? -1 : rest_check(&o.src, run, err);
 }
 
 static int discover(const void *config, struct run *run, struct catalog *out, struct error *err)
 {
     struct opened o;
 
-    open_source(config, run, &o);
-    return rest_discover(&o.src, run, out, err);
+    return open_source(config, run, &o, err) < 0 ? -1 : rest_discover(&o.src, run, out, err);
 }
 
 static int count(const void *config, struct run *run, const struct stream *stream,
@@ -47,8 +47,9 @@ static int count(const void *config, struct run *run, const struct stream *strea
 {
     struct opened o;
 
-    open_source(config, run, &o);
-    return rest_count(&o.src, run, stream, out_count, out_exact, err);
+    return open_source(config, run, &o, err) < 0
+               ? -1
+               : rest_count(&o.src, run, stream, out_count, out_exact, err);
 }
 
 static int read_streams(const void *config, struct run *run, const struct read_request *req,
@@ -56,8 +57,7 @@ static int read_streams(const void *config, struct run *run, const struct read_r
 {
     struct opened o;
 
-    open_source(config, run, &o);
-    return rest_read(&o.src, run, req, out, err);
+    return open_source(config, run, &o, err) < 0 ? -1 : rest_read(&o.src, run, req, out, err);
 }
 
 /* ------------------------------------------------------------- what binds secrets */

@@ -245,11 +245,13 @@ const struct rest_stream *document_find(const struct rest_document *d, const cha
 /*
  * The option table of a connector made of this document: one row per var, one per secret. Its
  * config struct is an array of pointers (strings), integers and booleans laid out by the table;
- * rest_values turns a decoded one into the JSON texts of the scopes `vars` and `secret`.
+ * rest_values turns a decoded one into the JSON texts of the scopes `vars` and `secret`, each of at
+ * most REST_MAX_VALUES bytes; TOO_LARGE when there is more.
  */
+#define REST_MAX_VALUES ((size_t)1 << 20)
 const struct option *rest_options(struct arena *mem, const struct rest_document *d,
                                   size_t *out_config_size);
-void rest_values(struct arena *mem, const struct rest_document *d, const void *config,
-                 struct scopes *out);
+CHECKED int rest_values(struct arena *mem, const struct rest_document *d, const void *config,
+                        struct scopes *out, struct error *err);
 
 #endif

@@ -51,12 +51,12 @@ static void put_value(struct jsonw *w, const struct option *o, const union slot 
         jsonw_bool(w, v->yes);
 }
 
-static struct slice object_of(struct arena *mem, const struct option *rows, size_t n,
-                              const union slot *values)
+static int put_object(struct arena *mem, const struct option *rows, size_t n,
+                      const union slot *values, const char *what, struct slice *out_json,
+                      struct error *err)
 {
-    struct buf out = BUF_INIT((size_t)1 << 20);
+    CLEANUP(buf_release) struct buf out = BUF_INIT(REST_MAX_VALUES);
     struct jsonw w = JSONW_INIT(&out);
-    struct slice s;
 
     jsonw_object(&w);
     for (size_t i = 0; i < n; i++) {
@@ -65,16 +65,20 @@ static struct slice object_of(struct arena *mem, const struct option *rows, size
             put_value(&w, &rows[i], &values[i]);
     }
     jsonw_object_end(&w);
-    s = (struct slice){arena_memdup(mem, buf_str(&out), out.len), out.len};
-    buf_release(&out);
-    return s;
+    if (buf_ok(&out, what, err) < 0)
+        return -1;
+    *out_json = (struct slice){arena_memdup(mem, buf_str(&out), out.len), out.len};
+    return 0;
 }
 
-void rest_values(struct arena *mem, const struct rest_document *d, const void *config,
-                 struct scopes *out)
+int rest_values(struct arena *mem, const struct rest_document *d, const void *config,
+                struct scopes *out, struct error *err)
 {
     const union slot *values = config;
 
-    out->json[SCOPE_vars] = object_of(mem, d->vars, d->n_vars, values);
-    out->json[SCOPE_secret] = object_of(mem, d->secrets, d->n_secrets, values + d->n_vars);
+    if (put_object(mem, d->vars, d->n_vars, values, "all values of vars", &out->json[SCOPE_vars],
+                   err) < 0)
+        return -1;
+    return put_object(mem, d->secrets, d->n_secrets, values + d->n_vars, "all secrets",
+                      &out->json[SCOPE_secret], err);
 }

@@ -67,7 +67,8 @@ static int open_source(const struct rest_config *c, struct run *run, struct open
     if (!options_decode(table, given, "/vars", config, run->mem, &problems))
         return first_problem(&problems, err);
     *out = (struct opened){0};
-    rest_values(run->mem, d, config, &out->values);
+    if (rest_values(run->mem, d, config, &out->values, err) < 0)
+        return -1;
     out->src = (struct rest_source){.doc = d, .values = &out->values, .secrets_at = "/secrets"};
     return 0;
 }

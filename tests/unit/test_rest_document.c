@@ -89,7 +89,7 @@ Test(rest_document, makes_a_configuration_of_vars_and_secrets)
     memset(values, 0, size);
     cr_assert_eq(doc_parse(config_json, strlen(config_json), &config, &err), 0);
     cr_assert(options_decode(table, config, "", values, mem, &problems));
-    rest_values(mem, d, values, &s);
+    cr_assert_eq(rest_values(mem, d, values, &s, &err), 0);
     cr_assert_str_eq(
         s.json[SCOPE_vars].ptr,
         "{\"base_url\":\"https://api.example.com\","
@@ -101,6 +101,42 @@ Test(rest_document, makes_a_configuration_of_vars_and_secrets)
     cr_assert_str_eq(problems.items[0].pointer, "/api_key");
     doc_free(config);
     arena_free(mem);
+}
+
+/* Each is as long as a text may be. */
+Test(rest_document, has_no_room_for_any_number_of_values)
+{
+    enum { N_VARS = 20, LONGEST = 65536 };
+    CLEANUP(buf_release) struct buf json = BUF_INIT(1 << 20);
+    CLEANUP(arena_free_cleanup) struct arena *mem = arena_new();
+    struct problems problems = PROBLEMS_INIT(mem);
+    CLEANUP(doc_free_cleanup) struct doc *config = doc_new_object();
+    char *text = arena_alloc(mem, LONGEST + 1);
+    const struct rest_document *d;
+    const struct option *table;
+    struct error err = ERROR_INIT;
+    struct scopes s = {0};
+    size_t size;
+    void *values;
+
+    memset(text, 'x', LONGEST);
+    text[LONGEST] = '\0';
+    buf_puts(&json,
+             "{\"name\": \"a\", \"client\": {\"base_url\": \"https://a.example\"}, \"vars\": {");
+    for (int i = 0; i < N_VARS; i++) {
+        buf_printf(&json, "%s\"v%d\": {\"type\": \"string\"}", i ? ", " : "", i);
+        doc_set(config, arena_printf(mem, "v%d", i), doc_new_string(text));
+    }
+    buf_puts(&json, "}, \"streams\": [{\"name\": \"s\", \"path\": \"/s\"}]}");
+    d = compiled(mem, buf_str(&json), &problems);
+    cr_assert(d, "%s: %s", problems.items[0].pointer, problems.items[0].message);
+    table = rest_options(mem, d, &size);
+    values = memset(arena_alloc(mem, size), 0, size);
+    cr_assert(options_decode(table, config, "", values, mem, &problems), "%s",
+              problems.n ? problems.items[0].message : "");
+    cr_assert_eq(rest_values(mem, d, values, &s, &err), -1);
+    cr_assert_eq(err.code, ERR_TOO_LARGE);
+    cr_assert(strstr(err.message, "all values of vars"), "%s", err.message);
 }
 
 Test(rest_document, merges_defaults_and_finds_parents)
