@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "connectors/base/metric.h"
+#include "connectors/base/text.h"
 
 static const struct {
     const char *wire;
@@ -17,12 +18,19 @@ static const struct {
 #undef X
 };
 
-/* A message is one line whatever a remote put into it. */
+/* A message is one line of UTF-8 whatever a remote, or a damaged file, put into it. */
 static void flatten(char *message)
 {
-    for (char *p = message; *p; p++) {
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+    char *end = message + strlen(message);
+
+    for (char *p = message; p < end;) {
+        size_t n = text_utf8_char(p, (size_t)(end - p));
+
+        if (n == 0)
+            *p = '?';
+        else if ((unsigned char)*p < 0x20 || *p == 0x7f)
             *p = ' ';
+        p += n ? n : 1;
     }
 }
 

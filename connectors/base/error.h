@@ -55,7 +55,7 @@ struct error {
     const char *reason; /* stable identifier, a constant; NULL means the wire name of the code */
     const char *file;   /* where it was first set */
     int line;
-    char message[ERROR_MESSAGE_BYTES]; /* one sentence, no newline, no secret */
+    char message[ERROR_MESSAGE_BYTES]; /* one sentence of UTF-8, no newline, no secret */
 };
 
 #define ERROR_INIT ((struct error){.code = ERR_NONE})

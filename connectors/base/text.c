@@ -133,8 +133,9 @@ size_t text_from_float(float v, char out[static 32])
 }
 
 /* Bytes of the well-formed character at s, or 0. The table of Unicode 15, 3.9, D92. */
-static size_t utf8_char(const unsigned char *s, size_t n)
+size_t text_utf8_char(const char *text, size_t n)
 {
+    const unsigned char *s = (const unsigned char *)text;
     unsigned char c = s[0];
     unsigned char low = 0x80, high = 0xbf;
     size_t len;
@@ -185,7 +186,7 @@ bool text_is_utf8(const char *s, size_t n)
     size_t i = ascii_prefix(s, n);
 
     while (i < n) {
-        size_t len = utf8_char((const unsigned char *)s + i, n - i);
+        size_t len = text_utf8_char(s + i, n - i);
 
         if (!len)
             return false;
@@ -209,7 +210,7 @@ void text_put_utf8(struct buf *out, const char *s, size_t n)
     size_t start = 0;
 
     for (size_t i = 0; i < n;) {
-        size_t len = utf8_char((const unsigned char *)s + i, n - i);
+        size_t len = text_utf8_char(s + i, n - i);
 
         if (len) {
             i += len;

@@ -25,6 +25,8 @@ size_t text_from_int64(int64_t v, char out[static 24]);
 
 /* Well-formed UTF-8 (no surrogates, no overlong forms, at most U+10FFFF). NUL is well-formed. */
 bool text_is_utf8(const char *s, size_t n);
+/* Bytes of the character at s, of which there are n > 0; 0 when it is not well-formed. */
+size_t text_utf8_char(const char *s, size_t n);
 /* Bytes of the longest prefix of at most `max` bytes that ends at a character border. */
 size_t text_utf8_prefix(const char *s, size_t n, size_t max);
 /* Appends `n` bytes; each byte that is not part of well-formed UTF-8 becomes U+FFFD. */

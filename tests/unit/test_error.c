@@ -67,6 +67,16 @@ Test(error, cuts_long_messages_and_stays_one_line)
     cr_assert_eq(strncmp(err.message, "a b   : ", 8), 0);
 }
 
+Test(error, is_well_formed_whatever_it_quotes)
+{
+    struct error err = ERROR_INIT;
+
+    cr_assert_eq(error_set(&err, ERR_DATA, "na\xc3\xafve \xf4 \xe2\x82\xac\xe2\x82"), -1);
+    cr_assert_str_eq(err.message, "na\xc3\xafve ? \xe2\x82\xac??");
+    cr_assert_eq(error_wrap(&err, "\xff"), -1);
+    cr_assert_str_eq(err.message, "?: na\xc3\xafve ? \xe2\x82\xac??");
+}
+
 static const struct {
     int value;
     enum error_code code;
