@@ -6,59 +6,64 @@
 #include "connectors/base/hash.h"
 #include "connectors/catalog_internal.h"
 
+const char *const sync_mode_words[] = {
+    [SYNC_FULL_REFRESH] = "full_refresh",
+    [SYNC_INCREMENTAL] = "incremental",
+    NULL,
+};
+
+const char *const write_mode_words[] = {
+    [WRITE_OVERWRITE] = "overwrite",
+    [WRITE_APPEND] = "append",
+    [WRITE_APPEND_DEDUP] = "append_dedup",
+    [WRITE_INSERT_ONLY] = "insert_only",
+    NULL,
+};
+
+const char *const drift_policy_words[] = {
+    [DRIFT_EVOLVE] = "evolve",
+    [DRIFT_IGNORE] = "ignore",
+    [DRIFT_FREEZE] = "freeze",
+    NULL,
+};
+
+const char *const misfit_policy_words[] = {
+    [MISFIT_QUARANTINE_CELL] = "quarantine_cell",
+    [MISFIT_QUARANTINE_ROW] = "quarantine_row",
+    [MISFIT_FAIL] = "fail",
+    NULL,
+};
+
+const char *const nul_policy_words[] = {
+    [NUL_QUARANTINE] = "quarantine",
+    [NUL_STRIP] = "strip",
+    [NUL_REPLACE] = "replace",
+    NULL,
+};
+
 const char *sync_mode_name(enum sync_mode m)
 {
-    static const char *const names[] = {
-        [SYNC_FULL_REFRESH] = "full_refresh",
-        [SYNC_INCREMENTAL] = "incremental",
-    };
-
-    return names[m];
+    return sync_mode_words[m];
 }
 
 const char *write_mode_name(enum write_mode m)
 {
-    static const char *const names[] = {
-        [WRITE_OVERWRITE] = "overwrite",
-        [WRITE_APPEND] = "append",
-        [WRITE_APPEND_DEDUP] = "append_dedup",
-        [WRITE_INSERT_ONLY] = "insert_only",
-    };
-
-    return names[m];
+    return write_mode_words[m];
 }
 
 const char *drift_policy_name(enum drift_policy p)
 {
-    static const char *const names[] = {
-        [DRIFT_EVOLVE] = "evolve",
-        [DRIFT_IGNORE] = "ignore",
-        [DRIFT_FREEZE] = "freeze",
-    };
-
-    return names[p];
+    return drift_policy_words[p];
 }
 
 const char *misfit_policy_name(enum misfit_policy p)
 {
-    static const char *const names[] = {
-        [MISFIT_QUARANTINE_CELL] = "quarantine_cell",
-        [MISFIT_QUARANTINE_ROW] = "quarantine_row",
-        [MISFIT_FAIL] = "fail",
-    };
-
-    return names[p];
+    return misfit_policy_words[p];
 }
 
 const char *nul_policy_name(enum nul_policy p)
 {
-    static const char *const names[] = {
-        [NUL_QUARANTINE] = "quarantine",
-        [NUL_STRIP] = "strip",
-        [NUL_REPLACE] = "replace",
-    };
-
-    return names[p];
+    return nul_policy_words[p];
 }
 
 struct stream *catalog_add(struct catalog *c)

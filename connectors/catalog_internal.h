@@ -7,6 +7,11 @@
 
 #include "connectors/catalog.h"
 
+/* What the API calls the enumerators of each, in their order; NULL at the end. */
+extern const char *const sync_mode_words[],
+    *const write_mode_words[], *const drift_policy_words[], *const misfit_policy_words[],
+                                                                *const nul_policy_words[];
+
 /* An array with the names of these columns. */
 struct doc *catalog_column_names(const struct schema *s, const size_t *columns, size_t n);
 

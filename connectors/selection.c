@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "connectors/catalog.h"
+#include "connectors/catalog_internal.h"
 #include "connectors/filter.h"
 #include "connectors/option.h"
 #include "connectors/renames.h"
@@ -15,13 +15,7 @@ struct entry {
     bool backfill_new_columns, allow_empty, allow_shrink, run_in_parallel;
 };
 
-static const char *const sync_modes[] = {"full_refresh", "incremental", NULL};
-static const char *const write_modes[] = {"overwrite", "append", "append_dedup", "insert_only",
-                                          NULL};
 static const char *const namings[] = {"preserve", "snake", NULL};
-static const char *const drift_policies[] = {"evolve", "ignore", "freeze", NULL};
-static const char *const nul_policies[] = {"quarantine", "strip", "replace", NULL};
-static const char *const misfit_policies[] = {"quarantine_cell", "quarantine_row", "fail", NULL};
 
 /* Names come as "c" or, as elsewhere, as the path ["c"]; NULL for anything else. */
 static const char *name_of(const struct doc *d)
@@ -84,9 +78,9 @@ static const struct option entry_options[] = {
            .help = "Namespace of the stream, when the source has them."),
     OPTION(struct entry, selected, .title = "Selected", .def = "true",
            .help = "False leaves the stream out and keeps its settings."),
-    OPTION(struct entry, sync_mode, .title = "How to read", .choices = sync_modes,
+    OPTION(struct entry, sync_mode, .title = "How to read", .choices = sync_mode_words,
            .def = "full_refresh", .help = "Everything each time, or what is new."),
-    OPTION(struct entry, destination_sync_mode, .title = "How to write", .choices = write_modes,
+    OPTION(struct entry, destination_sync_mode, .title = "How to write", .choices = write_mode_words,
            .help = "By default overwrite for a full refresh; otherwise append_dedup with a key and "
                    "append without."),
     OPTION(struct entry, cursor_field, .title = "Cursor", .check = check_cursor_field,
@@ -100,7 +94,7 @@ static const struct option entry_options[] = {
            .help = "Conditions that a row fulfils, all of them; every row by default."),
     OPTION(struct entry, alias, .title = "Name at the destination", .min = 1, .max = 255,
            .help = "Table or file to write; the name of the stream by default."),
-    OPTION(struct entry, new_columns, .title = "New columns", .choices = drift_policies,
+    OPTION(struct entry, new_columns, .title = "New columns", .choices = drift_policy_words,
            .def = "evolve", .help = "Add them, leave them out, or stop."),
     OPTION(struct entry, backfill_new_columns, .title = "Fill new columns", .def = "false",
            .help = "Read all rows again when a column is new, for what they have in it."),
@@ -110,10 +104,10 @@ static const struct option entry_options[] = {
     OPTION(struct entry, renames, .title = "Renamed columns", .check = renames_check,
            .help = "Old and new names of columns that the source calls otherwise now."),
     OPTION(struct entry, on_unrepresentable, .title = "Values that do not fit",
-           .choices = misfit_policies, .def = "quarantine_cell",
+           .choices = misfit_policy_words, .def = "quarantine_cell",
            .help = "What becomes of a value that the destination cannot hold: quarantine, alone or "
                    "with its row, or the end of the stream."),
-    OPTION(struct entry, nul, .title = "NUL in texts", .choices = nul_policies, .def = "quarantine",
+    OPTION(struct entry, nul, .title = "NUL in texts", .choices = nul_policy_words, .def = "quarantine",
            .help = "What becomes of U+0000 in a text, where the destination cannot hold it: it is a "
                    "value that does not fit, is left out, or is written as U+FFFD."),
     OPTION(struct entry, allow_empty, .title = "Allow empty", .def = "false",
@@ -200,10 +194,10 @@ static void resolve_modes(struct resolving *r)
     struct selected_stream *s = r->out;
     const char *write = r->e->destination_sync_mode;
 
-    s->sync_mode = (enum sync_mode)choice_index(sync_modes, r->e->sync_mode);
-    s->drift = (enum drift_policy)choice_index(drift_policies, r->e->new_columns);
+    s->sync_mode = (enum sync_mode)choice_index(sync_mode_words, r->e->sync_mode);
+    s->drift = (enum drift_policy)choice_index(drift_policy_words, r->e->new_columns);
     if (write)
-        s->write_mode = (enum write_mode)choice_index(write_modes, write);
+        s->write_mode = (enum write_mode)choice_index(write_mode_words, write);
     else if (s->sync_mode == SYNC_FULL_REFRESH)
         s->write_mode = WRITE_OVERWRITE;
     else
@@ -409,8 +403,9 @@ static void resolve_entry(struct resolving *r)
     r->out->snake_table = r->out->snake && !r->e->alias;
     r->out->backfill = r->e->backfill_new_columns;
     renames_resolve(r->e->renames, r->mem, &r->out->renames, &r->out->n_renames);
-    r->out->misfits = (enum misfit_policy)choice_index(misfit_policies, r->e->on_unrepresentable);
-    r->out->nul = (enum nul_policy)choice_index(nul_policies, r->e->nul);
+    r->out->misfits =
+        (enum misfit_policy)choice_index(misfit_policy_words, r->e->on_unrepresentable);
+    r->out->nul = (enum nul_policy)choice_index(nul_policy_words, r->e->nul);
     r->out->allow_empty = r->e->allow_empty;
     r->out->allow_shrink = r->e->allow_shrink;
     r->out->one_lane = !r->e->run_in_parallel;
